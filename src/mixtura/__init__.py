@@ -1,0 +1,49 @@
+"""Mixtura: Gaussian mixtures, fitted by expectation-maximisation to any table and reported honestly."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from mixtura._version import __version__
+
+if TYPE_CHECKING:
+    from mixtura.core.em import Fit, em
+    from mixtura.core.estep import e_step
+    from mixtura.core.gaussian import Gaussian
+    from mixtura.core.mixture import Mixture
+    from mixtura.core.mstep import m_step
+    from mixtura.core.statistics import Statistics
+    from mixtura.core.status import Status
+    from mixtura.io import load, save
+    from mixtura.result import Result, fit
+
+#: Where each public name lives; it is imported when it is first asked for.
+_HOMES = {
+    "Gaussian": "core.gaussian",
+    "Mixture": "core.mixture",
+    "Statistics": "core.statistics",
+    "Fit": "core.em",
+    "em": "core.em",
+    "e_step": "core.estep",
+    "m_step": "core.mstep",
+    "Status": "core.status",
+    "Result": "result",
+    "fit": "result",
+    "load": "io",
+    "save": "io",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mixtura' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"mixtura.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,332 @@
+"""Several starts for several numbers of components and families, in shared passes; and the choice among them.
+
+``search`` is the one way in which Mixtura fits: the estimator asks it for one cell, ``mixtura.fit`` for a table of
+them. Starts race on a bounded sample of the rows; the best of each cell goes on, on all rows, to the tolerance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from mixtura.core.em import Fit, Stop, Task, climb_together, in_family
+from mixtura.core.mixture import Mixture
+from mixtura.core.statistics import Array
+from mixtura.core.status import Status
+from mixtura.covariance.prior import Prior
+from mixtura.covariance.registry import Family
+from mixtura.covariance.structure import SingularError
+from mixtura.diagnosis import Note, diagnose, unhealthy_components
+from mixtura.sources.memory import Memory
+from mixtura.sources.sketch import sketch
+from mixtura.sources.source import Block, Source
+from mixtura.start import METHODS, Rule, mixture_of, moved
+
+#: Distinct rows on which starts race, at least …
+SAMPLE_ROWS = 5_000
+#: … and for each component.
+SAMPLE_ROWS_EACH = 100
+#: The race is run to this gap, in nats a row: enough to tell the hills apart.
+RACE_TOL = 1e-4
+#: Two climbs ended on the same hill when their objectives agree to this, in nats a row.
+SAME_HILL = 3e-4
+#: Rounds of moving empty or collapsed components elsewhere.
+RESCUES = 3
+
+CRITERIA = ("bic", "icl", "aic")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to fit: see ``mixtura.fit`` for what each means."""
+
+    n_init: int = 4
+    tol: float = 1e-6
+    max_iter: int = 10_000
+    reg_covar: float | None = None
+    init_params: str = "k-means++"
+    accelerate: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One candidate: a number of components in a covariance family, and the best fit found for it.
+
+    Attributes
+    ----------
+    n_components : int
+    covariance : str
+        Name of the family.
+    fit : Fit or None
+        None when every start failed.
+    notes : tuple of Note
+        Findings about the fit.
+    reason : str
+        Why there is no fit; empty otherwise.
+    n_parameters : int
+    n_starts, n_failed, n_agreeing : int
+        How many starts were made, how many failed, and how many ended on the best one's hill.
+    bic, icl, aic : float
+        Information criteria, smaller is better; NaN without a fit.
+    """
+
+    n_components: int
+    covariance: str
+    fit: Fit | None
+    notes: tuple[Note, ...] = ()
+    reason: str = ""
+    n_parameters: int = 0
+    n_starts: int = 1
+    n_failed: int = 0
+    n_agreeing: int = 1
+    bic: float = float("nan")
+    icl: float = float("nan")
+    aic: float = float("nan")
+
+    @property
+    def loglik(self) -> float:
+        """Log-likelihood of the rows, in nats; NaN without a fit."""
+        return float("nan") if self.fit is None else self.fit.loglik
+
+    @property
+    def eligible(self) -> bool:
+        """Whether the cell may be chosen: it has a fit in which no component is empty or has collapsed."""
+        return self.fit is not None and all(note.healthy for note in self.notes)
+
+
+class Candidate(NamedTuple):
+    """A cell to fit; with a ``start``, from there alone."""
+
+    n_components: int
+    family: Family
+    start: Mixture | Rule | None = None
+
+
+class Progress(NamedTuple):
+    """How far a search has come.
+
+    ``stage`` is "race" (all starts, on the sample) or "climb" (the best of each candidate, on all rows);
+    ``climbing`` of ``climbs`` are still on their way after so many ``passes`` over the rows of that stage.
+    """
+
+    stage: str
+    passes: int
+    climbing: int
+    climbs: int
+
+
+#: Called after each pass; a true answer ends the fit, with the models as they are.
+Observer = Callable[[Progress], bool | None]
+
+
+def search(
+    source: Source,
+    candidates: Sequence[Candidate],
+    settings: Settings,
+    seed: int,
+    observer: Observer | None = None,
+    columns: tuple[str, ...] | None = None,
+) -> list[Cell]:
+    """Fit every candidate to the rows of a source; one that fails is recorded and leaves the others alone.
+
+    ``columns`` are the names that the mixtures shall carry.
+    """
+    largest = max(candidate.n_components for candidate in candidates)
+    small = sketch(source, max(SAMPLE_ROWS, SAMPLE_ROWS_EACH * largest), seed)
+    sample = small.source()
+    data: Source = sample if small.complete else source  # the same rows, each with the weight of its copies
+    sample_weight = float(small.weights.sum())
+    weight = sample_weight if small.complete else source.total(_weight)
+    priors = partial(_prior, settings, sample)
+
+    # The race: every start, on the sample, far enough to tell the hills apart.
+    stop = Stop(max(settings.tol, RACE_TOL), settings.max_iter)
+    lean = sample.n_features + 1.0
+    tasks: list[tuple[int, Task]] = []
+    failures: dict[int, list[str]] = {i: [] for i in range(len(candidates))}
+    for i, (n_components, family, start) in enumerate(candidates):
+        prior = priors(sample_weight, n_components)
+        for attempt in range(0 if start is not None else settings.n_init):
+            rng = np.random.default_rng([seed, n_components, attempt])
+            try:
+                rule = METHODS[settings.init_params](sample, n_components, rng)
+                model = mixture_of(rule, sample, n_components, family, prior, lean=lean)
+            except SingularError as error:
+                failures[i].append(str(error))
+            else:
+                tasks.append((i, Task(model, family, prior, stop, settings.accelerate)))
+    raced = _together("race", tasks, sample, observer)
+    best = {i: max(fits, key=_merit) for i, fits in raced.items()}
+
+    # Rescue: components that are empty or have collapsed are moved elsewhere, where that helps.
+    for turn in range(RESCUES):
+        tasks = []
+        for i, fit in best.items():
+            gone = unhealthy_components(fit)
+            if not gone or fit.status in (Status.SINGULAR, Status.MAX_ITER):
+                continue
+            rng = np.random.default_rng([seed, fit.model.n_components, settings.n_init + turn])
+            rule = moved(fit.model, gone, sample, rng)
+            try:
+                model = mixture_of(rule, sample, fit.model.n_components, fit.family, fit.prior, lean=lean)
+            except SingularError:
+                continue  # this move did not help
+            tasks.append((i, Task(model, fit.family, fit.prior, stop, settings.accelerate)))
+        for i, fits in _together("race", tasks, sample, observer).items():
+            best[i] = max([best[i], *fits], key=_merit)
+
+    # The climb: the best of each candidate, or the start that it came with, on all rows, to the tolerance.
+    tasks, found = [], {}
+    for i, (n_components, family, start) in enumerate(candidates):
+        prior = priors(weight, n_components)
+        passes = best[i].n_iter if i in best and small.complete else 0
+        if start is None and (i not in best or best[i].status.failed or passes >= settings.max_iter):
+            found[i] = best.get(i)
+            continue
+        try:
+            model = best[i].model if start is None else _given(start, source, n_components, family, prior)
+        except SingularError as error:
+            failures[i].append(str(error))
+        else:
+            stop = Stop(settings.tol, settings.max_iter - passes)
+            tasks.append((i, Task(model, family, prior, stop, settings.accelerate)))
+    for i, (fit,) in _together("climb", tasks, data, observer).items():
+        found[i] = _joined(best[i], fit) if i in best and small.complete else fit
+
+    cells = [
+        _cell(candidate, settings, found.get(i), raced.get(i, []), failures[i], columns)
+        for i, candidate in enumerate(candidates)
+    ]
+    return _with_criteria(cells, data)
+
+
+def _prior(settings: Settings, sample: Memory, weight: float, n_components: int) -> Prior:
+    if settings.reg_covar is None:
+        return Prior.relative(sample.rows, _weights(sample), weight)
+    if settings.reg_covar == 0:
+        return Prior.none(sample.n_features)
+    return Prior.absolute(settings.reg_covar, weight, n_components, sample.n_features)
+
+
+def _given(start: Mixture | Rule, source: Source, n_components: int, family: Family, prior: Prior) -> Mixture:
+    if isinstance(start, Mixture):
+        return in_family(start, family)
+    return mixture_of(start, source, n_components, family, prior)
+
+
+def _together(
+    stage: str, tasks: Sequence[tuple[int, Task]], source: Source, observer: Observer | None
+) -> dict[int, list[Fit]]:
+    """The fits of all the tasks, collected under their numbers."""
+
+    def watch(passes: int, climbing: int) -> bool | None:
+        return None if observer is None else observer(Progress(stage, passes, climbing, len(tasks)))
+
+    fits: dict[int, list[Fit]] = {}
+    for (i, _), fit in zip(tasks, climb_together([task for _, task in tasks], source, watch), strict=True):
+        fits.setdefault(i, []).append(fit)
+    return fits
+
+
+def _merit(fit: Fit) -> tuple[bool, int, float]:
+    """What makes one fit of a candidate better than another: it holds, its components do, its objective is high."""
+    return not fit.status.failed, -len(unhealthy_components(fit)), fit.objective
+
+
+def _joined(raced: Fit, climbed: Fit) -> Fit:
+    """One fit of a race and the climb that went on from it over the same rows."""
+    passes = raced.trace[-1].passes if raced.trace else 0
+    later = tuple(step._replace(passes=passes + step.passes) for step in climbed.trace[1:])
+    return replace(climbed, trace=raced.trace + later, n_iter=raced.n_iter + climbed.n_iter)
+
+
+def _presented(fit: Fit, in_order: bool, columns: tuple[str, ...] | None) -> Fit:
+    """The fit with its columns named and its components in the order of their means, where chance ordered them."""
+    order = np.lexsort(fit.model.means.T[::-1]) if in_order else np.arange(fit.model.n_components)
+    ordered = fit.model.reorder(order)
+    model = Mixture(ordered.weights, ordered.means, ordered.structure, columns=columns)
+    return replace(fit, model=model, statistics=fit.statistics.take(order))
+
+
+def _cell(
+    candidate: Candidate,
+    settings: Settings,
+    fit: Fit | None,
+    raced: list[Fit],
+    failures: list[str],
+    columns: tuple[str, ...] | None,
+) -> Cell:
+    singular = [f for f in raced if f.status.failed]
+    reasons = [*failures, *(f.status.value for f in singular)]
+    if fit is not None and fit.status.failed:
+        reasons, fit = [*reasons, fit.status.value], None
+    if fit is not None:
+        fit = _presented(fit, candidate.start is None, columns)
+    agreeing = [f for f in raced if fit and f.objective > best_of(raced) - SAME_HILL * f.statistics.weight]
+    return Cell(
+        candidate.n_components,
+        candidate.family.name,
+        fit,
+        () if fit is None else diagnose(fit),
+        "" if fit is not None else "; ".join(dict.fromkeys(reasons)),
+        n_starts=1 if candidate.start is not None else settings.n_init,
+        n_failed=len(failures) + len(singular),
+        n_agreeing=max(len(agreeing), 1),
+    )
+
+
+def best_of(fits: Iterable[Fit]) -> float:
+    """The highest objective among them."""
+    return max(fit.objective for fit in fits if not fit.status.failed)
+
+
+def _with_criteria(cells: Sequence[Cell], data: Source) -> list[Cell]:
+    """The cells with their information criteria; the penalties count weight, not rows."""
+    fitted = [cell.fit for cell in cells if cell.fit is not None]
+    certainty = iter(data.total(partial(_certainty, [fit.model for fit in fitted])) if fitted else ())
+    out: list[Cell] = []
+    for cell in cells:
+        fit = cell.fit
+        if fit is None:
+            out.append(cell)
+            continue
+        k = fit.family.n_parameters(cell.n_components, data.n_features)
+        bic = -2 * fit.loglik + k * float(np.log(fit.statistics.weight))
+        icl = bic - 2 * float(next(certainty))
+        out.append(replace(cell, n_parameters=k, bic=bic, icl=icl, aic=-2 * fit.loglik + 2 * k))
+    return out
+
+
+def _certainty(models: Sequence[Mixture], block: Block) -> Array:
+    """Σ w log max_k γ of a block under each model: what ICL takes off."""
+    weights = np.ones(len(block.rows)) if block.weights is None else block.weights
+    return np.array([weights @ np.log(model.responsibilities(block.rows).max(1)) for model in models])
+
+
+def _weight(block: Block) -> float:
+    return float(len(block.rows) if block.weights is None else block.weights.sum())
+
+
+def _weights(sample: Memory) -> Array:
+    assert sample.weights is not None
+    return sample.weights
+
+
+def chosen(cells: Sequence[Cell], criterion: str) -> Cell:
+    """The cell with the smallest criterion, among those with a sound fit if there is one.
+
+    Raises
+    ------
+    ValueError
+        If no cell has a fit.
+    """
+    fitted = [cell for cell in cells if cell.fit is not None]
+    if not fitted:
+        reasons = "; ".join(dict.fromkeys(f"{c.n_components} {c.covariance}: {c.reason}" for c in cells))
+        raise ValueError(f"no candidate could be fitted ({reasons})")
+    sound = [cell for cell in fitted if cell.eligible]
+    return min(sound or fitted, key=lambda cell: getattr(cell, criterion))

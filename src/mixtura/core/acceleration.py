@@ -1,0 +1,225 @@
+"""How the next model is proposed: the EM step alone, or quasi-Newton steps with the EM step to fall back on.
+
+Both answer the same three questions about a ``Point`` (a model and what a pass measured there): how large is the
+gradient and how far the top (``look``), which models to try in turn (``propose``), and what was learnt from the one
+that was kept (``learn``).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Generator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mixtura.core.mixture import Mixture
+from mixtura.core.mstep import m_step
+from mixtura.core.statistics import Array, Statistics
+from mixtura.covariance.prior import Prior
+from mixtura.covariance.registry import Family
+
+#: Pairs of steps and gradient changes that the quasi-Newton memory holds.
+MEMORY = 10
+#: A gradient (in units of Fisher information, a row) below this is zero but for rounding.
+ROUNDING_NORM = 1e-8
+#: The most by which a logarithm (of a weight, of a scale) may change in one quasi-Newton step.
+STEP_CAP = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """A model, the statistics of a pass under it, and the model that one EM step makes of them."""
+
+    model: Mixture
+    statistics: Statistics
+    family: Family
+    prior: Prior
+
+    @cached_property
+    def objective(self) -> float:
+        """The log-likelihood (S11) plus the prior's part."""
+        return self.statistics.loglik + self.prior.log_density(self.model.structure)
+
+    @cached_property
+    def image(self) -> Mixture:
+        """Where one EM step leads; raises SingularError where it leads nowhere."""
+        return m_step(self.model, self.statistics, self.family, self.prior)
+
+    @property
+    def rounding(self) -> float:
+        """By how much two computations of the objective may differ."""
+        return 4 * float(np.finfo(np.float64).eps) * (abs(self.objective) + self.statistics.weight)
+
+    @cached_property
+    def gradient_norm(self) -> float:
+        """Length of the EM step in units of the complete-data Fisher information of one row.
+
+        That is the norm of the gradient (S13, S15, S17) along the family in the same metric, to first order; half
+        its square is what the EM step may be expected to gain, in nats a row.
+        """
+        model, image = self.model, self.image
+        alive = model.weights > 0
+        weights = model.weights[alive]
+        moved = float((np.square(image.weights[alive] - weights) / weights).sum())
+        moved += float((model.weights @ np.square(model.structure.whiten(image.means - model.means))).sum())
+        return float(np.sqrt(moved + model.structure.distance(image.structure, model.weights)))
+
+    @cached_property
+    def slope(self) -> Array:
+        """The gradient of the objective along the family, a row (S13, S15, S17 in the coordinates below)."""
+        model, statistics, tangent = self.model, self.statistics, self.family.tangent
+        if tangent is None:
+            raise TypeError(f"family {self.family.name!r} has no coordinates")
+        n, scatter = self.prior.add(statistics.n, statistics.s2, statistics.kind)
+        parts = (
+            statistics.n - statistics.weight * model.weights,
+            model.structure.precision(statistics.s1),
+            tangent(model.structure.slope(n, scatter)),
+        )
+        return np.concatenate([part.ravel() for part in parts]) / statistics.weight
+
+    @cached_property
+    def position(self) -> Array:
+        """The model as a vector: log weights, means, the structure's coordinates."""
+        model = self.model
+        parts = (np.log(model.weights), model.means, model.structure.coordinates())
+        return np.concatenate([part.ravel() for part in parts])
+
+
+@dataclass(frozen=True)
+class View:
+    """What a point shows: the norm of the gradient, the gap to the top (nats a row), and a direction to go."""
+
+    gradient_norm: float
+    gap: float
+    direction: Array | None = None
+
+
+Proposals = Generator[tuple[str, Mixture], float, None]
+
+
+class Steps(ABC):
+    """A way to go up; one object a climb, for it remembers the climb so far."""
+
+    @abstractmethod
+    def look(self, here: Point) -> View:
+        """Measure a point."""
+
+    @abstractmethod
+    def propose(self, here: Point, view: View) -> Proposals:
+        """Yield (kind, model) to try, the last one the EM step; is sent the objective of each that failed."""
+
+    @abstractmethod
+    def learn(self, here: Point, there: Point) -> None:
+        """Remember a step that was kept."""
+
+
+class EM(Steps):
+    """The EM step alone. The gap is read off the rate at which the steps shrink."""
+
+    def __init__(self) -> None:
+        self.rates: deque[float] = deque(maxlen=3)
+
+    def look(self, here: Point) -> View:
+        norm = here.gradient_norm
+        if norm < ROUNDING_NORM:
+            return View(norm, 0.5 * norm**2)
+        rate = max(self.rates) if len(self.rates) == self.rates.maxlen else 1.0
+        return View(norm, 0.5 * norm**2 / (1 - rate) if rate < 1 else np.inf)
+
+    def propose(self, here: Point, view: View) -> Proposals:
+        yield "em", here.image
+
+    def learn(self, here: Point, there: Point) -> None:
+        self.rates.append(there.gradient_norm / here.gradient_norm)
+
+
+class QuasiNewton(Steps):
+    """L-BFGS in coordinates where every vector is a mixture, preconditioned by the complete-data information.
+
+    With nothing remembered the direction is the EM step, to first order; what it remembers adds the information
+    that the hidden labels took away (the idea of Lange, "A quasi-Newton acceleration of the EM algorithm",
+    Statistica Sinica 5 (1995), with limited memory and the information at the present point).
+    """
+
+    def __init__(self) -> None:
+        self.pairs: deque[tuple[Array, Array]] = deque(maxlen=MEMORY)
+
+    def look(self, here: Point) -> View:
+        norm = here.gradient_norm
+        if norm < ROUNDING_NORM:
+            return View(norm, 0.5 * norm**2)
+        if here.statistics.n.min() <= 0 or here.model.weights.min() <= 0:  # no logarithm of a weight
+            return View(norm, np.inf)
+        slope = here.slope
+        remembered: list[tuple[float, Array, Array]] = []
+        direction = slope
+        for step, change in reversed(self.pairs):
+            share = float(step @ direction) / float(step @ change)
+            remembered.append((share, step, change))
+            direction = direction - share * change
+        direction = _uphill(here.model, direction)
+        for share, step, change in reversed(remembered):
+            direction = direction + step * (share - float(change @ direction) / float(step @ change))
+        rise = float(direction @ slope)
+        if not rise > 0:
+            return View(norm, np.inf)
+        return View(norm, 0.5 * max(rise, norm**2) if self.pairs else np.inf, direction)
+
+    def propose(self, here: Point, view: View) -> Proposals:
+        if view.direction is not None:
+            origin, rise = here.position, float(view.direction @ here.slope)
+            length = min(1.0, STEP_CAP / _largest_logarithm(here.model, view.direction))
+            weight = here.statistics.weight
+            for kind in ("quasi-newton", "shortened"):
+                reached = yield kind, _at(origin + length * view.direction, here.model)
+                lost = 2 * (here.objective - reached) / weight + 2 * length * rise
+                best = length**2 * rise / lost if lost > 0 else 0.0  # top of the parabola through both
+                length = float(np.clip(best, 0.1 * length, 0.5 * length))
+        yield "em", here.image
+
+    def learn(self, here: Point, there: Point) -> None:
+        if there.statistics.n.min() <= 0 or there.model.weights.min() <= 0:
+            self.pairs.clear()
+            return
+        step = there.position - here.position
+        change = here.slope - there.slope
+        if step @ change > 1e-8 * np.linalg.norm(step) * np.linalg.norm(change):
+            self.pairs.append((step, change))
+
+
+def steps_for(family: Family, prior: Prior, accelerate: bool) -> Steps:
+    """Quasi-Newton steps where the family has coordinates and the rows leave no direction open, else EM."""
+    return QuasiNewton() if accelerate and family.tangent and not prior.null_directions else EM()
+
+
+def _at(vector: Array, like: Mixture) -> Mixture:
+    """The mixture at a position, of the same size and structure as another."""
+    k, d = like.means.shape
+    weights = np.exp(vector[:k] - vector[:k].max())
+    coordinates = vector[k + k * d :].reshape(like.structure.coordinates().shape)
+    means = vector[k : k + k * d].reshape(k, d)
+    return Mixture(weights / weights.sum(), means, like.structure.at(coordinates), columns=like.columns)
+
+
+def _uphill(model: Mixture, slope: Array) -> Array:
+    """A gradient over the complete-data Fisher information of one row."""
+    k, d = model.means.shape
+    structure, weights = model.structure, model.weights
+    means = structure.weigh(slope[k : k + k * d].reshape(k, d)) / weights[:, None]
+    rest = slope[k + k * d :].reshape(structure.coordinates().shape)
+    return np.concatenate([slope[:k] / weights, means.ravel(), structure.uphill(rest, weights).ravel()])
+
+
+def _largest_logarithm(model: Mixture, direction: Array) -> float:
+    """The largest change of a logarithm (of a weight, of a scale) in a direction; at least a tiny number."""
+    k, d = model.means.shape
+    rest = direction[k + k * d :].reshape(model.structure.coordinates().shape)
+    return max(
+        float(np.abs(direction[:k]).max()),
+        float(np.abs(rest[..., model.structure.logarithms()]).max()),
+        float(np.finfo(np.float64).tiny),
+    )

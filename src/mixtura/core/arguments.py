@@ -1,0 +1,77 @@
+"""What users pass to the distributions, brought into the one form that the arithmetic takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mixtura.core.statistics import Array
+from mixtura.covariance.structure import Index
+from mixtura.kernels import Rows
+
+
+def as_rows(X: ArrayLike, n_features: int) -> tuple[Rows, bool]:
+    """(N, D) rows in float64 or float32, and whether a single row was meant.
+
+    Integers and booleans become float64 before any arithmetic. Rows need not be finite: a NaN stays a NaN.
+    """
+    rows = np.asarray(X)
+    if rows.dtype not in (np.float32, np.float64) or not rows.dtype.isnative:
+        if rows.dtype.kind not in "biuf":
+            raise TypeError(f"rows must be real numbers, got an array of {rows.dtype}")
+        rows = rows.astype(np.float64)
+    single = rows.ndim == 0 or (rows.ndim == 1 and n_features > 1)
+    if single:
+        rows = rows.reshape(1, -1)
+    elif rows.ndim == 1:
+        rows = rows[:, None]
+    if rows.ndim != 2 or rows.shape[1] != n_features:
+        raise ValueError(f"rows must have shape (N, {n_features}), got {np.shape(X)}")
+    return rows, single
+
+
+def row_weights(weights: ArrayLike | None, n_rows: int) -> Array | None:
+    """(N,) weights, checked: finite and not negative."""
+    if weights is None:
+        return None
+    out = np.asarray(weights, dtype=np.float64)
+    if out.shape != (n_rows,):
+        raise ValueError(f"sample_weight must have shape ({n_rows},), one number a row, got {out.shape}")
+    bad = np.flatnonzero(~(np.isfinite(out) & (out >= 0)))
+    if len(bad):
+        raise ValueError(f"sample_weight of row {bad[0]} is {out[bad[0]]}: it must be finite and not negative")
+    return out
+
+
+def column_indices(
+    columns: Iterable[Any] | int | str, n_features: int, names: Sequence[str] | None
+) -> Index:
+    """Column numbers or names → distinct column numbers."""
+    wanted = [columns] if isinstance(columns, int | str | np.integer) else list(columns)
+    found: list[int] = []
+    for column in wanted:
+        if isinstance(column, str):
+            if names is None or column not in names:
+                known = "it has no column names" if names is None else f"its columns are {', '.join(names)}"
+                raise ValueError(f"the mixture has no column {column!r}: {known}")
+            found.append(list(names).index(column))
+        elif isinstance(column, int | np.integer) and -n_features <= column < n_features:
+            found.append(int(column) % n_features)
+        else:
+            raise ValueError(f"there is no column {column!r}: they are numbered 0 to {n_features - 1}")
+    if not found or len(set(found)) != len(found):
+        raise ValueError(f"columns must be one or more different ones, got {wanted}")
+    return np.array(found, dtype=np.intp)
+
+
+def as_generator(rng: Any) -> np.random.Generator:
+    """A Generator from a Generator, a seed, a RandomState or None (fresh randomness)."""
+    if isinstance(rng, np.random.RandomState):
+        return np.random.default_rng(rng.randint(0, 2**31 - 1, size=4))
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{rng!r} cannot seed a random number generator: {error}") from None

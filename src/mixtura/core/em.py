@@ -1,0 +1,283 @@
+"""The loop (S19): ask a source for the statistics of a model, make a better model of them, until the gradient is zero.
+
+``climb`` is the way up from one start, written as a generator: it yields the model that it wants the statistics of,
+is sent them, and returns a Fit. ``climb_together`` drives any number of climbs over the same passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mixtura import kernels
+from mixtura.core.acceleration import Point, Proposals, steps_for
+from mixtura.core.arguments import as_rows, row_weights
+from mixtura.core.estep import accumulate
+from mixtura.core.mixture import Mixture
+from mixtura.core.mstep import m_step
+from mixtura.core.statistics import Statistics
+from mixtura.core.status import Status
+from mixtura.covariance import registry
+from mixtura.covariance.prior import Prior
+from mixtura.covariance.registry import Family
+from mixtura.covariance.structure import SingularError
+from mixtura.kernels import Kernel
+from mixtura.sources.memory import Memory
+from mixtura.sources.source import Block, Source
+
+#: When no step raises the objective any more, a gap below this many nats a row counts as the top.
+PRECISE_GAP = 1e-8
+
+
+@dataclass(frozen=True)
+class Stop:
+    """When a climb ends.
+
+    Attributes
+    ----------
+    tol : float
+        Converged when the estimated gap to the top is below this many nats a row.
+    max_iter : int
+        The most passes over the rows.
+    """
+
+    tol: float = 1e-6
+    max_iter: int = 10_000
+
+
+class Step(NamedTuple):
+    """A pass whose model was kept: how the model was found, and what was measured there (see Fit)."""
+
+    passes: int
+    kind: str
+    loglik: float
+    objective: float
+    gradient_norm: float
+    gap: float
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """What a fit found.
+
+    Attributes
+    ----------
+    model : Mixture
+        The best parameters.
+    status : Status
+        How it ended; its text is a sentence with a remedy.
+    trace : tuple of Step
+        The steps that led there; the objective never falls along it.
+    loglik : float
+        Σ w log p(x) of the rows under ``model`` itself (S11), in nats.
+    objective : float
+        What was maximised: ``loglik`` plus the prior's part.
+    gradient_norm : float
+        Norm of the gradient (S13, S15, S17) a row, in units of the complete-data Fisher information: it does not
+        depend on the units of the columns, and half its square is what one more EM step may gain.
+    gap : float
+        Estimated distance to the top, in nats a row.
+    n_iter : int
+        Passes over the rows.
+    statistics : Statistics
+        Of the rows under ``model``.
+    family : Family
+    prior : Prior
+    """
+
+    model: Mixture
+    status: Status
+    trace: tuple[Step, ...]
+    loglik: float
+    objective: float
+    gradient_norm: float
+    gap: float
+    n_iter: int
+    statistics: Statistics
+    family: Family
+    prior: Prior
+
+    @property
+    def converged(self) -> bool:
+        """Whether ``status`` is one of convergence."""
+        return self.status.converged
+
+
+class Task(NamedTuple):
+    """A climb to make: from where, in which family, under which prior, with quasi-Newton steps or without."""
+
+    start: Mixture
+    family: Family
+    prior: Prior
+    stop: Stop = Stop()
+    accelerate: bool = True
+
+
+#: Called after each pass with (passes so far, climbs still on their way); a true answer ends them where they are.
+Callback = Callable[[int, int], bool | None]
+
+
+class _End(Exception):
+    """Thrown into a climb that is to end."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__(status.value)
+        self.status = status
+
+
+def climb(task: Task) -> Generator[Mixture, Statistics, Fit]:
+    """From a start to the top of its hill; the objective never falls on the way."""
+    steps = steps_for(task.family, task.prior, task.accelerate)
+    trace: list[Step] = []
+    passes, kind = 1, "start"
+    statistics = yield task.start
+    here = Point(task.start, statistics, task.family, task.prior)
+    try:
+        while True:
+            view = steps.look(here)
+            seen = (here.statistics.loglik, here.objective, view.gradient_norm, view.gap)
+            trace.append(Step(passes, kind, *seen))
+            if view.gap < task.stop.tol:
+                raise _End(Status.CONVERGED)
+            kind, there, tried = yield from _first_that_climbs(here, steps.propose(here, view))
+            passes += tried
+            if there is None or (there.objective <= here.objective and there.gradient_norm >= here.gradient_norm):
+                left = min(view.gap, 0.5 * view.gradient_norm**2)
+                raise _End(Status.PRECISION if left < max(task.stop.tol, PRECISE_GAP) else Status.STALLED)
+            steps.learn(here, there)
+            here = there
+    except _End as end:
+        status = end.status
+    except SingularError:
+        status = Status.SINGULAR
+    last = trace[-1] if trace else Step(passes, kind, here.statistics.loglik, np.nan, np.nan, np.inf)
+    return Fit(
+        here.model, status, tuple(trace), last.loglik, last.objective, last.gradient_norm, last.gap,
+        max(passes - 1, 1), here.statistics, task.family, task.prior,
+    )  # fmt: skip
+
+
+def _first_that_climbs(
+    here: Point, proposals: Proposals
+) -> Generator[Mixture, Statistics, tuple[str, Point | None, int]]:
+    """The first of the proposals that does not lower the objective, or None; and how many passes that took."""
+    tried = 0
+    kind, model = next(proposals)
+    while True:
+        there = Point(model, (yield model), here.family, here.prior)
+        tried += 1
+        if there.objective >= here.objective - here.rounding:
+            return kind, there, tried
+        try:
+            kind, model = proposals.send(there.objective)
+        except StopIteration:
+            return kind, None, tried
+
+
+class _Records(tuple[Statistics, ...]):
+    """One record a model, added model by model."""
+
+    def __add__(self, other: _Records) -> Self:  # type: ignore[override]
+        return type(self)(mine + theirs for mine, theirs in zip(self, other, strict=True))
+
+
+def _e_steps(models: Sequence[Mixture], kernel: Kernel, block: Block) -> _Records:
+    return _Records(accumulate(model, kernel, block.rows, block.weights) for model in models)
+
+
+def climb_together(tasks: Sequence[Task], source: Source, callback: Callback | None = None) -> list[Fit]:
+    """All the climbs over shared passes: each pass sums, for every model still climbing, its statistics (S10).
+
+    A climb whose covariances become singular ends with that status and leaves the others alone.
+    """
+    climbs = [climb(task) for task in tasks]
+    wanted = {i: next(way) for i, way in enumerate(climbs)}
+    fits: dict[int, Fit] = {}
+    largest = max((model.n_components for model in wanted.values()), default=1)
+    kernel = kernels.choose(source.n_rows, largest, source.n_features)
+    passes = 0
+    while wanted:
+        records = source.total(partial(_e_steps, tuple(wanted.values()), kernel))
+        passes += 1
+        asked_to_end = callback is not None and callback(passes, len(wanted))
+        for i, statistics in zip(tuple(wanted), records, strict=True):
+            try:
+                wanted[i] = climbs[i].send(statistics)
+                if passes > tasks[i].stop.max_iter:
+                    climbs[i].throw(_End(Status.MAX_ITER))
+                elif asked_to_end:
+                    climbs[i].throw(_End(Status.STOPPED))
+            except StopIteration as ended:
+                fits[i] = ended.value
+                del wanted[i]
+    return [fits[i] for i in range(len(tasks))]
+
+
+def em(
+    start: Mixture,
+    rows: ArrayLike | Source,
+    family: Family | str = "full",
+    *,
+    sample_weight: ArrayLike | None = None,
+    prior: Prior | None = None,
+    tol: float = 1e-6,
+    max_iter: int = 10_000,
+    accelerate: bool = True,
+) -> Fit:
+    """Expectation-maximisation from one start (S19).
+
+    Parameters
+    ----------
+    start : Mixture
+    rows : array-like of shape (N, D), or Source
+    family : Family or str
+        How the covariances are related.
+    sample_weight : array-like of shape (N,), optional
+    prior : Prior, optional
+        None maximises the plain likelihood.
+    tol : float
+        Stop when the estimated gap to the top is below this many nats a row.
+    max_iter : int
+        The most steps.
+    accelerate : bool
+        Quasi-Newton steps with the EM step to fall back on, where the family allows; else the EM step alone.
+
+    Returns
+    -------
+    Fit
+
+    Examples
+    --------
+    >>> from mixtura import Mixture, em
+    >>> X = Mixture([0.4, 0.6], [0, 5], [1, 2]).sample(500, 1)
+    >>> fit = em(Mixture([0.5, 0.5], [1, 4], [1, 1]), X)
+    >>> fit.status.name, fit.gap < 1e-6
+    ('CONVERGED', True)
+    """
+    if not isinstance(rows, Source):
+        block, _ = as_rows(rows, start.n_features)
+        rows = Memory(block, row_weights(sample_weight, len(block)))
+    elif sample_weight is not None:
+        raise ValueError("a Source carries its own row weights: leave sample_weight out")
+    family = registry.get(family)
+    prior = prior or Prior.none(start.n_features)
+    task = Task(in_family(start, family), family, prior, Stop(tol, max_iter), accelerate)
+    return climb_together([task], rows)[0]
+
+
+def in_family(start: Mixture, family: Family) -> Mixture:
+    """The start itself, or its nearest in the family: the M-step of the start's own moments."""
+    unconstrained = family.free(*start.means.shape) == start.structure.coordinates().size
+    if start.structure.kind == family.kind and unconstrained:
+        return start
+    scatter = start.weights[:, None, None] * start.covariances
+    if family.kind == "tied":
+        scatter = scatter.sum(0)
+    elif family.kind == "diagonal":
+        scatter = np.diagonal(scatter, axis1=1, axis2=2)
+    return Mixture(start.weights, start.means, family.update(start.weights, scatter), columns=start.columns)

@@ -1,0 +1,70 @@
+"""The E-step: a mixture and a block of rows → statistics; and the gradient that they hold."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mixtura import kernels
+from mixtura.core.arguments import as_rows, row_weights
+from mixtura.core.mixture import Gradient, Mixture
+from mixtura.core.statistics import Array, Statistics
+from mixtura.kernels import Kernel, Rows, reference
+
+
+def e_step(model: Mixture, rows: ArrayLike, weights: ArrayLike | None = None) -> Statistics:
+    """Responsibilities (S10) of these rows, summed into statistics centred at the model's means.
+
+    Parameters
+    ----------
+    model : Mixture
+        The parameters in force.
+    rows : array-like of shape (N, D)
+    weights : array-like of shape (N,), optional
+        Row weights: 2 counts a row twice, 0 leaves it out.
+
+    Returns
+    -------
+    Statistics
+        Of the kind that the model's covariance structure asks for.
+
+    Examples
+    --------
+    One step of EM (S19) by hand:
+
+    >>> import numpy as np
+    >>> from mixtura import Mixture, e_step, m_step
+    >>> X = np.array([[-2.0], [-1.0], [1.0], [3.0]])
+    >>> start = Mixture([0.5, 0.5], [-1.0, 1.0], [1.0, 1.0])
+    >>> better = m_step(start, e_step(start, X), "full")
+    >>> better.loglik(X) > start.loglik(X)
+    True
+    """
+    block, _ = as_rows(rows, model.n_features)
+    kernel = kernels.choose(len(block), model.n_components, model.n_features)
+    return accumulate(model, kernel, block, row_weights(weights, len(block)))
+
+
+def accumulate(model: Mixture, kernel: Kernel, rows: Rows, weights: Array | None) -> Statistics:
+    """``e_step`` on a given kernel, for rows and weights that have been checked."""
+    sums = kernel.accumulate(rows, weights, model.whitened)
+    if not math.isfinite(sums.loglik):  # a row so far off that its density underflows: the careful way
+        sums = reference.accumulate(rows, weights, model.whitened)
+    weight = float(len(rows)) if weights is None else float(weights.sum())
+    return Statistics(
+        model.structure.kind, model.means, sums.n, sums.s1, sums.s2, sums.loglik, weight, len(rows)
+    )
+
+
+def gradient(model: Mixture, statistics: Statistics) -> Gradient:
+    """S13, S15 and S17 from the statistics of a full-covariance model at its own means."""
+    white = model.structure.whitening
+    precision = np.swapaxes(white, 1, 2) @ white
+    n = statistics.n
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weights = n / model.weights
+    means = model.structure.precision(statistics.s1)
+    covariances = 0.5 * (precision @ statistics.s2 @ precision - n[:, None, None] * precision)
+    return Gradient(weights, means, covariances)

@@ -1,0 +1,420 @@
+"""A Gaussian mixture as a distribution: immutable, usable without any fit, with scipy's method names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mixtura import kernels
+from mixtura.core.arguments import as_generator, as_rows, column_indices, row_weights
+from mixtura.core.statistics import Array
+from mixtura.covariance.structure import Full, Structure
+from mixtura.kernels import Rows, Whitened
+from mixtura.kernels.reference import softmax
+
+if TYPE_CHECKING:
+    from mixtura.core.gaussian import Gaussian
+
+Labels = NDArray[np.intp]
+Column = int | str
+
+#: Rows that one call of a kernel sees in the methods below: bounds their temporary memory.
+BLOCK_ROWS = 8192
+
+#: How far weights may be from summing to 1.
+WEIGHT_TOLERANCE = 1e-8
+
+
+class Gradient(NamedTuple):
+    """Derivatives of the log-likelihood (S11).
+
+    ``weights`` (K,): ∂L/∂π_k (S17); ``means`` (K, D): ∇_{μ_k} L (S13); ``covariances`` (K, D, D): ∇_{Σ_k} L, as
+    a symmetric matrix (S15).
+    """
+
+    weights: Array
+    means: Array
+    covariances: Array
+
+
+class Mixture:
+    """p(x) = Σ_k π_k N(x | μ_k, Σ_k) (S3).
+
+    Parameters
+    ----------
+    weights : array-like of shape (K,)
+        π, a probability vector (S7).
+    means : array-like of shape (K, D), or (K,) in one dimension
+        μ.
+    covariances : array-like of shape (K, D, D), or (K,) in one dimension, or Structure
+        Σ: symmetric positive definite.
+    columns : iterable of str, optional
+        Names of the columns; ``marginal`` and ``condition`` then take them too.
+
+    Raises
+    ------
+    ValueError
+        If the weights are no probability vector, shapes disagree, a number is not finite or a covariance matrix
+        is not symmetric positive definite.
+
+    Notes
+    -----
+    Wherever rows are taken, ``X`` is an array-like of shape (N, D); in one dimension (N,) will do, and in several
+    a single row (D,), for which the result loses its first axis too. Nothing can be changed after construction;
+    two mixtures are equal when all their numbers are.
+
+    Examples
+    --------
+    >>> from mixtura import Mixture
+    >>> model = Mixture([0.3, 0.7], [[0, 0], [3, 1]], [[[1, 0], [0, 1]], [[2, 1], [1, 2]]])
+    >>> model.predict([[0, 0], [3, 2]])
+    array([0, 1])
+    >>> float(model.marginal([0]).mean[0])
+    2.0999999999999996
+    """
+
+    weights: Array
+    means: Array
+    structure: Structure
+    columns: tuple[str, ...] | None
+
+    def __init__(
+        self,
+        weights: ArrayLike,
+        means: ArrayLike,
+        covariances: ArrayLike | Structure,
+        *,
+        columns: Iterable[str] | None = None,
+    ) -> None:
+        w = np.array(weights, dtype=np.float64)
+        mu = np.array(means, dtype=np.float64)
+        if w.ndim != 1 or len(w) == 0:
+            raise ValueError(f"weights must be a vector of K >= 1 numbers, got an array of shape {w.shape}")
+        if not np.isfinite(w).all() or (w < 0).any() or abs(w.sum() - 1) > WEIGHT_TOLERANCE:
+            raise ValueError(
+                f"weights must be a probability vector: finite, not negative, with sum 1; got {w} (sum {w.sum()})"
+            )
+        if mu.ndim == 1:
+            mu = mu[:, None]
+        if mu.ndim != 2 or mu.shape[1] == 0:
+            raise ValueError(f"means must have shape (K, D), got {mu.shape}")
+        if len(mu) != len(w):
+            raise ValueError(f"{len(w)} weights but {len(mu)} means: both must be K")
+        if not np.isfinite(mu).all():
+            raise ValueError(f"means of component {int(np.flatnonzero(~np.isfinite(mu).all(1))[0])} are not finite")
+        structure = covariances if isinstance(covariances, Structure) else _dense_structure(covariances, mu)
+        if (structure.n_components, structure.n_features) != mu.shape:
+            raise ValueError(
+                f"the covariances are for K = {structure.n_components}, D = {structure.n_features} "
+                f"but the means for K = {mu.shape[0]}, D = {mu.shape[1]}"
+            )
+        names = None if columns is None else tuple(str(c) for c in columns)
+        if names is not None and (len(names) != mu.shape[1] or len(set(names)) != len(names)):
+            raise ValueError(f"columns must be {mu.shape[1]} different names, got {names}")
+        for array in (w, mu, *structure.parameters().values()):
+            array.flags.writeable = False
+        self.__dict__.update(weights=w, means=mu, structure=structure, columns=names)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a Mixture cannot be changed: make a new one with another {name}")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError("a Mixture cannot be changed")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mixture):
+            return NotImplemented
+        mine, theirs = self.structure.parameters(), other.structure.parameters()
+        return (
+            self.structure.kind == other.structure.kind
+            and self.columns == other.columns
+            and np.array_equal(self.weights, other.weights)
+            and np.array_equal(self.means, other.means)
+            and all(np.array_equal(mine[name], theirs[name]) for name in mine)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.weights.tobytes(), self.means.tobytes()))
+
+    def __repr__(self) -> str:
+        return f"<Mixture of {self.n_components} Gaussians in {self.n_features} columns, {self.structure.kind}>"
+
+    # What it is made of
+
+    @property
+    def n_components(self) -> int:
+        """K."""
+        return len(self.weights)
+
+    @property
+    def n_features(self) -> int:
+        """D."""
+        return self.means.shape[1]
+
+    @cached_property
+    def covariances(self) -> Array:
+        """Σ, (K, D, D), whatever the structure."""
+        dense = self.structure.dense()
+        dense.flags.writeable = False
+        return dense
+
+    @cached_property
+    def whitened(self) -> Whitened:
+        """The mixture as the kernels take it."""
+        with np.errstate(divide="ignore"):
+            log_weights = np.log(self.weights)
+        constants = log_weights - 0.5 * (self.n_features * np.log(2 * np.pi) + self.structure.log_det())
+        return Whitened(self.structure.kind, self.means, self.structure.whitening, constants)
+
+    @property
+    def mean(self) -> Array:
+        """E[x] = Σ π_k μ_k, (D,)."""
+        return self.weights @ self.means
+
+    @property
+    def cov(self) -> Array:
+        """Covariance of x, (D, D): within plus between the components."""
+        between = self.means - self.mean
+        within = np.einsum("k,kij->ij", self.weights, self.covariances)
+        return within + (self.weights[:, None] * between).T @ between
+
+    def component(self, k: int) -> Gaussian:
+        """p(x | z_k = 1) (S8).
+
+        Raises
+        ------
+        IndexError
+            If there is no component k.
+        """
+        from mixtura.core.gaussian import Gaussian
+
+        if not -self.n_components <= k < self.n_components:
+            raise IndexError(f"there is no component {k}: they are numbered 0 to {self.n_components - 1}")
+        return Gaussian(self.means[k], Full(self.structure.factor(k)[None]), columns=self.columns)
+
+    # Densities
+
+    def log_joint(self, X: ArrayLike) -> Array:
+        """log p(x, z_k = 1) = log π_k + log N(x | μ_k, Σ_k) (S6), (N, K)."""
+        rows, single = as_rows(X, self.n_features)
+        kernel = kernels.choose(len(rows), self.n_components, self.n_features)
+        out = np.empty((len(rows), self.n_components))
+        for start in range(0, len(rows), BLOCK_ROWS):
+            block = slice(start, start + BLOCK_ROWS)
+            out[block] = kernel.log_joint(rows[block], self.whitened)
+        return out[0] if single else out
+
+    def logpdf(self, X: ArrayLike) -> Array:
+        """log p(x) (S3, S9), (N,), in nats: a density, which may exceed 1 (and its logarithm 0)."""
+        return self._posterior(X)[0]
+
+    def pdf(self, X: ArrayLike) -> Array:
+        """p(x) (S3), (N,)."""
+        return np.exp(self.logpdf(X))
+
+    def responsibilities(self, X: ArrayLike) -> Array:
+        """γ_nk = p(z_k = 1 | x_n) (S10), (N, K); rows sum to 1 also where every density underflows."""
+        return self._posterior(X)[1]
+
+    def predict(self, X: ArrayLike) -> Labels:
+        """The most probable component of each row, (N,)."""
+        return self.responsibilities(X).argmax(-1)
+
+    def loglik(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """L = Σ_n w_n log p(x_n) (S11), in nats."""
+        rows, _ = as_rows(X, self.n_features)
+        density = self.logpdf(rows)
+        weights = row_weights(sample_weight, len(rows))
+        return float(density.sum() if weights is None else (density[weights > 0] * weights[weights > 0]).sum())
+
+    def gradient(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Gradient:
+        """The derivatives of the log-likelihood of these rows in all parameters (S13, S15, S17).
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+        sample_weight : array-like of shape (N,), optional
+
+        Returns
+        -------
+        Gradient
+            Named tuple (weights, means, covariances). The derivatives in the covariances are those of matrices of
+            their own for each component, whatever the structure.
+
+        Examples
+        --------
+        At the maximum-likelihood estimate the derivatives in the means vanish:
+
+        >>> import numpy as np
+        >>> from mixtura import Mixture
+        >>> X = np.array([[1.0], [2.0], [6.0]])
+        >>> Mixture([1], [3], [X.var()]).gradient(X).means
+        array([[0.]])
+        """
+        from mixtura.core.estep import e_step, gradient
+
+        rows, _ = as_rows(X, self.n_features)
+        unshared = Mixture(self.weights, self.means, Full(np.stack([self.structure.factor(k) for k in range(self.n_components)])))
+        return gradient(unshared, e_step(unshared, rows, row_weights(sample_weight, len(rows))))
+
+    # Other mixtures made from this one
+
+    def marginal(self, columns: Iterable[Column] | Column) -> Mixture:
+        """The distribution of some of the columns, by number or name, in the order given.
+
+        Examples
+        --------
+        >>> from mixtura import Mixture
+        >>> model = Mixture([1], [[0, 5]], [[[1, 0.5], [0.5, 1]]], columns=["a", "b"])
+        >>> model.marginal("b").means
+        array([[5.]])
+        """
+        index = column_indices(columns, self.n_features, self.columns)
+        names = None if self.columns is None else [self.columns[j] for j in index]
+        return Mixture(self.weights, self.means[:, index], self.structure.marginal(index), columns=names)
+
+    def condition(self, given: Mapping[Any, float]) -> Mixture:
+        """The distribution of the other columns, given values of some.
+
+        Parameters
+        ----------
+        given : mapping
+            Column (number or name) → value.
+
+        Returns
+        -------
+        Mixture
+            Over the remaining columns, in their order; its weights are the responsibilities for the given values.
+
+        Examples
+        --------
+        >>> from mixtura import Mixture
+        >>> model = Mixture([1], [[0, 0]], [[[1, 0.5], [0.5, 1]]])
+        >>> model.condition({0: 2.0}).means
+        array([[1.]])
+        """
+        index = column_indices(given, self.n_features, self.columns)
+        values = np.array([float(v) for v in given.values()])
+        if not np.isfinite(values).all():
+            raise ValueError(f"the values to condition on must be finite, got {values}")
+        if len(index) == self.n_features:
+            raise ValueError("all columns are given: nothing remains. Leave at least one out")
+        rest = np.setdiff1d(np.arange(self.n_features), index)
+        parts = self.structure.condition(index)
+        weights = Mixture(self.weights, self.means[:, index], parts.given).responsibilities(values[None])[0]
+        means = self.means[:, rest] + np.einsum("kab,kb->ka", parts.slope, values - self.means[:, index])
+        names = None if self.columns is None else [self.columns[j] for j in rest]
+        return Mixture(weights / weights.sum(), means, parts.rest, columns=names)
+
+    def transform(self, A: ArrayLike, b: ArrayLike = 0.0) -> Mixture:
+        """The distribution of A x + b.
+
+        Parameters
+        ----------
+        A : array-like of shape (M, D), or a number
+            A number multiplies every column.
+        b : array-like of shape (M,), or a number
+
+        Raises
+        ------
+        ValueError
+            If the covariance of A x is singular (M > D, or dependent rows).
+        """
+        matrix = np.asarray(A, dtype=np.float64)
+        if matrix.ndim == 0:
+            matrix = matrix * np.eye(self.n_features)
+        if matrix.ndim != 2 or matrix.shape[1] != self.n_features:
+            raise ValueError(f"A must have shape (M, {self.n_features}), got {matrix.shape}")
+        means = self.means @ matrix.T + np.broadcast_to(np.asarray(b, dtype=np.float64), matrix.shape[:1])
+        names = self.columns if matrix.shape[0] == self.n_features else None
+        return Mixture(self.weights, means, self.structure.transform(matrix), columns=names)
+
+    def reorder(self, order: ArrayLike) -> Mixture:
+        """The same distribution with its components in another order."""
+        index = np.asarray(order, dtype=np.intp)
+        if not np.array_equal(np.sort(index), np.arange(self.n_components)):
+            raise ValueError(f"order must hold each of 0 … {self.n_components - 1} once, got {index}")
+        return Mixture(self.weights[index], self.means[index], self.structure.take(index), columns=self.columns)
+
+    # Samples
+
+    @overload
+    def sample(
+        self, n: int, rng: Any = None, *, return_labels: Literal[False] = False
+    ) -> Array: ...
+    @overload
+    def sample(self, n: int, rng: Any = None, *, return_labels: Literal[True]) -> tuple[Array, Labels]: ...
+
+    def sample(self, n: int, rng: Any = None, *, return_labels: bool = False) -> Array | tuple[Array, Labels]:
+        """Draw n independent rows (S5); their hidden labels (S4) come mixed, as they would in nature.
+
+        Parameters
+        ----------
+        n : int
+            Number of rows.
+        rng : numpy.random.Generator, int or None
+            Where the randomness comes from; a Generator moves on, so that two calls differ.
+        return_labels : bool
+            Whether to return the component of each row too.
+
+        Returns
+        -------
+        rows : ndarray of shape (n, D)
+        labels : ndarray of shape (n,)
+            Only with ``return_labels``.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mixtura import Mixture
+        >>> rows = Mixture([0.5, 0.5], [-9, 9], [1, 1]).sample(4, np.random.default_rng(0))
+        >>> rows.shape
+        (4, 1)
+        """
+        if n < 0:
+            raise ValueError(f"cannot draw {n} rows: n must be 0 or more")
+        generator = as_generator(rng)
+        labels = generator.choice(self.n_components, size=n, p=self.weights / self.weights.sum())
+        rows = generator.standard_normal((n, self.n_features))
+        for k in np.unique(labels):
+            mine = labels == k
+            rows[mine] = rows[mine] @ self.structure.factor(int(k)).T + self.means[k]
+        return (rows, labels) if return_labels else rows
+
+    def rvs(self, size: int = 1, random_state: Any = None) -> Array:
+        """``sample`` under scipy's name."""
+        return self.sample(size, random_state)
+
+    # Private
+
+    def _posterior(self, X: ArrayLike) -> tuple[Array, Array]:
+        """Log densities and responsibilities, block by block."""
+        rows, single = as_rows(X, self.n_features)
+        kernel = kernels.choose(len(rows), self.n_components, self.n_features)
+        density, share = np.empty(len(rows)), np.empty((len(rows), self.n_components))
+        for start in range(0, len(rows), BLOCK_ROWS):
+            block: Rows = rows[start : start + BLOCK_ROWS]
+            out = slice(start, start + len(block))
+            density[out], share[out] = softmax(kernel.log_joint(block, self.whitened), block, self.whitened)
+        return (density[0], share[0]) if single else (density, share)
+
+
+def _dense_structure(covariances: ArrayLike, means: Array) -> Full:
+    """The structure of an array of covariance matrices, checked."""
+    dense = np.array(covariances, dtype=np.float64)
+    k, d = means.shape
+    if d == 1 and dense.size == k:
+        dense = dense.reshape(k, 1, 1)
+    if dense.shape != (k, d, d):
+        raise ValueError(f"covariances must have shape (K, D, D) = {(k, d, d)}, got {dense.shape}")
+    for i, matrix in enumerate(dense):
+        if not np.isfinite(matrix).all():
+            raise ValueError(f"the covariance matrix of component {i} is not finite")
+        size = np.sqrt(np.abs(np.outer(np.diagonal(matrix), np.diagonal(matrix))))
+        if (np.abs(matrix - matrix.T) > 1e-8 * size).any():
+            raise ValueError(f"the covariance matrix of component {i} is not symmetric")
+    return Full.from_covariances((dense + np.swapaxes(dense, 1, 2)) / 2)

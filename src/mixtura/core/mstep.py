@@ -1,0 +1,70 @@
+"""The M-step: statistics → a mixture (S14, S16, S18)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mixtura.core.mixture import Mixture
+from mixtura.core.statistics import Array, Statistics
+from mixtura.covariance import registry
+from mixtura.covariance.prior import Prior
+from mixtura.covariance.registry import Family
+
+#: When a mean moves by more than the square root of this many of its component's variances in one step, what is left
+#: of the scatter about the new mean is rounding noise; the covariances then wait for the next pass.
+SHIFT_LIMIT = 1e10
+
+
+def m_step(
+    model: Mixture, statistics: Statistics, family: Family | str = "full", prior: Prior | None = None
+) -> Mixture:
+    """The parameters that maximise the expected complete-data objective, given the statistics.
+
+    Parameters
+    ----------
+    model : Mixture
+        The parameters in force during the pass.
+    statistics : Statistics
+        What the pass left behind; of the kind of the family.
+    family : Family or str
+        How the covariances are related: "full", "tied", "diag", "spherical", …
+    prior : Prior, optional
+        Pseudo-statistics to add; none by default (plain maximum likelihood).
+
+    Returns
+    -------
+    Mixture
+        With weights π_k = N_k/N (S18), means (S14) and covariances (S16) about the new means. A component without
+        any rows keeps its mean.
+
+    Raises
+    ------
+    SingularError
+        If a covariance matrix comes out singular, which a prior prevents.
+    ValueError
+        If the statistics are of another kind than the family asks for.
+    """
+    family = registry.get(family)
+    if statistics.kind != family.kind:
+        raise ValueError(f"family {family.name!r} needs statistics of kind {family.kind!r}, got {statistics.kind!r}")
+    if prior is None:
+        prior = Prior.none(model.n_features)
+    weights = statistics.n / statistics.n.sum()
+    means = statistics.centre + statistics.shift()
+    n, scatter = prior.add(statistics.n, statistics.scatter(), statistics.kind)
+    if _scatter_is_noise(statistics, scatter):
+        structure = model.structure
+    else:
+        structure = family.update(n, scatter)
+    return Mixture(weights / weights.sum(), means, structure, columns=model.columns)
+
+
+def _scatter_is_noise(statistics: Statistics, scatter: Array) -> bool:
+    """Whether cancellation has eaten the scatter about the new means, which lie too far from the centres."""
+    shift = statistics.shift()
+    rounding = 64 * np.finfo(np.float64).eps * np.abs(statistics.centre)
+    between = statistics.n[:, None] * np.square(np.where(np.abs(shift) > rounding, shift, 0.0))
+    if statistics.kind == "tied":
+        between = between.sum(0)
+    within = scatter if statistics.kind == "diagonal" else np.diagonal(scatter, axis1=-2, axis2=-1)
+    return bool((between > SHIFT_LIMIT * np.maximum(within, 0.0)).any())

@@ -1,0 +1,172 @@
+"""Regularisation as pseudo-statistics: what keeps a covariance matrix regular, and the objective that it belongs to.
+
+The log-likelihood of a mixture has no maximum: a component may shrink onto a point. So a fit maximises
+
+    log-likelihood − ½ Σ_k [ ν log det Σ_k + tr(Σ_k⁻¹ P) ]
+
+an inverse-Wishart-type penalty (Chen & Tan, "Inference for multivariate normal mixtures", J. Multivariate
+Analysis 100 (2009); Fraley & Raftery, J. Classification 24 (2007)). Its exact M-step adds ν to each count and P to
+each scatter matrix before the family's own update, so the objective never falls.
+
+Directions in which the rows do not vary at all (a constant column, an exact linear relation) are settled apart:
+their variance, which the rows cannot tell, is fixed at the value ``null``; being the same in every component, it
+moves no responsibility.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mixtura.core.statistics import Array, Kind, Statistics
+from mixtura.covariance.structure import Structure
+
+#: ν of the default prior: this many rows' worth of the data's own spread, for each component …
+PSEUDO_ROWS = 1e-8
+#: … and this fraction of all rows, so that the floor under a variance does not vanish as the rows grow in number.
+PSEUDO_FRACTION = 1e-12
+#: A direction whose share of the (correlation-scaled) variance is below this does not vary at all.
+NULL_SHARE = 1e-12
+#: The variance given to such a direction, in the same units.
+NULL_VARIANCE = 1e-10
+#: Interquartile range of the standard normal.
+NORMAL_QUARTILES = 1.3489795003921634
+
+
+@dataclass(frozen=True, eq=False)
+class Prior:
+    """Pseudo-statistics that are added to those of every component.
+
+    Attributes
+    ----------
+    count : float
+        ν, pseudo-rows.
+    scatter : ndarray of shape (D, D)
+        P, pseudo-scatter.
+    null : ndarray of shape (D, D)
+        Variance of the directions in which the rows do not vary; zero elsewhere.
+    null_directions : int
+        How many there are.
+    """
+
+    count: float
+    scatter: Array
+    null: Array
+    null_directions: int = 0
+
+    @classmethod
+    def none(cls, n_features: int) -> Prior:
+        """No regularisation: plain maximum likelihood."""
+        zero = np.zeros((n_features, n_features))
+        return cls(0.0, zero, zero)
+
+    @classmethod
+    def absolute(cls, reg_covar: float, weight: float, n_components: int, n_features: int) -> Prior:
+        """A ridge in the units of the data: a component with its even share of the rows gets Σ = W/n + reg_covar·I.
+
+        One with fewer rows gets more, one with more rows less: that, and not a constant added afterwards, is what
+        maximises an objective.
+        """
+        scatter = np.eye(n_features) * (reg_covar * weight / n_components)
+        return cls(0.0, scatter, np.zeros_like(scatter))
+
+    @classmethod
+    def relative(cls, rows: Array, weights: Array, weight: float | None = None) -> Prior:
+        """The default: tiny, and relative to the spread of the rows themselves.
+
+        P = ν·S, where S has the rows' correlations and, for each column, a spread that far-off rows do not move
+        (the interquartile range). Shifting the rows or changing a column's unit moves the fit with them.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (N, D)
+            The rows, or a sample of them.
+        weights : ndarray of shape (N,)
+            How much each counts.
+        weight : float, optional
+            The weight of all rows, where these are a sample.
+        """
+        share = weights / weights.sum()
+        centre = share @ rows
+        spread, deviation = column_spread(rows, weights)
+        constant = deviation == 0
+        unit = np.where(constant, 1.0, deviation)
+        standard = np.where(constant, 0.0, (rows - centre) / unit)
+        correlation = (standard * share[:, None]).T @ standard
+        values, vectors = np.linalg.eigh(correlation)
+        idle = values <= NULL_SHARE * max(1.0, float(values[-1]))
+        # the unit of a constant column: its own size, or 1 for a column of zeros
+        size = np.abs(centre)
+        unit = np.where(constant, np.where(size > 0, size, 1.0), unit)
+        null = NULL_VARIANCE * (vectors[:, idle] @ vectors[:, idle].T)
+        count = PSEUDO_ROWS + PSEUDO_FRACTION * float(weights.sum() if weight is None else weight)
+        return cls(
+            count,
+            count * spread[:, None] * correlation * spread,
+            unit[:, None] * null * unit,
+            int(idle.sum()),
+        )
+
+    def leaning(self, rows: float, statistics: Statistics) -> Prior:
+        """This prior and that many rows' worth of the covariance pooled over the components."""
+        if statistics.kind == "tied" or rows == 0:
+            return self
+        pooled = statistics.scatter().sum(0) / statistics.n.sum()
+        if statistics.kind == "diagonal":
+            pooled = np.diag(pooled)
+        return replace(self, count=self.count + rows, scatter=self.scatter + rows * pooled)
+
+    def add(self, n: Array, scatter: Array, kind: Kind) -> tuple[Array, Array]:
+        """(n, W) with the pseudo-statistics added, in the shape of that kind of scatter."""
+        n = n + self.count
+        if kind == "full":
+            return n, scatter + self.scatter + n[:, None, None] * self.null
+        if kind == "tied":
+            return n, scatter + len(n) * self.scatter + n.sum() * self.null
+        return n, scatter + np.diagonal(self.scatter) + n[:, None] * np.diagonal(self.null)
+
+    def log_density(self, structure: Structure) -> float:
+        """−½ Σ_k [ν log det Σ_k + tr(Σ_k⁻¹ P)]: what the objective adds to the log-likelihood, up to a constant."""
+        if not self.scatter.any():
+            return 0.0
+        return -0.5 * float((self.count * structure.log_det() + structure.traces(self.scatter)).sum())
+
+    def share(self, structure: Structure, n: Array) -> Array:
+        """(K,) the largest share of a variance, over all directions, that the prior and not the rows supplied."""
+        shares = np.empty(len(n))
+        for k in range(len(n)):
+            white = np.linalg.solve(structure.factor(k), np.eye(structure.n_features))
+            if structure.kind == "diagonal":
+                shares[k] = (np.diagonal(white) ** 2 * np.diagonal(self.scatter)).max()
+            else:
+                shares[k] = np.linalg.eigvalsh(white @ self.scatter @ white.T)[-1]
+        rows = n.sum() / len(n) if structure.kind == "tied" else n
+        return shares / (rows + self.count)
+
+
+def column_spread(rows: Array, weights: Array) -> tuple[Array, Array]:
+    """Two measures of each column's spread, both 0 for a constant column.
+
+    Returns
+    -------
+    spread : ndarray of shape (D,)
+        One that far-off rows do not move: the interquartile range over that of the normal; the standard deviation
+        where that is smaller, or half the rows agree.
+    deviation : ndarray of shape (D,)
+        The standard deviation; no square overflows or underflows.
+    """
+    share = weights / weights.sum()
+    centred = rows - share @ rows
+    largest = np.abs(centred).max(0, initial=0.0)
+    unit = np.where(largest > 0, largest, 1.0)
+    deviation = unit * np.sqrt(share @ np.square(centred / unit))
+    deviation[deviation <= 8 * np.finfo(np.float64).eps * np.abs(rows).max(0, initial=0.0)] = 0.0
+    spread = deviation.copy()
+    for j in np.flatnonzero(deviation):
+        order = np.argsort(rows[:, j], kind="stable")
+        below = np.cumsum(share[order])
+        low, high = rows[order[np.searchsorted(below, [0.25, 0.75]).clip(max=len(order) - 1)], j]
+        if high > low:
+            spread[j] = min((high - low) / NORMAL_QUARTILES, deviation[j])
+    return spread, deviation

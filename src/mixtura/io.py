@@ -1,0 +1,359 @@
+"""Model files: a zip of ``model.json`` and ``.npy`` members, without pickle.
+
+``model.json`` says what the arrays are; the arrays are little-endian float64, so a model comes back
+with the same bits. A file is data from elsewhere: names, sizes, shapes, finiteness and positive
+definiteness are checked before anything is built from it, and no more is read than a mixture of the
+declared size can need.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, TypeGuard
+
+import numpy as np
+
+from mixtura._version import __version__
+from mixtura.core.mixture import WEIGHT_TOLERANCE, Mixture
+from mixtura.core.statistics import Array
+from mixtura.covariance import registry
+from mixtura.covariance.structure import from_parameters
+from mixtura.sources.files import FilePath, replacing
+
+FORMAT = "mixtura-model"
+FORMAT_VERSION = 1
+
+_HEADER = "model.json"
+_HEADER_BYTES = 1 << 24  # the most that model.json may hold
+_NPY_BYTES = 1 << 12  # the most that the head of a .npy member may take
+_LARGEST = 1_000_000  # the most components, and the most columns
+_NUMBERS = 1 << 31  # the most numbers in one array
+_RATIO = 100  # the most by which a member may grow when it is unpacked
+_DTYPE = "<f8"
+
+#: Arrays by structure, each axis K or D.
+_ARRAYS = {"full": {"cholesky": "KDD"}, "tied": {"cholesky": "DD"}, "diagonal": {"scale": "KD"}}
+
+
+class ModelFileError(ValueError):
+    """A model file that cannot be written or read: the message says why."""
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """What a model file holds.
+
+    Attributes
+    ----------
+    mixture : Mixture
+        The model.
+    family : str
+        Name of its covariance family.
+    metadata : dict
+        What was saved beside it.
+    format_version : int
+        The version of the file.
+    """
+
+    mixture: Mixture
+    family: str
+    metadata: dict[str, Any]
+    format_version: int
+
+
+def save(
+    model: Mixture,
+    path: FilePath,
+    *,
+    family: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write a mixture to a file, whole or not at all.
+
+    The same model and metadata give the same bytes.
+
+    Parameters
+    ----------
+    model : Mixture
+        The model.
+    path : str or path-like
+        The file.
+    family : str, optional
+        The covariance family it was fitted with; by default the general one with its structure.
+    metadata : dict, optional
+        Anything that JSON can hold: how the model came about, say.
+    overwrite : bool, default False
+        Whether a file of that name may be replaced.
+
+    Raises
+    ------
+    FileExistsError
+        If there is such a file and ``overwrite`` is false.
+    ModelFileError
+        If the metadata are no JSON, or the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from mixtura.core.mixture import Mixture
+    >>> path = tempfile.mkdtemp() + "/model.mixtura"
+    >>> model = Mixture([0.3, 0.7], [[0, 0], [3, 1]], [[[1, 0], [0, 1]], [[2, 1], [1, 2]]])
+    >>> save(model, path, metadata={"rows": 272})
+    >>> saved = load(path)
+    >>> saved.mixture == model, saved.family, saved.metadata
+    (True, 'full', {'rows': 272})
+    """
+    if not isinstance(model, Mixture):
+        raise TypeError(f"a Mixture can be saved, not {type(model).__name__}")
+    kind = model.structure.kind
+    if family is None:
+        family = next(known.name for known in registry.FAMILIES if known.kind == kind)
+    arrays = {"weights": model.weights, "means": model.means, **model.structure.parameters()}
+    header = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "mixtura_version": __version__,
+        "family": registry.get(family).name,
+        "structure": kind,
+        "columns": None if model.columns is None else list(model.columns),
+        "n_components": model.n_components,
+        "n_features": model.n_features,
+        "arrays": _declared(_shapes(kind, model.n_components, model.n_features)),
+        "metadata": dict(metadata or {}),
+    }
+    try:
+        text = json.dumps(header, indent=1, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ModelFileError(f"metadata must be plain JSON, without NaN or infinity: {error}") from error
+    if len(text) > _HEADER_BYTES:
+        raise ModelFileError(f"metadata take {len(text)} bytes of JSON, but a model file holds {_HEADER_BYTES} at most")
+    if not overwrite and os.path.lexists(path):
+        raise FileExistsError(f"{os.fspath(path)} exists already: choose another name, or allow it to be overwritten")
+    try:
+        with replacing(path) as stream, zipfile.ZipFile(stream, "w") as archive:
+            _add(archive, _HEADER, text)
+            for name, array in arrays.items():
+                _add(archive, f"{name}.npy", _npy(array))
+    except OSError as error:
+        raise ModelFileError(f"cannot write {os.fspath(path)}: {error.strerror or error}") from error
+
+
+def load(path: FilePath) -> SavedModel:
+    """Read a mixture from a file that ``save`` wrote, checking everything before use.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Raises
+    ------
+    ModelFileError
+        If it is missing, damaged, no model file, inconsistent, or written by a newer Mixtura.
+    """
+    name = os.fspath(path)
+    try:
+        with Path(path).open("rb") as stream:
+            return _read(stream)
+    except FileNotFoundError:
+        raise ModelFileError(f"there is no file {name}") from None
+    except OSError as error:
+        raise ModelFileError(f"cannot read {name}: {error.strerror or error}") from error
+    except ModelFileError as error:
+        raise ModelFileError(f"{name} {error}") from error.__cause__
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    """A stored member whose bytes do not depend on the day or the machine."""
+    info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+    info.create_system = 3
+    info.external_attr = 0o644 << 16
+    archive.writestr(info, content, zipfile.ZIP_STORED)
+
+
+def _npy(array: Array) -> bytes:
+    content = io.BytesIO()
+    little = np.ascontiguousarray(array, dtype=_DTYPE)
+    np.lib.format.write_array(content, little, version=(1, 0), allow_pickle=False)
+    return content.getvalue()
+
+
+def _shapes(kind: str, n_components: int, n_features: int) -> dict[str, tuple[int, ...]]:
+    """The shape of each array of a model."""
+    axes = {"weights": "K", "means": "KD", **_ARRAYS[kind]}
+    size = {"K": n_components, "D": n_features}
+    return {name: tuple(size[axis] for axis in letters) for name, letters in axes.items()}
+
+
+def _declared(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+    return {name: {"shape": list(shape), "dtype": _DTYPE} for name, shape in shapes.items()}
+
+
+def _read(stream: BinaryIO) -> SavedModel:
+    """The model in a zip; every complaint goes on from the name of the file."""
+    try:
+        archive = zipfile.ZipFile(stream)
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        raise ModelFileError("is cut short or no Mixtura model file: it is not a zip") from error
+    with archive:
+        members = {member.filename: member for member in archive.infolist()}
+        if _HEADER not in members:
+            raise ModelFileError(f"is not a Mixtura model file: it has no {_HEADER}")
+        if members[_HEADER].file_size > _HEADER_BYTES:
+            raise ModelFileError(f"is refused: its {_HEADER} is larger than {_HEADER_BYTES} bytes")
+        header = _header(_content(archive, members[_HEADER]))
+        kind, n_components, n_features = _size(header)
+        shapes = _shapes(kind, n_components, n_features)
+        due = {_HEADER, *(f"{name}.npy" for name in shapes)}
+        if set(members) != due or len(archive.infolist()) != len(due):
+            raise ModelFileError(f"is refused: its members are not just {', '.join(sorted(due))}")
+        arrays = {name: _array(archive, members[f"{name}.npy"], shape) for name, shape in shapes.items()}
+    _check_numbers(arrays)
+    mixture = Mixture(
+        arrays["weights"],
+        arrays["means"],
+        from_parameters(kind, arrays, n_components),
+        columns=header.get("columns"),
+    )
+    return SavedModel(mixture, header["family"], header["metadata"], header["format_version"])
+
+
+def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """The bytes of a member: no more than declared, which its packed size must make likely."""
+    name, size, packed = member.filename, member.file_size, member.compress_size
+    largest = {
+        zipfile.ZIP_STORED: packed,
+        zipfile.ZIP_DEFLATED: _RATIO * packed + _NPY_BYTES,
+    }.get(member.compress_type, -1)
+    if size > largest:
+        raise ModelFileError(f"is refused: its member {name!r} would grow from {packed} bytes to {size}")
+    try:
+        with archive.open(member) as content:
+            data = content.read(size)
+    except _UNPACKING as error:
+        raise ModelFileError(f"is damaged: its member {name!r} cannot be read ({error})") from error
+    if len(data) != size:
+        raise ModelFileError(f"is damaged: its member {name!r} is cut short")
+    return data
+
+
+#: What a damaged zip raises.
+_UNPACKING = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)
+
+
+def _header(text: bytes) -> dict[str, Any]:
+    """What model.json says, if it is one of ours and its version is known."""
+    try:
+        header: Any = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise ModelFileError(f"is damaged: its {_HEADER} is no JSON ({error})") from error
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise ModelFileError(f"is not a Mixtura model file: its {_HEADER} does not say {FORMAT!r}")
+    version: Any = header.get("format_version")
+    if not _is_count(version):
+        raise ModelFileError(f"is damaged: its format version is {version!r}")
+    if version > FORMAT_VERSION:
+        raise ModelFileError(
+            f"was written by a newer Mixtura ({header.get('mixtura_version')}): its format version "
+            f"is {version}, this Mixtura reads up to {FORMAT_VERSION}; upgrade it"
+        )
+    family = header.get("family")
+    if family not in registry.names():
+        raise ModelFileError(
+            f"has the covariance family {family!r}, which this Mixtura does not know: upgrade it"
+        )
+    if not isinstance(header.get("metadata"), dict):
+        raise ModelFileError("is damaged: its metadata are no JSON object")
+    return header
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _size(header: Mapping[str, Any]) -> tuple[str, int, int]:
+    """Structure, K and D, and that what else is declared agrees with them."""
+    kind, n_components, n_features = (header.get(key) for key in ("structure", "n_components", "n_features"))
+    if not isinstance(kind, str) or kind not in _ARRAYS:
+        raise ModelFileError(f"is damaged: its structure is not one of {', '.join(_ARRAYS)}")
+    if not (_is_count(n_components, _LARGEST) and _is_count(n_features, _LARGEST)):
+        raise ModelFileError(f"is refused: its n_components and n_features must be from 1 to {_LARGEST}")
+    shapes = _shapes(kind, n_components, n_features)
+    if max(map(math.prod, shapes.values())) > _NUMBERS:
+        raise ModelFileError(f"is refused: {n_components} components in {n_features} columns are too many")
+    if header.get("arrays") != _declared(shapes):
+        raise ModelFileError(
+            f"is damaged: the arrays that its {_HEADER} declares are not those of "
+            f"{n_components} components in {n_features} columns"
+        )
+    names = header.get("columns")
+    if names is not None and not _are_names(names, n_features):
+        raise ModelFileError(f"is damaged: its columns are not {n_features} different names")
+    return kind, n_components, n_features
+
+
+def _is_count(value: object, largest: float = math.inf) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= largest
+
+
+def _are_names(names: object, n_features: int) -> bool:
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return False
+    return len(names) == len(set(names)) == n_features
+
+
+#: What NumPy raises for the head of a .npy file that it cannot understand.
+_HEADER_PARSING = (ValueError, TypeError, LookupError, SyntaxError, RecursionError, MemoryError)
+
+
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, shape: tuple[int, ...]) -> Array:
+    """A .npy member of exactly this shape."""
+    name, size = member.filename, 8 * math.prod(shape)
+    if not size < member.file_size <= size + _NPY_BYTES:
+        raise ModelFileError(f"is refused: its member {name!r} has {member.file_size} bytes, not about {size}")
+    content = io.BytesIO(_content(archive, member))
+    try:
+        if np.lib.format.read_magic(content) != (1, 0):
+            raise ValueError("an unknown version of .npy")
+        found, by_columns, dtype = np.lib.format.read_array_header_1_0(content, max_header_size=_NPY_BYTES)
+    except _HEADER_PARSING as error:
+        raise ModelFileError(f"is damaged: its member {name!r} is no array ({error})") from error
+    data = content.getbuffer()[content.tell() :]
+    if found != shape or by_columns or dtype.str != _DTYPE or len(data) != size:
+        raise ModelFileError(f"is damaged: its member {name!r} is not of type {_DTYPE} and shape {shape}")
+    return np.frombuffer(data, dtype=_DTYPE).reshape(shape).astype(np.float64)
+
+
+def _check_numbers(arrays: Mapping[str, Array]) -> None:
+    """Finite numbers, a probability vector, and factors of positive definite matrices."""
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise ModelFileError(f"is damaged: its {name} are not all finite")
+    weights = arrays["weights"]
+    if (weights < 0).any() or abs(weights.sum() - 1) > WEIGHT_TOLERANCE:
+        raise ModelFileError("is damaged: its weights are no probability vector")
+    if "scale" in arrays and not (arrays["scale"] > 0).all():
+        raise ModelFileError("is damaged: its standard deviations are not all positive")
+    if "cholesky" in arrays:
+        factor = arrays["cholesky"]
+        if not (np.diagonal(factor, axis1=-2, axis2=-1) > 0).all() or np.triu(factor, 1).any():
+            raise ModelFileError(
+                "is damaged: a covariance is not positive definite, as its Cholesky factor is not "
+                "lower triangular with a positive diagonal"
+            )

@@ -1,0 +1,59 @@
+"""The hot loops over rows, in two editions that agree to rounding, and the rule that chooses between them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixtura.core.statistics import Array, Kind
+
+Rows = NDArray[np.float64] | NDArray[np.float32]
+
+#: From this much work on (rows × components × (8 + columns²), a pass) the compiled kernels repay their loading.
+COMPILED_FROM = 4e7
+
+
+class Whitened(NamedTuple):
+    """A mixture as the kernels take it: log π_k N(x|μ_k,Σ_k) = c_k − ½‖A_k (x − μ_k)‖².
+
+    ``whitening`` holds A_k = L_k⁻¹: (K, D, D) lower triangular when full, (D, D) when tied, (K, D) when diagonal.
+    """
+
+    kind: Kind
+    means: Array
+    whitening: Array
+    log_constants: Array
+
+
+class Sums(NamedTuple):
+    """What ``accumulate`` returns: see Statistics for n, s1 and s2, which are centred at the means."""
+
+    loglik: float
+    n: Array
+    s1: Array
+    s2: Array
+
+
+class Kernel(Protocol):
+    """The two functions that every edition offers, for blocks of rows (B, D) in float64 or float32."""
+
+    def log_joint(self, rows: Rows, model: Whitened) -> Array:
+        """(B, K) log π_k + log N(x|μ_k,Σ_k) (S6); −inf where the density underflows even in logarithms."""
+        ...
+
+    def accumulate(self, rows: Rows, weights: Array | None, model: Whitened) -> Sums:
+        """The sums of the E-step over these rows; NaN in ``loglik`` asks for the careful edition."""
+        ...
+
+
+def choose(rows: int, n_components: int, n_features: int) -> Kernel:
+    """The edition for a problem of that size."""
+    if rows * n_components * (8.0 + n_features**2) >= COMPILED_FROM:
+        from mixtura.kernels import compiled
+
+        return compiled
+    from mixtura.kernels import reference
+
+    return reference

@@ -1,0 +1,229 @@
+"""The one-line function: any table → a fitted, chosen mixture with a readable summary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mixtura import summary as _summary
+from mixtura.choice import CRITERIA, Candidate, Cell, Observer, Settings, chosen, search
+from mixtura.core.arguments import as_generator
+from mixtura.core.em import Fit
+from mixtura.core.mixture import Mixture
+from mixtura.covariance import registry
+from mixtura.covariance.registry import Family
+from mixtura.sources.coerce import as_table, as_weights
+from mixtura.sources.memory import Memory
+from mixtura.start import METHODS
+
+#: Numbers of components tried when none are named.
+COMPONENTS = range(1, 10)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What ``mixtura.fit`` found: print it, or look at it in a notebook, for a summary.
+
+    Attributes
+    ----------
+    cells : tuple of Cell
+        Every candidate, with its fit or the reason why there is none.
+    best : Cell
+        The chosen one.
+    criterion : str
+        By which it was chosen; smaller is better.
+    columns : tuple of str
+    n_rows : int
+    """
+
+    cells: tuple[Cell, ...]
+    best: Cell
+    criterion: str
+    columns: tuple[str, ...]
+    n_rows: int
+
+    @property
+    def fit(self) -> Fit:
+        """The chosen fit: status, trace, gradient."""
+        if self.best.fit is None:
+            raise ValueError("no candidate could be fitted")
+        return self.best.fit
+
+    @property
+    def model(self) -> Mixture:
+        """The chosen mixture."""
+        return self.fit.model
+
+    @property
+    def weight(self) -> float:
+        """Sum of the row weights; the number of rows when they carry none."""
+        return self.fit.statistics.weight
+
+    def summary(self) -> dict[str, Any]:
+        """Plain numbers (JSON-able): the chosen model, its components, its rivals, notes and advice."""
+        return self._numbers
+
+    @cached_property
+    def _numbers(self) -> dict[str, Any]:
+        return _summary.summarise(self.cells, self.best, self.criterion, self.columns, self.n_rows)
+
+    def __str__(self) -> str:
+        return _summary.as_text(self._numbers)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return _summary.as_html(self._numbers)
+
+
+def fit(
+    table: Any,
+    n_components: int | Iterable[int] = COMPONENTS,
+    covariance: str | Family | Iterable[str | Family] | None = None,
+    *,
+    criterion: str = "bic",
+    sample_weight: ArrayLike | str | None = None,
+    columns: Iterable[str | int] | None = None,
+    n_init: int = 4,
+    tol: float = 1e-6,
+    max_iter: int = 10_000,
+    reg_covar: float | None = None,
+    init_params: str = "k-means++",
+    random_state: Any = None,
+    n_threads: int | None = None,
+    progress: Observer | None = None,
+) -> Result:
+    """Fit mixtures to a table and choose one.
+
+    Parameters
+    ----------
+    table : array-like, data frame, Arrow table, or path
+        (N, D) numbers: NumPy, lists, pandas, polars, pyarrow, anything with ``__arrow_c_stream__``; or the path of a
+        CSV, Parquet, Arrow or ``.npy`` file, of which the columns that are not numeric are left out.
+    n_components : int or iterable of int
+        Numbers of components to try.
+    covariance : str, or iterable of str, optional
+        Covariance families to try: "full" (VVV), "tied" (EEE), "diag" (VVI), "spherical" (VII); all by default.
+    criterion : {"bic", "icl", "aic"}
+        What to choose by; smaller is better.
+    sample_weight : array-like of shape (N,), or name of a column of a file, optional
+        2 counts a row twice, 0 leaves it out; the criteria count weight, not rows.
+    columns : iterable of str or int, optional
+        Which columns to use, in this order.
+    n_init : int
+        Starts for each candidate. They race on a bounded sample, so more of them cost little on many rows.
+    tol : float
+        Converged when the estimated gap to the top is below this many nats a row.
+    max_iter : int
+        The most steps of each climb.
+    reg_covar : float, optional
+        Ridge in the squared units of the data; 0 for plain maximum likelihood. By default a tiny prior relative to
+        the data's own spread (mixtura.covariance.prior).
+    init_params : {"k-means++", "kmeans", "random", "random_from_data"}
+        How to start.
+    random_state : int, Generator, RandomState or None
+        The same seed gives the same bits, on any number of threads.
+    n_threads : int, optional
+        By default as many as this process may use processors.
+    progress : callable, optional
+        Is told of each pass; see mixtura.choice.Progress. A true answer ends the fit with the models as they are.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    ValueError
+        If the table holds what cannot be fitted (text, NaN, too few rows), with the place; if an argument makes no
+        sense; or if no candidate could be fitted, with the reasons.
+
+    Examples
+    --------
+    >>> import mixtura
+    >>> result = mixtura.fit("examples/faithful.csv", n_components=[1, 2, 3], covariance="tied", random_state=0)
+    >>> result.best.n_components
+    3
+    >>> result.model.columns
+    ('eruptions', 'waiting')
+    """
+    rows, names, weights = _read(table, columns, sample_weight)
+    counts = _counts(n_components, len(rows))
+    families = _families(covariance)
+    if criterion not in CRITERIA:
+        raise ValueError(f"criterion must be one of {', '.join(CRITERIA)}, got {criterion!r}")
+    if init_params not in METHODS:
+        raise ValueError(f"init_params must be one of {', '.join(METHODS)}, got {init_params!r}")
+    settings = Settings(
+        n_init=_at_least("n_init", n_init, 1),
+        tol=_at_least("tol", tol, 0.0),
+        max_iter=_at_least("max_iter", max_iter, 1),
+        reg_covar=None if reg_covar is None else _at_least("reg_covar", reg_covar, 0.0),
+        init_params=init_params,
+    )
+    source = Memory(rows, weights, None if n_threads is None else _at_least("n_threads", n_threads, 1))
+    seed = int(as_generator(random_state).integers(2**63))
+    candidates = [Candidate(k, family) for k in counts for family in families]
+    cells = search(source, candidates, settings, seed, progress, columns=names)
+    return Result(
+        tuple(cells),
+        chosen(cells, criterion),
+        criterion,
+        names or tuple(f"x{j}" for j in range(1, rows.shape[1] + 1)),
+        len(rows),
+    )
+
+
+def _read(
+    table: Any, columns: Iterable[str | int] | None, sample_weight: ArrayLike | str | None
+) -> tuple[np.ndarray, tuple[str, ...] | None, np.ndarray | None]:
+    """Rows, column names and weights of whatever was passed."""
+    if isinstance(table, str | PathLike):
+        from mixtura.sources.files import read_table
+
+        named = sample_weight if isinstance(sample_weight, str) else None
+        file = read_table(table, columns=columns, weights=named)
+        weights = file.weights if named else as_weights(sample_weight, len(file.rows))
+        return file.rows, file.columns, weights
+    if isinstance(sample_weight, str):
+        raise ValueError("sample_weight can name a column only when the table is a file: pass the weights themselves")
+    coerced = as_table(table, columns=columns)
+    return coerced.rows, coerced.columns, as_weights(sample_weight, len(coerced.rows))
+
+
+def _counts(n_components: int | Iterable[int], n_rows: int) -> list[int]:
+    single = isinstance(n_components, int | np.integer)
+    counts = [n_components] if single else list(n_components)
+    for k in counts:
+        if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+            raise ValueError(f"n_components must be whole numbers from 1, got {k!r}")
+    if not counts:
+        raise ValueError("n_components is empty: name at least one number of components")
+    possible = [int(k) for k in dict.fromkeys(counts) if k <= n_rows]
+    if not possible:
+        raise ValueError(f"{n_rows} rows cannot hold {min(counts)} components: give more rows or fewer components")
+    return possible
+
+
+def _families(covariance: str | Family | Iterable[str | Family] | None) -> list[Family]:
+    if covariance is None:
+        return list(registry.FAMILIES)
+    names = [covariance] if isinstance(covariance, str | Family) else list(covariance)
+    if not names:
+        raise ValueError("covariance is empty: name at least one family")
+    return list(dict.fromkeys(registry.get(name) for name in names))
+
+
+def _at_least(name: str, value: Any, least: float) -> Any:
+    """The value itself, if it is a finite number of the right kind that is large enough."""
+    kinds = int | np.integer if isinstance(least, int) else int | float | np.integer | np.floating
+    if isinstance(value, bool) or not isinstance(value, kinds) or not np.isfinite(value) or value < least:
+        kind = "a whole number" if isinstance(least, int) else "a finite number"
+        raise ValueError(f"{name} must be {kind} of at least {least}, got {value!r}")
+    return value

@@ -1,0 +1,529 @@
+"""A path becomes a table of numbers, and an Arrow table becomes a file.
+
+CSV (comma, semicolon or tab; also gzipped), Parquet, Arrow IPC (Feather) and ``.npy``; ``-`` is
+standard input or output. The first bytes of a file, not its name, say what it is. Every error is a
+``TableError`` of one sentence.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import os
+import re
+import secrets
+import sys
+import zlib
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixtura.sources.coerce import (
+    Columns,
+    Labels,
+    Rows,
+    TableError,
+    as_weights,
+    check_finite,
+    floats,
+    from_arrow,
+    not_numeric,
+    select,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FilePath = str | os.PathLike[str]
+
+_SUFFIXES = {
+    "csv": (".csv", ".tsv", ".txt"),
+    "parquet": (".parquet", ".pq"),
+    "arrow": (".arrow", ".arrows", ".feather", ".ipc"),
+    "npy": (".npy",),
+}
+_FIRST_BYTES = {
+    b"PAR1": "parquet",
+    b"ARROW1": "arrow",
+    b"\xff\xff\xff\xff": "arrow",
+    b"\x93NUMPY": "npy",
+}
+_GZIP = b"\x1f\x8b"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_HEAD = 1 << 18  # bytes from which the format, the delimiter and the header are told
+_BLOCK = 1 << 24  # bytes of CSV parsed together: no line may be longer
+
+
+@dataclass(frozen=True, eq=False)
+class FileTable:
+    """The numbers of a table in a file, and what was left out.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (N, D)
+        float64, or float32 where all columns are.
+    columns : tuple of str
+        Names of the D columns.
+    weights : ndarray of shape (N,) or None
+        Row weights, if a column of them was asked for.
+    left_out : dict of str to str
+        Columns that nobody asked for and that hold no numbers, each with the reason.
+    format : {"csv", "parquet", "arrow", "npy"}
+        What the file is.
+    """
+
+    rows: Rows
+    columns: tuple[str, ...]
+    weights: NDArray[np.float64] | None
+    left_out: dict[str, str]
+    format: str
+    _source: pa.Table | NDArray[Any]
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """All the columns of the file, as an Arrow table."""
+        if not isinstance(self._source, np.ndarray):
+            return self._source
+        import pyarrow as pa
+
+        native = self._source.astype(self._source.dtype.newbyteorder("="), copy=False)
+        return pa.table({f"x{j + 1}": column for j, column in enumerate(native.T)})
+
+
+def read_table(
+    path: FilePath,
+    *,
+    columns: Columns | None = None,
+    weights: str | int | None = None,
+    format: str | None = None,  # noqa: A002 (as NumPy and pyarrow call it)
+) -> FileTable:
+    r"""Read the numeric columns of a CSV, Parquet, Arrow or ``.npy`` file.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file; ``-`` is standard input. CSV needs a header line; the columns of ``.npy`` are
+        called x1 … xD.
+    columns : sequence of str or int, optional
+        The columns to take, in this order. By default all that hold numbers or booleans, but for
+        the weights.
+    weights : str or int, optional
+        A column of row weights.
+    format : {"csv", "parquet", "arrow", "npy"}, optional
+        What the file must be; by default its first bytes tell.
+
+    Raises
+    ------
+    TableError
+        If the file cannot be read, has no such column or no numbers, or holds NaN, nulls or
+        infinite values (rows are counted from 1, the header not among them).
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> path = Path(tempfile.mkdtemp()) / "table.csv"
+    >>> _ = path.write_text("species;length;width\nsetosa;1,4;0,2\nsetosa;1,3;0,3\n")
+    >>> table = read_table(path)
+    >>> table.columns, table.rows.tolist()
+    (('length', 'width'), [[1.4, 0.2], [1.3, 0.3]])
+    >>> table.left_out
+    {'species': "text ('setosa' in row 1, rows counted from 1)"}
+    """
+    name = "standard input" if _is_dash(path) else os.fspath(path)
+    if format is not None and format not in _SUFFIXES:
+        raise TableError(f"unknown format {format!r}: choose one of {', '.join(_SUFFIXES)}")
+    with _opened(path, name) as stream:
+        head = stream.read(_HEAD)
+        stream.seek(0)
+        kind = _told(head, name, format)
+        try:
+            source = _READERS[kind](stream)
+        except TableError as error:
+            raise TableError(f"{name} {error}") from None
+        except _PARSING as error:
+            raise TableError(f"{name} cannot be read as {kind}, it may be damaged: {_said(error)}") from error
+    return _numbers(source, kind, name, columns, weights)
+
+
+def write_table(
+    table: pa.Table,
+    path: FilePath,
+    format: str | None = None,  # noqa: A002
+) -> None:
+    """Write an Arrow table to a file, replacing it at once or not at all.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        ``.npy`` takes numeric columns only.
+    path : str or path-like
+        The file; ``-`` is standard output; a name in ``.gz`` is compressed.
+    format : {"csv", "parquet", "arrow", "npy"}, optional
+        By default as the path's suffix says.
+
+    Raises
+    ------
+    TableError
+        If the format is unknown, or the file cannot be written.
+    """
+    name = "standard output" if _is_dash(path) else os.fspath(path)
+    kind = format or _by_suffix(name)
+    if kind not in _WRITERS:
+        raise TableError(f"cannot tell what to write to {name}: give a format, one of {', '.join(_SUFFIXES)}")
+    buffer = io.BytesIO()
+    try:
+        _WRITERS[kind](table, buffer)
+    except _PARSING as error:
+        raise TableError(f"cannot write {name} as {kind}: {_said(error)}") from error
+    content = buffer.getvalue()
+    if _is_dash(path):
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        with replacing(path) as stream:
+            stream.write(gzip.compress(content, mtime=0) if name.endswith(".gz") else content)
+    except OSError as error:
+        raise TableError(f"cannot write {name}: {_said(error)}") from error
+
+
+@contextmanager
+def replacing(path: FilePath) -> Generator[BinaryIO]:
+    """A file that takes the place of ``path`` if the block ends well, and else leaves no trace."""
+    target = Path(path).resolve()
+    if target.exists() and not target.is_file():  # a pipe or device is written to, not replaced
+        with target.open("wb") as stream:
+            yield stream
+        return
+    temporary = target.with_name(f".mixtura-{secrets.token_hex(8)}.tmp")
+    try:
+        with temporary.open("xb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+#: What the parsers of pyarrow and NumPy raise.
+_PARSING = (
+    ValueError,
+    TypeError,
+    KeyError,
+    EOFError,
+    OSError,
+    MemoryError,
+    NotImplementedError,
+)
+
+
+def _is_dash(path: FilePath) -> bool:
+    return os.fspath(path) == "-"
+
+
+def _said(error: Exception) -> str:
+    """The first line of what an exception says."""
+    text = str(getattr(error, "strerror", None) or error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+@contextmanager
+def _opened(path: FilePath, name: str) -> Generator[BinaryIO]:
+    """The uncompressed bytes of a file, in a stream that can be rewound."""
+    if _is_dash(path):
+        yield _unpacked(io.BytesIO(sys.stdin.buffer.read()), name)
+        return
+    try:
+        stream = Path(path).open("rb")  # noqa: SIM115 (closed below, where errors are others)
+    except FileNotFoundError:
+        raise TableError(f"there is no file {name}") from None
+    except IsADirectoryError:
+        raise TableError(f"{name} is a directory: name one file in it") from None
+    except (OSError, ValueError) as error:
+        raise TableError(f"cannot open {name}: {_said(error)}") from error
+    with stream:
+        yield _unpacked(stream if stream.seekable() else io.BytesIO(stream.read()), name)
+
+
+def _unpacked(stream: BinaryIO, name: str) -> BinaryIO:
+    packed = stream.read(2) == _GZIP
+    stream.seek(0)
+    if not packed:
+        return stream
+    try:
+        return io.BytesIO(gzip.decompress(stream.read()))
+    except (OSError, EOFError, zlib.error) as error:
+        raise TableError(f"{name} is damaged, its gzip data end badly: {_said(error)}") from error
+
+
+def _by_suffix(name: str) -> str | None:
+    suffix = Path(name.removesuffix(".gz")).suffix.lower()
+    return next((kind for kind, suffixes in _SUFFIXES.items() if suffix in suffixes), None)
+
+
+def _told(head: bytes, name: str, asked: str | None) -> str:
+    """What the first bytes say; neither the name nor what was asked for may contradict them."""
+    if not head.strip():
+        raise TableError(f"{name} is empty")
+    found = next((kind for magic, kind in _FIRST_BYTES.items() if head.startswith(magic)), "csv")
+    due = asked or _by_suffix(name) or found
+    if found == "csv" and due != "csv":
+        raise TableError(f"{name} does not begin like a {due} file: it is damaged or another thing")
+    if asked not in {None, found}:
+        raise TableError(f"{name} is a {found} file, not {asked}: leave the format out")
+    if found == "csv" and b"\0" in head and not head.startswith(_UTF_16):
+        raise TableError(f"{name} is not a table: save it as CSV, Parquet, Arrow or .npy first")
+    return found
+
+
+def _read_npy(stream: BinaryIO) -> NDArray[Any]:
+    """An array of one or two dimensions; a file on disk is mapped, not read."""
+    if isinstance(stream, io.BytesIO):
+        array = np.lib.format.read_array(stream, allow_pickle=False)
+    else:
+        array = np.asarray(np.load(stream.name, mmap_mode="r", allow_pickle=False))
+    if array.dtype.kind not in "biuf" or array.ndim not in {1, 2}:
+        raise TableError(
+            f"holds an array of type {array.dtype} and shape {array.shape}: "
+            "a table needs real numbers in one or two dimensions"
+        )
+    return array[:, None] if array.ndim == 1 else array
+
+
+def _read_parquet(stream: BinaryIO) -> pa.Table:
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(stream).read()
+
+
+def _read_arrow(stream: BinaryIO) -> pa.Table:
+    import pyarrow as pa
+
+    seekable = stream.read(6) == b"ARROW1"
+    stream.seek(0)
+    reader = pa.ipc.open_file(stream) if seekable else pa.ipc.open_stream(stream)
+    return reader.read_all()
+
+
+def _read_csv(stream: BinaryIO) -> pa.Table:
+    """CSV, its encoding, delimiter and decimal mark told from its head."""
+    import pyarrow as pa
+
+    head = stream.read(_HEAD)
+    encoding = _encoding(head)
+    text = head.decode(encoding, errors="ignore").removeprefix("\ufeff")
+    delimiter = max(",;\t", key=_first_line(text).count)
+    _check_header(text, delimiter)
+    dialect = (stream, delimiter, _decimal_mark(text, delimiter))
+    try:
+        table = _parse_csv(*dialect, encoding)
+    except pa.ArrowInvalid:
+        wrong: list[Any] = []  # rows whose number of fields is another than the header's
+        _parse_csv(*dialect, encoding, wrong)
+        if not wrong:
+            raise
+        row = wrong[0]
+        raise TableError(
+            f"has {row.actual_columns} fields in row {row.number - 1} (rows counted from 1) but "
+            f"{row.expected_columns} in its header: make them equal ({row.text[:60]!r})"
+        ) from None
+    if any(pa.types.is_binary(kind) for kind in table.schema.types):  # from before Unicode
+        table = _parse_csv(*dialect, "latin-1")
+    return table.rename_columns([column.strip() for column in table.column_names])
+
+
+def _parse_csv(
+    stream: BinaryIO,
+    delimiter: str,
+    decimal_mark: str,
+    encoding: str,
+    wrong: list[Any] | None = None,
+) -> pa.Table:
+    """The whole file; rows of the wrong length go to ``wrong`` or are an error."""
+    import pyarrow.csv
+
+    def note(row: Any) -> str:
+        if wrong is None:
+            return "error"
+        wrong.append(row)
+        return "skip"
+
+    stream.seek(0)
+    return pyarrow.csv.read_csv(
+        stream,
+        # only a single thread knows the numbers of the rows
+        pyarrow.csv.ReadOptions(encoding=encoding, block_size=_BLOCK, use_threads=wrong is None),
+        pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=note),
+        pyarrow.csv.ConvertOptions(decimal_point=decimal_mark),
+    )
+
+
+def _encoding(head: bytes) -> str:
+    if head.startswith(_UTF_16):
+        return "utf-16"
+    line = head.partition(b"\n")[0]
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return "utf-8" if error.end == len(head) else "latin-1"  # cut short, or before Unicode
+    return "utf-8"
+
+
+def _first_line(text: str) -> str:
+    """The first line that is not blank, with a letter for each quoted field."""
+    bare = re.sub(r'"(?:[^"]|"")*"', "q", text)
+    return next((line for line in bare.splitlines() if line.strip()), "")
+
+
+def _check_header(text: str, delimiter: str) -> None:
+    """Raise TableError if the first line seems to be data."""
+    lines = csv.reader(io.StringIO(text), delimiter=delimiter)
+    header = [field.strip() for field in next((line for line in lines if line), [])]
+    if all(_is_finite(field) for field in header):
+        names = ", ".join(f"x{j + 1}" for j in range(len(header[:4])))
+        raise TableError(
+            f"seems to lack a header, as its first line holds numbers ({', '.join(header[:4])}): "
+            f"begin it with a line of column names, e.g. {names}"
+        )
+
+
+def _is_finite(text: str) -> bool:
+    try:
+        return bool(np.isfinite(float(text)))
+    except ValueError:
+        return False
+
+
+def _decimal_mark(text: str, delimiter: str) -> str:
+    """A comma if numbers are written with one, as they may be where another mark parts fields."""
+    if delimiter == ",":
+        return "."
+    edge = rf'[{delimiter}"\r\n]'
+    marks = re.findall(rf"(?:^|{edge})\s*[+-]?\d+([.,])\d+\s*(?={edge}|$)", text)
+    return "," if "," in marks and "." not in marks else "."
+
+
+_READERS: dict[str, Callable[[BinaryIO], Any]] = {
+    "csv": _read_csv,
+    "parquet": _read_parquet,
+    "arrow": _read_arrow,
+    "npy": _read_npy,
+}
+
+
+def _numbers(
+    source: pa.Table | NDArray[Any],
+    kind: str,
+    name: str,
+    columns: Columns | None,
+    weights: str | int | None,
+) -> FileTable:
+    """The numeric columns of what was read."""
+    mapped = isinstance(source, np.ndarray)
+    names = [f"x{j + 1}" for j in range(source.shape[1])] if mapped else source.column_names
+    _check_names(names, name)
+    if not len(source):
+        raise TableError(f"{name} has {'a header but ' if kind == 'csv' else ''}no rows")
+    weight = None if weights is None else select(names, len(names), weights, name)[0]
+    left_out: dict[str, str] = {}
+    if columns is None:
+        chosen: list[int] = []
+        for i in range(len(names)):
+            reason = _reason(source, names, i)
+            if i != weight and reason is None:
+                chosen.append(i)
+            elif reason is not None:
+                left_out[names[i]] = reason
+        if not chosen:
+            why = ": " + "; ".join(f"{key!r} is {value}" for key, value in left_out.items())
+            raise TableError(f"{name} has no column of numbers{why if left_out else ''}")
+    else:
+        chosen = select(names, len(names), columns, name)
+        if weight in chosen:
+            raise TableError(f"{name}: a column cannot be both data and weights: leave out one")
+    rows = _block(source, chosen, names, name)
+    row_weights = None
+    if weight is not None:
+        column = _block(source, [weight], names, name)[:, 0]
+        called = f"{name}: weights column {names[weight]!r}"
+        row_weights = as_weights(column, len(column), name=called, first_row=1)
+    return FileTable(rows, tuple(names[i] for i in chosen), row_weights, left_out, kind, source)
+
+
+def _check_names(names: Sequence[str], name: str) -> None:
+    if not names:
+        raise TableError(f"{name} has no columns")
+    seen: set[str] = set()
+    for column in names:
+        if column and column in seen:
+            raise TableError(f"{name} has more than one column {column!r}: give each its own name")
+        seen.add(column)
+
+
+def _reason(source: pa.Table | NDArray[Any], names: Sequence[str], position: int) -> str | None:
+    """Why a column is left out when nobody asked for it; None if it is data."""
+    if isinstance(source, np.ndarray):
+        return None
+    column = source.column(position)
+    if not names[position]:
+        return "without a name (row numbers, as a rule)"
+    if re.fullmatch(r"__index_level_\d+__", names[position]):
+        return "the index of a pandas data frame"
+    if column.null_count == len(column):
+        return "empty"
+    return not_numeric(column, first_row=1)
+
+
+def _block(source: pa.Table | NDArray[Any], positions: list[int], names: Sequence[str], name: str) -> Rows:
+    """Some of the columns, all finite."""
+    labels = Labels([names[i] for i in positions], name, first_row=1)
+    if not isinstance(source, np.ndarray):
+        rows = from_arrow(source, positions, labels)
+    else:
+        whole = positions == list(range(len(names)))
+        rows = floats(source if whole else source[:, positions], labels)
+    check_finite(rows, labels)
+    return rows
+
+
+def _write_csv(table: pa.Table, stream: BinaryIO) -> None:
+    import pyarrow.csv
+
+    pyarrow.csv.write_csv(table, stream)
+
+
+def _write_parquet(table: pa.Table, stream: BinaryIO) -> None:
+    import pyarrow.parquet as pq
+
+    pq.write_table(table, stream)
+
+
+def _write_arrow(table: pa.Table, stream: BinaryIO) -> None:
+    import pyarrow as pa
+
+    with pa.ipc.new_file(stream, table.schema) as writer:
+        writer.write_table(table)
+
+
+def _write_npy(table: pa.Table, stream: BinaryIO) -> None:
+    positions = range(table.num_columns)
+    rows = from_arrow(table, positions, Labels(table.column_names, "the table", first_row=1))
+    np.lib.format.write_array(stream, rows, allow_pickle=False)
+
+
+_WRITERS: dict[str, Callable[[pa.Table, BinaryIO], None]] = {
+    "csv": _write_csv,
+    "parquet": _write_parquet,
+    "arrow": _write_arrow,
+    "npy": _write_npy,
+}

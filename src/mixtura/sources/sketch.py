@@ -1,0 +1,96 @@
+"""A bounded sample of a source that depends on its rows and on nothing else.
+
+Of all distinct rows those with the smallest hash are kept, each with the summed weight of its copies. So neither the
+order of the rows, nor the cut into blocks, nor whether a row is written twice or given weight 2 changes the sample,
+and sketches of parts of the data add up to that of the whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixtura.sources.memory import Memory
+from mixtura.sources.source import Block, Source
+
+Floats64 = NDArray[np.float64]
+Hashes = NDArray[np.uint64]
+
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+_MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+
+
+@dataclass(frozen=True, eq=False)
+class Sketch:
+    """Distinct rows, in the order of their hashes.
+
+    Attributes
+    ----------
+    limit : int
+        The most rows kept.
+    hashes, rows, weights : ndarray
+        (M,), (M, D) and (M,).
+    complete : bool
+        Whether every distinct row is there.
+    """
+
+    limit: int
+    hashes: Hashes
+    rows: Floats64
+    weights: Floats64
+    complete: bool
+
+    def __add__(self, other: Sketch) -> Sketch:
+        hashes = np.concatenate([self.hashes, other.hashes])
+        rows = np.concatenate([self.rows, other.rows])
+        weights = np.concatenate([self.weights, other.weights])
+        return _keep(self.limit, hashes, rows, weights, self.complete and other.complete)
+
+    def source(self) -> Memory:
+        """The sample as a source, its rows in lexicographic order (which shifts and changes of unit preserve)."""
+        order = np.lexsort(self.rows.T[::-1])
+        return Memory(self.rows[order], self.weights[order])
+
+
+def sketch(source: Source, limit: int, seed: int = 0) -> Sketch:
+    """At most ``limit`` distinct rows of a source, each with the weight of all its copies; rows of weight 0 never."""
+    return source.total(partial(_of_block, limit, np.uint64(seed)))
+
+
+def _of_block(limit: int, seed: np.uint64, block: Block) -> Sketch:
+    rows = block.rows
+    weights = np.ones(len(rows)) if block.weights is None else block.weights
+    if not weights.all():
+        rows, weights = rows[weights > 0], weights[weights > 0]
+    return _keep(limit, _hash(rows, seed), rows, weights, complete=True)
+
+
+def _keep(
+    limit: int, hashes: Hashes, rows: NDArray[np.floating], weights: Floats64, complete: bool
+) -> Sketch:
+    """Merge copies; keep the smallest hashes."""
+    # all copies of the limit smallest hashes: ties with the last of them stay in until they are merged
+    if len(hashes) > limit:
+        distinct = np.unique(hashes)
+        if len(distinct) > limit:
+            chosen = hashes <= distinct[limit - 1]
+            hashes, rows, weights, complete = hashes[chosen], rows[chosen], weights[chosen], False
+    merged, first, which = np.unique(hashes, return_index=True, return_inverse=True)
+    summed = np.bincount(which, weights, minlength=len(merged))
+    return Sketch(limit, merged, np.asarray(rows[first], dtype=np.float64), summed, complete)
+
+
+def _hash(rows: NDArray[np.floating], seed: np.uint64) -> Hashes:
+    """64 well-mixed bits of each row (the finaliser of splitmix64, column after column)."""
+    state = np.full(len(rows), seed, dtype=np.uint64)
+    with np.errstate(over="ignore"):
+        for column in rows.T:
+            bits = (column.astype(np.float64) + 0.0).view(np.uint64)  # + 0.0: −0 and 0 are the same number
+            state = (state ^ bits) + _ODD
+            state = (state ^ (state >> np.uint64(30))) * _MIX[0]
+            state = (state ^ (state >> np.uint64(27))) * _MIX[1]
+            state ^= state >> np.uint64(31)
+    return state

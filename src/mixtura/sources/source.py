@@ -1,0 +1,66 @@
+"""What a source of rows owes, and what it gets.
+
+It owes two verbs, ``total(f)`` and ``map(f)``, over blocks of rows that it cuts as it likes, but always in the same
+way: neither the number of threads nor of workers may move a boundary. Any function of a block whose results have a
+``+`` can then be summed over all rows; in what order they arrive makes no difference, for they are added in block
+order. A source knows nothing of what is summed.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64] | NDArray[np.float32]
+
+
+class Addable(Protocol):
+    """Anything with a ``+``."""
+
+    def __add__(self, other: Any, /) -> Self: ...
+
+
+Sum = TypeVar("Sum", bound=Addable)
+Result = TypeVar("Result")
+
+
+class Block(NamedTuple):
+    """Some rows that lie together.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (B, D), float64 or float32
+    weights : ndarray of shape (B,) or None
+        None where each row counts once.
+    start : int
+        Number of the first of them in the whole.
+    """
+
+    rows: Floats
+    weights: NDArray[np.float64] | None
+    start: int
+
+
+class Source(ABC):
+    """Rows that can be read again and again, block by block.
+
+    Attributes
+    ----------
+    n_rows, n_features : int
+        N and D.
+    """
+
+    n_rows: int
+    n_features: int
+
+    @abstractmethod
+    def map(self, function: Callable[[Block], Result]) -> Iterator[Result]:
+        """The function of each block, in block order."""
+
+    @abstractmethod
+    def total(self, function: Callable[[Block], Sum]) -> Sum:
+        """The sum of the function over all blocks, added in block order."""

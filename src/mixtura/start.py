@@ -1,0 +1,221 @@
+"""Where a climb starts: a rule gives every row its responsibilities, and an M-step makes a mixture of them.
+
+All starts are written on a source's ``total`` alone, so they work wherever the rows live; those that involve chance
+work on a bounded sample that does not depend on the order of the rows or on how their weights are written down
+(mixtura.sources.sketch).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixtura.core.mixture import Mixture
+from mixtura.core.mstep import m_step
+from mixtura.core.statistics import Array, Kind, Statistics
+from mixtura.covariance.prior import Prior, column_spread
+from mixtura.covariance.registry import Family
+from mixtura.covariance.structure import Full
+from mixtura.kernels import reference
+from mixtura.kernels.reference import moments, softmax
+from mixtura.sources.memory import Memory
+from mixtura.sources.source import Block, Source
+
+#: (B, D) rows of a block → (B, K) responsibilities.
+Rule = Callable[[Block], Array]
+
+#: Lloyd steps after k-means++; more of them lose what the shapes of the clusters say.
+LLOYD_STEPS = 3
+#: Lloyd steps when k-means itself was asked for.
+KMEANS_STEPS = 300
+
+
+def by_labels(labels: NDArray[np.integer], n_components: int) -> Rule:
+    """Each row belongs to the component that its label names."""
+    return lambda block: np.eye(n_components)[labels[block.start : block.start + len(block.rows)]]
+
+
+def by_responsibilities(share: Array) -> Rule:
+    """Each row has the responsibilities given for it."""
+    return lambda block: share[block.start : block.start + len(block.rows)]
+
+
+def by_mixture(model: Mixture) -> Rule:
+    """Each row has the responsibilities that a mixture gives it (S10)."""
+
+    def rule(block: Block) -> Array:
+        return softmax(reference.log_joint(block.rows, model.whitened), block.rows, model.whitened)[1]
+
+    return rule
+
+
+def by_nearest(centres: Array, unit: Array) -> Rule:
+    """Each row belongs to the nearest centre, in coordinates where each column is measured in its own unit."""
+    return lambda block: np.eye(len(centres))[_nearest(block.rows / unit, centres / unit)]
+
+
+def mixture_of(
+    rule: Rule,
+    source: Source,
+    n_components: int,
+    family: Family,
+    prior: Prior,
+    *,
+    lean: float = 0.0,
+) -> Mixture:
+    """The mixture that an M-step makes of a rule's responsibilities (S14, S16, S18).
+
+    Parameters
+    ----------
+    rule : callable
+    source : Source
+    n_components : int
+    family : Family
+    prior : Prior
+    lean : float
+        How many rows' worth of the covariance pooled over the components each one is given beside its own: keeps the
+        start of a component with few rows from being flat.
+    """
+    middle = source.total(_first_moments)
+    centre = np.repeat((middle.sum / middle.weight)[None], n_components, axis=0)
+    for kind in ("diagonal", family.kind):  # the first pass finds the means, the second the scatter about them
+        statistics = source.total(partial(_under_rule, rule, centre, kind))
+        centre = statistics.centre + statistics.shift()
+    share = np.full(n_components, 1 / n_components)
+    unused = Full(np.repeat(np.eye(source.n_features)[None], n_components, axis=0))
+    return m_step(Mixture(share, centre, unused), statistics, family, prior.leaning(lean, statistics))
+
+
+def kmeans_plus_plus(
+    sample: Memory, n_components: int, rng: np.random.Generator, lloyd_steps: int = LLOYD_STEPS
+) -> Rule:
+    """Greedy k-means++ (Arthur & Vassilvitskii, SODA 2007) and a few Lloyd steps, in standardised coordinates."""
+    unit = _unit(sample)
+    rows, weights = np.asarray(sample.rows, dtype=np.float64) / unit, _weights(sample)
+    chosen = [_draw(weights, rng.random())]
+    distance = _squared_distance(rows, rows[chosen[0]])
+    trials = 2 + int(np.log(n_components))
+    while len(chosen) < n_components:
+        potential = weights * distance
+        if not potential.any():  # every distinct row is a centre already
+            potential = weights
+        candidates = [_draw(potential, u) for u in rng.random(trials)]
+        nearer = [np.minimum(distance, _squared_distance(rows, rows[c])) for c in candidates]
+        best = int(np.argmin([weights @ d for d in nearer]))
+        chosen.append(candidates[best])
+        distance = nearer[best]
+    centres = rows[chosen]
+    for _ in range(lloyd_steps):
+        share = np.eye(n_components)[_nearest(rows, centres)] * weights[:, None]
+        held = share.sum(0) > 0
+        moved = centres.copy()
+        moved[held] = (share.T @ rows)[held] / share.sum(0)[held, None]
+        if np.array_equal(moved, centres):
+            break
+        centres = moved
+    return by_nearest(centres * unit, unit)
+
+
+def kmeans(sample: Memory, n_components: int, rng: np.random.Generator) -> Rule:
+    """k-means, carried through."""
+    return kmeans_plus_plus(sample, n_components, rng, KMEANS_STEPS)
+
+
+def random_responsibilities(sample: Memory, n_components: int, rng: np.random.Generator) -> Rule:
+    """Responsibilities at random: all components start near the middle of the data."""
+    share = rng.random((sample.n_rows, n_components))
+    return by_responsibilities(share / share.sum(1, keepdims=True))
+
+
+def random_rows(sample: Memory, n_components: int, rng: np.random.Generator) -> Rule:
+    """Different rows drawn at random as centres."""
+    unit = _unit(sample)
+    weights = _weights(sample).copy()
+    chosen: list[int] = []
+    for u in rng.random(n_components):
+        chosen.append(_draw(weights if weights.any() else _weights(sample), u))
+        weights[chosen[-1]] = 0.0
+    return by_nearest(np.asarray(sample.rows, dtype=np.float64)[chosen], unit)
+
+
+def moved(model: Mixture, gone: tuple[int, ...], sample: Memory, rng: np.random.Generator) -> Rule:
+    """The responsibilities of a mixture some of whose components are moved to where chance puts them.
+
+    Each of those takes, around a row drawn by weight, the nearest rows up to half an even share of the weight; the
+    other rows belong to the components that stay.
+    """
+    n_components, n_features = model.means.shape
+    stay = np.setdiff1d(np.arange(n_components), gone)
+    share = np.zeros((sample.n_rows, n_components))
+    if len(stay):
+        rest = Mixture(model.weights[stay] / model.weights[stay].sum(), model.means[stay], model.structure.take(stay))
+        share[:, stay] = rest.responsibilities(sample.rows)
+    rows, weights = np.asarray(sample.rows, dtype=np.float64) / _unit(sample), _weights(sample)
+    for k in gone:
+        order = np.argsort(_squared_distance(rows, rows[_draw(weights, rng.random())]), kind="stable")
+        near = max(int(np.searchsorted(np.cumsum(weights[order]), weights.sum() / (2 * n_components))), n_features + 2)
+        share[order[:near]] = np.eye(n_components)[k]
+    return by_responsibilities(share / share.sum(1, keepdims=True))
+
+
+#: The starts that involve chance, by name: functions (sample, K, rng) → rule.
+METHODS: dict[str, Callable[[Memory, int, np.random.Generator], Rule]] = {
+    "k-means++": kmeans_plus_plus,
+    "kmeans": kmeans,
+    "random": random_responsibilities,
+    "random_from_data": random_rows,
+}
+
+
+def _draw(potential: Array, u: float) -> int:
+    """The row at which the running share of the potential passes u."""
+    running = np.cumsum(potential)
+    return int(min(np.searchsorted(running, u * running[-1], side="right"), len(running) - 1))
+
+
+def _unit(sample: Memory) -> Array:
+    """The unit in which to measure each column: its robust spread, or 1 where it is constant."""
+    spread, _ = column_spread(np.asarray(sample.rows, dtype=np.float64), _weights(sample))
+    return np.where(spread > 0, spread, 1.0)
+
+
+def _weights(sample: Memory) -> Array:
+    return np.ones(sample.n_rows) if sample.weights is None else sample.weights
+
+
+def _squared_distance(rows: Array, point: Array) -> Array:
+    return np.square(rows - point).sum(1)
+
+
+def _nearest(rows: Array, centres: Array) -> NDArray[np.intp]:
+    return np.stack([_squared_distance(rows, centre) for centre in centres], axis=1).argmin(1)
+
+
+@dataclass(frozen=True, eq=False)
+class _Middle:
+    """Σ w and Σ w x."""
+
+    weight: float
+    sum: Array
+
+    def __add__(self, other: _Middle) -> _Middle:
+        return _Middle(self.weight + other.weight, self.sum + other.sum)
+
+
+def _first_moments(block: Block) -> _Middle:
+    weights = np.ones(len(block.rows)) if block.weights is None else block.weights
+    return _Middle(float(weights.sum()), weights @ np.asarray(block.rows, dtype=np.float64))
+
+
+def _under_rule(rule: Rule, centre: Array, kind: Kind, block: Block) -> Statistics:
+    """The statistics of a block under a rule, about given centres."""
+    share = rule(block)
+    weight = float(len(block.rows))
+    if block.weights is not None:
+        share, weight = share * block.weights[:, None], float(block.weights.sum())
+    sums = moments(block.rows, share, centre, kind)
+    return Statistics(kind, centre, sums.n, sums.s1, sums.s2, 0.0, weight, len(block.rows))
