@@ -129,13 +129,13 @@ def test_what_cannot_be_saved(tmp_path):
     for metadata in ({"bic": float("nan")}, {"a": object()}, {(1, 2): 3}):
         with pytest.raises(ModelFileError, match="metadata must be plain JSON, without NaN"):
             save(mixture("full"), path, metadata=metadata)
-    with pytest.raises(ModelFileError, match="metadata take .* bytes of JSON"):
+    with pytest.raises(ModelFileError, match=r"metadata take .* bytes of JSON"):
         save(mixture("full"), path, metadata={"a": "x" * (1 << 24)})
     with pytest.raises(TypeError, match="a Mixture can be saved, not int"):
         save(5, path)
     with pytest.raises(ValueError, match="unknown covariance family 'round'"):
         save(mixture("full"), path, family="round")
-    with pytest.raises(ModelFileError, match="cannot write .*no/model: No such file"):
+    with pytest.raises(ModelFileError, match=r"cannot write .*no/model: No such file"):
         save(mixture("full"), tmp_path / "no" / "model")
     assert list(tmp_path.iterdir()) == []
 
@@ -159,15 +159,11 @@ def test_golden_files(path):
     }
     for name, entry in expected["arrays"].items():
         assert [x.hex() for x in arrays[name].ravel().tolist()] == entry["values"]
-    np.testing.assert_allclose(
-        model.logpdf(expected["rows"]), expected["logpdf"], rtol=1e-12, atol=0
-    )
+    np.testing.assert_allclose(model.logpdf(expected["rows"]), expected["logpdf"], rtol=1e-12, atol=0)
 
 
 def test_there_is_a_golden_file_of_this_format():
-    versions = [
-        json.loads(path.read_text())["format_version"] for path in GOLDEN.glob("*.json")
-    ]
+    versions = [json.loads(path.read_text())["format_version"] for path in GOLDEN.glob("*.json")]
     assert model_io.FORMAT_VERSION in versions
 
 

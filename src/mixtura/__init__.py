@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING, Any
 from mixtura._version import __version__
 
 if TYPE_CHECKING:
+    from mixtura.core.divergence import (
+        cauchy_schwarz_divergence,
+        js_divergence,
+        kl_divergence,
+        l2_distance,
+    )
     from mixtura.core.em import Fit, em
     from mixtura.core.estep import e_step
     from mixtura.core.gaussian import Gaussian
@@ -22,6 +28,10 @@ if TYPE_CHECKING:
 _HOMES = {
     "Gaussian": "core.gaussian",
     "Mixture": "core.mixture",
+    "kl_divergence": "core.divergence",
+    "js_divergence": "core.divergence",
+    "l2_distance": "core.divergence",
+    "cauchy_schwarz_divergence": "core.divergence",
     "Statistics": "core.statistics",
     "Fit": "core.em",
     "em": "core.em",

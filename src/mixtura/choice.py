@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -141,7 +141,7 @@ def search(
     data: Source = sample if small.complete else source  # the same rows, each with the weight of its copies
     sample_weight = float(small.weights.sum())
     weight = sample_weight if small.complete else source.total(_weight)
-    priors = partial(_prior, settings, sample)
+    priors = _priors(settings, sample)
 
     # The race: every start, on the sample, far enough to tell the hills apart.
     stop = Stop(max(settings.tol, RACE_TOL), settings.max_iter)
@@ -204,12 +204,15 @@ def search(
     return _with_criteria(cells, data)
 
 
-def _prior(settings: Settings, sample: Memory, weight: float, n_components: int) -> Prior:
+def _priors(settings: Settings, sample: Memory) -> Callable[[float, int], Prior]:
+    """(weight of the rows, K) → the prior of their fits."""
     if settings.reg_covar is None:
-        return Prior.relative(sample.rows, _weights(sample), weight)
+        relative = cache(partial(Prior.relative, sample.rows, _weights(sample)))
+        return lambda weight, _: relative(weight)
     if settings.reg_covar == 0:
-        return Prior.none(sample.n_features)
-    return Prior.absolute(settings.reg_covar, weight, n_components, sample.n_features)
+        return lambda *_: Prior.none(sample.n_features)
+    ridge = settings.reg_covar
+    return lambda weight, n_components: Prior.absolute(ridge, weight, n_components, sample.n_features)
 
 
 def _given(start: Mixture | Rule, source: Source, n_components: int, family: Family, prior: Prior) -> Mixture:

@@ -17,7 +17,7 @@ COINCIDING = 1e-3
 class Note(NamedTuple):
     """One finding.
 
-    ``healthy`` is false where the fit should give way to another: a component has no rows, or too few distinct ones.
+    ``healthy`` is false where the fit should give way to another, and ``components`` are those that are to blame.
     """
 
     sentence: str
@@ -31,16 +31,20 @@ def diagnose(fit: Fit) -> tuple[Note, ...]:
     n, model = fit.statistics.n, fit.model
     empty = tuple(int(k) for k in np.flatnonzero(n <= np.finfo(np.float64).eps * n.sum()))
     if empty:
-        notes.append(Note(f"{_components(empty)} no rows: there are fewer groups than components.", empty, False))
+        notes.append(Note(f"{_components(empty)} no rows: there are fewer groups than components.", empty, healthy=False))
     leaning = _leaning(fit, empty)
-    if leaning and fit.family.kind == "tied":
-        notes.append(Note("The shared covariance leans on the prior: there are too few distinct rows.", leaning))
-    elif len(leaning) == model.n_components > 1 and model.n_components * (model.n_features + 1) > fit.statistics.rows:
-        sentence = f"Too few rows for {model.n_features} columns: the covariances lean on the prior."
-        notes.append(Note(sentence + " A plainer family (diag, spherical, tied) needs fewer.", leaning))
+    few = fit.statistics.rows <= model.n_features and fit.family.kind != "diagonal"
+    if few or (leaning and fit.family.kind == "tied"):
+        notes.append(
+            Note(
+                f"{fit.statistics.rows} distinct rows are too few for the covariances of {model.n_features} columns: "
+                "they lean on the prior. A plainer family (diag, spherical) or fewer columns need less.",
+                healthy=False,
+            )
+        )
     elif leaning:
         sentence = f"{_components(leaning)} collapsed onto rows that do not vary (ties, or too few of them)"
-        notes.append(Note(f"{sentence}: the likelihood there says nothing.", leaning, False))
+        notes.append(Note(f"{sentence}: the likelihood there says nothing.", leaning, healthy=False))
     if fit.prior.null_directions:
         notes.append(_null_note(fit))
     for pair in _coinciding(fit, empty):

@@ -13,7 +13,6 @@ import json
 import math
 import os
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,7 @@ from mixtura.core.mixture import WEIGHT_TOLERANCE, Mixture
 from mixtura.core.statistics import Array
 from mixtura.covariance import registry
 from mixtura.covariance.structure import from_parameters
-from mixtura.sources.files import FilePath, replacing
+from mixtura.sources.files import NONSENSE, FilePath, replacing
 
 FORMAT = "mixtura-model"
 FORMAT_VERSION = 1
@@ -239,22 +238,11 @@ def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     try:
         with archive.open(member) as content:
             data = content.read(size)
-    except _UNPACKING as error:
+    except NONSENSE as error:
         raise ModelFileError(f"is damaged: its member {name!r} cannot be read ({error})") from error
     if len(data) != size:
         raise ModelFileError(f"is damaged: its member {name!r} is cut short")
     return data
-
-
-#: What a damaged zip raises.
-_UNPACKING = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    ValueError,
-)
 
 
 def _header(text: bytes) -> dict[str, Any]:
@@ -275,9 +263,7 @@ def _header(text: bytes) -> dict[str, Any]:
         )
     family = header.get("family")
     if family not in registry.names():
-        raise ModelFileError(
-            f"has the covariance family {family!r}, which this Mixtura does not know: upgrade it"
-        )
+        raise ModelFileError(f"has the covariance family {family!r}, which this Mixtura does not know: upgrade it")
     if not isinstance(header.get("metadata"), dict):
         raise ModelFileError("is damaged: its metadata are no JSON object")
     return header
@@ -318,10 +304,6 @@ def _are_names(names: object, n_features: int) -> bool:
     return len(names) == len(set(names)) == n_features
 
 
-#: What NumPy raises for the head of a .npy file that it cannot understand.
-_HEADER_PARSING = (ValueError, TypeError, LookupError, SyntaxError, RecursionError, MemoryError)
-
-
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, shape: tuple[int, ...]) -> Array:
     """A .npy member of exactly this shape."""
     name, size = member.filename, 8 * math.prod(shape)
@@ -332,7 +314,7 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, shape: tuple[int, 
         if np.lib.format.read_magic(content) != (1, 0):
             raise ValueError("an unknown version of .npy")
         found, by_columns, dtype = np.lib.format.read_array_header_1_0(content, max_header_size=_NPY_BYTES)
-    except _HEADER_PARSING as error:
+    except NONSENSE as error:
         raise ModelFileError(f"is damaged: its member {name!r} is no array ({error})") from error
     data = content.getbuffer()[content.tell() :]
     if found != shape or by_columns or dtype.str != _DTYPE or len(data) != size:

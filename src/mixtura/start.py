@@ -179,7 +179,7 @@ def _draw(potential: Array, u: float) -> int:
 
 def _unit(sample: Memory) -> Array:
     """The unit in which to measure each column: its robust spread, or 1 where it is constant."""
-    spread, _ = column_spread(np.asarray(sample.rows, dtype=np.float64), _weights(sample))
+    _, spread = column_spread(np.asarray(sample.rows, dtype=np.float64), _weights(sample))
     return np.where(spread > 0, spread, 1.0)
 
 

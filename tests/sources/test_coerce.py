@@ -1,8 +1,10 @@
 """Tables in memory: what is accepted, what is kept without a copy, and what every refusal says."""
 
-import datetime
+import datetime as dt
 import decimal
 import fractions
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -49,13 +51,9 @@ NAMED = {
     "pandas": pd.DataFrame(ROWS, columns=["a", "b"]),
     "pandas, mixed types": pd.DataFrame({"a": [1, 3, 5], "b": ROWS[:, 1]}),
     "pandas, another index": pd.DataFrame(ROWS, columns=["a", "b"], index=[7, 3, 7]),
-    "pandas, named index": pd.DataFrame(
-        ROWS, columns=["a", "b"], index=pd.Index([0.5, 1.5, 2.5], name="time")
-    ),
+    "pandas, named index": pd.DataFrame(ROWS, columns=["a", "b"], index=pd.Index([0.5, 1.5, 2.5], name="time")),
     "pandas, nullable": pd.DataFrame(ROWS, columns=["a", "b"]).convert_dtypes(),
-    "pandas, Arrow types": pd.DataFrame(ROWS, columns=["a", "b"]).convert_dtypes(
-        dtype_backend="pyarrow"
-    ),
+    "pandas, Arrow types": pd.DataFrame(ROWS, columns=["a", "b"]).convert_dtypes(dtype_backend="pyarrow"),
     "pandas, category": pd.DataFrame(ROWS, columns=["a", "b"]).astype("category"),
     "pandas, sparse": pd.DataFrame(ROWS, columns=["a", "b"]).astype(pd.SparseDtype(float, 0.0)),
     "pandas, object": pd.DataFrame(ROWS, columns=["a", "b"]).astype(object),
@@ -67,9 +65,7 @@ NAMED = {
     "pyarrow, several chunks": pa.concat_tables(
         [pa.table({"a": ROWS[i : i + 1, 0], "b": ROWS[i : i + 1, 1]}) for i in range(3)]
     ),
-    "pyarrow, dictionary": pa.table(
-        {"a": ROWS[:, 0], "b": pa.array(ROWS[:, 1]).dictionary_encode()}
-    ),
+    "pyarrow, dictionary": pa.table({"a": ROWS[:, 0], "b": pa.array(ROWS[:, 1]).dictionary_encode()}),
     "pyarrow record batch": pa.record_batch({"a": ROWS[:, 0], "b": ROWS[:, 1]}),
     "Arrow stream": Stream(pa.table({"a": [1, 3, 5], "b": ROWS[:, 1]})),
     "interchange": Interchange(pa.table({"a": ROWS[:, 0], "b": ROWS[:, 1]})),
@@ -94,9 +90,7 @@ UNNAMED = {
     "fractions": [[fractions.Fraction(float(x)) for x in row] for row in ROWS],
     "decimals": [[decimal.Decimal(float(x)) for x in row] for row in ROWS],
     "pandas, numbered columns": pd.DataFrame(ROWS),
-    "pandas, two header rows": pd.DataFrame(
-        ROWS, columns=pd.MultiIndex.from_tuples([("a", "x"), ("a", "y")])
-    ),
+    "pandas, two header rows": pd.DataFrame(ROWS, columns=pd.MultiIndex.from_tuples([("a", "x"), ("a", "y")])),
 }
 
 
@@ -346,12 +340,12 @@ REFUSED = [
     (pa.table({"b": ["u" * 99]}), TableError, r"text \('u{36}… in row 0, rows counted from 0\)"),
     (pa.table({"b": [b"u"]}), TableError, "column 'b' is not numeric but values of type binary"),
     (pl.DataFrame({"b": [[1, 2]]}), TableError, "column 'b' is not numeric but values of type l"),
-    (pl.DataFrame({"b": [datetime.date(2020, 1, 1)]}), TableError, "'b' .* dates or times .date32"),
+    (pl.DataFrame({"b": [dt.date(2020, 1, 1)]}), TableError, "'b' .* dates or times .date32"),
     (np.array(["2020-01-01"], dtype="M8[D]"), TableError, "dates or times in column 0"),
     (pd.DataFrame({"a": [1], "b": [pd.Timestamp(0)]}), TableError, "dates or times in column 'b'"),
     (pd.DataFrame({"b": [pd.Timestamp(0, tz="UTC")]}), TableError, "dates or times in column 'b'"),
-    (pd.DataFrame({"b": [datetime.timedelta(1)]}), TableError, "dates or times in column 'b'"),
-    (pd.DataFrame({"b": [datetime.date(2020, 1, 1)]}), TableError, "dates or times in column 'b'"),
+    (pd.DataFrame({"b": [dt.timedelta(1)]}), TableError, "dates or times in column 'b'"),
+    (pd.DataFrame({"b": [dt.date(2020, 1, 1)]}), TableError, "dates or times in column 'b'"),
     (np.array([[1, {}]], dtype=object), TypeError, "row 0, column 1 .*argument must be a string"),
     (np.zeros(2, dtype="V3"), TypeError, r"\|V3, which holds no numbers"),
     (
@@ -457,5 +451,14 @@ def test_weights_that_cannot_be_used(weights, message):
 
 
 def test_weights_can_have_another_name_and_first_row():
-    with pytest.raises(TableError, match="^w must not be negative, but it is -1 in row 2 .*from 1"):
+    with pytest.raises(TableError, match=r"^w must not be negative, but it is -1 in row 2 .*from 1"):
         as_weights([1, -1], 2, name="w", first_row=1)
+
+
+def test_arrow_is_not_imported_for_arrays():
+    code = (
+        "import sys; from mixtura.sources.coerce import as_table; import mixtura.sources.files;"
+        "as_table([[1, 2], [3, 4]]); print('pyarrow' in sys.modules)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout == "False\n"

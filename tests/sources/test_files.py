@@ -1,6 +1,6 @@
 """Tables in files: every format in and out, what is left out and why, and what every refusal says."""
 
-import datetime
+import datetime as dt
 import gzip
 import io
 import os
@@ -24,9 +24,7 @@ from mixtura.sources.files import read_table, replacing, write_table
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ROWS = np.array([[3.6, 79.0], [1.8, 54.0], [3.333, 74.0]])
 CSV = 'eruptions,waiting,kind\n3.6,"79","long"\n1.8,"54",short\n3.333,"74",long\n'
-TABLE = pa.table(
-    {"eruptions": ROWS[:, 0], "waiting": [79, 54, 74], "kind": ["long", "short", "long"]}
-)
+TABLE = pa.table({"eruptions": ROWS[:, 0], "waiting": [79, 54, 74], "kind": ["long", "short", "long"]})
 LEFT_OUT = {"kind": "text ('long' in row 1, rows counted from 1)"}
 
 
@@ -238,11 +236,11 @@ def test_a_line_longer_than_the_head(write):
 
 
 def test_parquet_of_all_types(write):
-    when = datetime.date(2020, 1, 1)
+    when = dt.date(2020, 1, 1)
     frame = pa.table(
         {
             "single": pa.array([1.5, 2.5], pa.float32()),
-            "half": pa.array([1.5, 2.5], pa.float16()),
+            "half": np.array([1.5, 2.5], dtype=np.float16),
             "small": pa.array([1, 2], pa.uint8()),
             "money": pa.array([1, 2], pa.decimal128(9, 2)),
             "flag": [True, False],
@@ -401,7 +399,8 @@ REFUSED = [
     ("t.csv", '"1"\n"2"\n', "seems to lack a header"),
     ("t.csv", "a,b,a\n1,2,3\n", "has more than one column 'a': give each its own name"),
     ("t.csv", "a, a\n1,2\n", "has more than one column 'a'"),
-    ("t.csv", "a,b\n1,2\n\n3,4,5\n", "has 3 fields in row 2 .* but 2 in its header: .*'3,4,5'"),
+    ("t.csv", "a,b\n1,2\n\n3,4,5\n", "has 3 fields in row 2 .* but 2 in its header"),
+    ("t.csv", "a,b\n1,2\n3,4,Köln\n".encode("latin-1"), "has 3 fields in row 2"),
     ("t.csv", "a,b\n1,2\n3\n", r"has 1 fields in row 2 \(rows counted from 1\) but 2"),
     ("t.csv", "a,b\nu,v\n", "has no column of numbers: 'a' is text .'u' in row 1.*; 'b' is text"),
     ("t.csv", ",\n1,2\n", "has no column of numbers: '' is without a name"),
@@ -449,6 +448,22 @@ def test_refusals(write, monkeypatch, name, content, message):
             read_table("-")
 
 
+@pytest.mark.parametrize("kind", SUFFIXES)
+def test_damage_raises_nothing_else(write, kind):
+    rng = np.random.default_rng(3)
+    content = bytes_of(kind)
+    for _ in range(100):
+        damaged = bytearray(content)
+        for at in rng.integers(0, len(content), size=3):
+            damaged[at] = rng.integers(0, 256)
+        try:
+            table = read_table(write(bytes(damaged)))
+        except TableError as error:
+            assert "\n" not in str(error)
+        else:
+            assert np.isfinite(table.rows).all()
+
+
 def test_paths_that_cannot_be_read(tmp_path):
     missing = re.escape(str(tmp_path / "no.csv"))
     with pytest.raises(TableError, match=f"^there is no file {missing}$"):
@@ -457,17 +472,16 @@ def test_paths_that_cannot_be_read(tmp_path):
         read_table(tmp_path)
     with pytest.raises(TableError, match="cannot open"):
         read_table(tmp_path / "nul\0.csv")
+    (tmp_path / "t").write_bytes(bytes_of("parquet"))
     with pytest.raises(TableError, match="is a parquet file, not csv: leave the format out"):
-        path = tmp_path / "t"
-        path.write_bytes(bytes_of("parquet"))
-        read_table(path, format="csv")
+        read_table(tmp_path / "t", format="csv")
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() == 0, reason="root may read anything")
 def test_a_file_that_may_not_be_read(write):
     path = write(CSV)
     path.chmod(0)
-    with pytest.raises(TableError, match="cannot open .*Permission denied"):
+    with pytest.raises(TableError, match=r"cannot open .*Permission denied"):
         read_table(path)
 
 
@@ -518,16 +532,16 @@ def test_a_format_wins_over_the_suffix(tmp_path):
 def test_what_cannot_be_written(tmp_path):
     with pytest.raises(TableError, match="cannot tell what to write to standard output: give a f"):
         write_table(TABLE, "-")
-    with pytest.raises(TableError, match="cannot tell what to write to .*one of csv, parquet"):
+    with pytest.raises(TableError, match=r"cannot tell what to write to .*one of csv, parquet"):
         write_table(TABLE, tmp_path / "t.xlsx")
-    with pytest.raises(TableError, match="cannot write .*no/t.csv: No such file or directory"):
+    with pytest.raises(TableError, match=r"cannot write .*no/t.csv: No such file or directory"):
         write_table(TABLE, tmp_path / "no" / "t.csv")
+    (tmp_path / "folder.csv").mkdir()
     with pytest.raises(TableError, match=r"cannot write .*folder.csv: Is a directory"):
-        (tmp_path / "folder.csv").mkdir()
         write_table(TABLE, tmp_path / "folder.csv")
-    with pytest.raises(TableError, match="cannot write .* as csv: "):
+    with pytest.raises(TableError, match=r"cannot write .* as csv: "):
         write_table(pa.table({"l": [[1]]}), tmp_path / "t.csv")
-    assert not (tmp_path / "t.csv").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.csv"]
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):

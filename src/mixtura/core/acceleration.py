@@ -23,6 +23,9 @@ from mixtura.covariance.registry import Family
 
 #: Pairs of steps and gradient changes that the quasi-Newton memory holds.
 MEMORY = 10
+#: The Newton decrement sees only the curvature that the memory holds. On 24 overlapping problems the gap that was left
+#: stayed below this multiple of it, from the first pass at which that fell below 1e-6 nats a row.
+UNSEEN = 20.0
 #: A gradient (in units of Fisher information, a row) below this is zero but for rounding.
 ROUNDING_NORM = 1e-8
 #: The most by which a logarithm (of a weight, of a scale) may change in one quasi-Newton step.
@@ -167,7 +170,7 @@ class QuasiNewton(Steps):
         rise = float(direction @ slope)
         if not rise > 0:
             return View(norm, np.inf)
-        return View(norm, 0.5 * max(rise, norm**2) if self.pairs else np.inf, direction)
+        return View(norm, UNSEEN * 0.5 * max(rise, norm**2) if self.pairs else np.inf, direction)
 
     def propose(self, here: Point, view: View) -> Proposals:
         if view.direction is not None:

@@ -46,6 +46,26 @@ def row_weights(weights: ArrayLike | None, n_rows: int) -> Array | None:
     return out
 
 
+def as_labels(z: ArrayLike, n_rows: int, n_components: int, single: bool) -> Index:
+    """(N,) component numbers from labels: numbers, (N,), or one-hot (S4), (N, K); of a single row, one or (K,)."""
+    given = np.asarray(z)
+    labels = given[None] if single else given
+    if labels.shape == (n_rows, n_components) and labels.dtype.kind in "biuf":
+        wrong = np.flatnonzero(~np.isin(labels, (0, 1)).all(1) | (labels.sum(1) != 1))
+        if len(wrong):
+            raise ValueError(f"label {wrong[0]} is {labels[wrong[0]]}: one entry of a one-hot label is 1, the rest are 0")
+        return labels.argmax(1)
+    if labels.shape == (n_rows,) and labels.dtype.kind in "iu":
+        wrong = np.flatnonzero((labels < 0) | (labels >= n_components))
+        if len(wrong):
+            raise ValueError(f"label {wrong[0]} is {labels[wrong[0]]}: components are numbered 0 to {n_components - 1}")
+        return labels.astype(np.intp)
+    raise ValueError(
+        f"labels must be integers, one a row, of shape ({n_rows},), or one-hot, of shape ({n_rows}, {n_components}); "
+        f"got {given.dtype} of shape {given.shape}"
+    )
+
+
 def column_indices(
     columns: Iterable[Any] | int | str, n_features: int, names: Sequence[str] | None
 ) -> Index:

@@ -148,6 +148,7 @@ def climb(task: Task) -> Generator[Mixture, Statistics, Fit]:
             passes += tried
             if there is None or (there.objective <= here.objective and there.gradient_norm >= here.gradient_norm):
                 left = min(view.gap, 0.5 * view.gradient_norm**2)
+                trace[-1] = trace[-1]._replace(gap=left)
                 raise _End(Status.PRECISION if left < max(task.stop.tol, PRECISE_GAP) else Status.STALLED)
             steps.learn(here, there)
             here = there

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,6 +12,9 @@ from mixtura.core.arguments import as_rows
 from mixtura.core.mixture import Column, Mixture
 from mixtura.core.statistics import Array
 from mixtura.covariance.structure import Structure, solve_lower
+
+if TYPE_CHECKING:
+    from mixtura.core.divergence import Estimate
 
 
 class Gaussian:
@@ -75,6 +78,11 @@ class Gaussian:
         return self._mixture.columns
 
     @property
+    def mixture(self) -> Mixture:
+        """The same distribution as a mixture of one component."""
+        return self._mixture
+
+    @property
     def mean(self) -> Array:
         """μ, (D,)."""
         return self._mixture.means[0]
@@ -100,6 +108,18 @@ class Gaussian:
     def cdf(self, X: ArrayLike, rng: Any = None) -> Array:
         """P(every column ≤ x), (N,); see ``Mixture.cdf``."""
         return self._mixture.cdf(X, rng)
+
+    def ppf(self, q: ArrayLike) -> Array:
+        """Quantiles, in one dimension; see ``Mixture.ppf``."""
+        return self._mixture.ppf(q)
+
+    def density_level(self, probability: float) -> Estimate:
+        """The density on the edge of the ellipsoid that holds this probability, exact; see ``Mixture.density_level``."""
+        return self._mixture.density_level(probability)
+
+    def log_density_level(self, probability: float) -> Estimate:
+        """Its logarithm; see ``Mixture.log_density_level``."""
+        return self._mixture.log_density_level(probability)
 
     def loglik(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Σ w log N(x | μ, Σ), in nats."""

@@ -10,14 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mixtura import kernels
-from mixtura.core.arguments import as_generator, as_rows, column_indices, row_weights
+from mixtura.core.arguments import as_generator, as_labels, as_rows, column_indices, row_weights
 from mixtura.core.statistics import Array
 from mixtura.covariance.structure import Full, Structure
 from mixtura.kernels import Rows, Whitened
 from mixtura.kernels.reference import softmax
 
 if TYPE_CHECKING:
+    from mixtura.core.divergence import Estimate
     from mixtura.core.gaussian import Gaussian
+    from mixtura.core.shape import Bounds, Modes
 
 Labels = NDArray[np.intp]
 Column = int | str
@@ -163,6 +165,13 @@ class Mixture:
         return dense
 
     @cached_property
+    def cholesky(self) -> Array:
+        """L, (K, D, D) lower triangular with L_k L_kᵀ = Σ_k, whatever the structure."""
+        factors = np.stack([self.structure.factor(k) for k in range(self.n_components)])
+        factors.flags.writeable = False
+        return factors
+
+    @cached_property
     def whitened(self) -> Whitened:
         """The mixture as the kernels take it."""
         with np.errstate(divide="ignore"):
@@ -198,14 +207,40 @@ class Mixture:
 
     # Densities
 
-    def log_joint(self, X: ArrayLike) -> Array:
-        """log p(x, z_k = 1) = log π_k + log N(x | μ_k, Σ_k) (S6), (N, K)."""
+    def log_joint(self, X: ArrayLike, z: ArrayLike | None = None) -> Array:
+        """log p(x, z_k = 1) = log π_k + log N(x | μ_k, Σ_k) (S6), for every component or a given label.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+        z : array-like of shape (N, K) or (N,), optional
+            The label of each row, one-hot (S4) or as the number of its component.
+
+        Returns
+        -------
+        ndarray of shape (N, K), or (N,) with ``z``
+            With ``z``, log p(x, z) = Σ_k z_k [log π_k + log N(x | μ_k, Σ_k)], the logarithm of S7 times S8.
+
+        Raises
+        ------
+        ValueError
+            If a label is not one-hot, or there is no such component.
+
+        Examples
+        --------
+        >>> from mixtura import Mixture
+        >>> model = Mixture([0.5, 0.5], [0, 1], [1, 1])
+        >>> model.log_joint([0, 1], [[1, 0], [0, 1]]).round(4)
+        array([-1.6121, -1.6121])
+        """
         rows, single = as_rows(X, self.n_features)
         kernel = kernels.choose(len(rows), self.n_components, self.n_features)
         out = np.empty((len(rows), self.n_components))
         for start in range(0, len(rows), BLOCK_ROWS):
             block = slice(start, start + BLOCK_ROWS)
             out[block] = kernel.log_joint(rows[block], self.whitened)
+        if z is not None:
+            out = out[np.arange(len(out)), as_labels(z, len(out), self.n_components, single)]
         return out[0] if single else out
 
     def logpdf(self, X: ArrayLike) -> Array:
@@ -258,8 +293,170 @@ class Mixture:
         from mixtura.core.estep import e_step, gradient
 
         rows, _ = as_rows(X, self.n_features)
-        unshared = Mixture(self.weights, self.means, Full(np.stack([self.structure.factor(k) for k in range(self.n_components)])))
+        unshared = Mixture(self.weights, self.means, Full(self.cholesky))
         return gradient(unshared, e_step(unshared, rows, row_weights(sample_weight, len(rows))))
+
+    # Its shape
+
+    @overload
+    def cdf(self, X: ArrayLike, rng: Any = None, *, return_error: Literal[False] = False) -> Array: ...
+    @overload
+    def cdf(self, X: ArrayLike, rng: Any = None, *, return_error: Literal[True]) -> tuple[Array, Array]: ...
+
+    def cdf(
+        self, X: ArrayLike, rng: Any = None, *, return_error: bool = False
+    ) -> Array | tuple[Array, Array]:
+        """P(every column ≤ x), (N,).
+
+        Exact when the columns are uncorrelated within each component, as they are in one dimension; otherwise by
+        randomised quasi-Monte Carlo (Genz 1992), to about five digits, or 1e-8.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+            Upper limits; infinities are welcome.
+        rng : numpy.random.Generator, int or None
+            Where the randomness comes from, if any is needed.
+        return_error : bool
+            Whether to return the standard error of each probability too.
+
+        Returns
+        -------
+        probability : ndarray of shape (N,)
+        error : ndarray of shape (N,)
+            Only with ``return_error``; 0 where exact.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mixtura import Mixture
+        >>> Mixture([0.5, 0.5], [-1, 1], [1, 1]).cdf([-np.inf, 0, np.inf])
+        array([0. , 0.5, 1. ])
+        >>> Mixture([1], [[0, 0]], [[[1, 0.5], [0.5, 1]]]).cdf([0, 0], rng=0).round(4)  # 1/3
+        np.float64(0.3333)
+        """
+        from mixtura.core import shape
+
+        value, error = shape.cdf(self, X, rng)
+        return (value, error) if return_error else value
+
+    def ppf(self, q: ArrayLike) -> Array:
+        """The quantiles: the least x with cdf(x) ≥ q, of the shape of q. Exact, in the far tails too.
+
+        Parameters
+        ----------
+        q : array-like
+            Probabilities; 0 and 1 give ∓∞.
+
+        Raises
+        ------
+        ValueError
+            If there is more than one column, or a q outside [0, 1].
+
+        Examples
+        --------
+        >>> from mixtura import Mixture
+        >>> Mixture([0.5, 0.5], [-3, 3], [1, 1]).ppf([0.25, 0.75]).round(4)
+        array([-2.9999,  2.9999])
+        """
+        from mixtura.core import shape
+
+        return shape.ppf(self, q)
+
+    def density_level(self, probability: float, rng: Any = None, n: int = 100_000) -> Estimate:
+        """The density c such that p(x) ≥ c with this probability: the edge of the highest-density region.
+
+        That region, {x: p(x) ≥ c}, is the smallest that holds the probability. Exact for a single component and in
+        one dimension; otherwise a quantile of the density over a sample.
+
+        Parameters
+        ----------
+        probability : float
+            Between 0 and 1, exclusive.
+        rng : numpy.random.Generator, int or None
+            Where the randomness comes from, if any is needed.
+        n : int
+            How many rows to draw.
+
+        Returns
+        -------
+        Estimate
+            A float with its ``standard_error`` (0 where exact), to be compared with ``pdf``, in whose unit it is: one
+            over that of every column. In many columns densities leave the range of floating-point numbers; take
+            ``log_density_level`` then.
+
+        Raises
+        ------
+        ValueError
+            If the probability is not between 0 and 1.
+
+        Examples
+        --------
+        >>> from mixtura import Mixture
+        >>> model = Mixture([0.5, 0.5], [0, 10], [1, 1])
+        >>> level = model.density_level(0.95)
+        >>> (model.pdf([0, 2, 5, 10]) >= level).tolist()
+        [True, False, False, True]
+        """
+        from mixtura.core import shape
+
+        return shape.density_level(self, probability, rng, n)
+
+    def log_density_level(self, probability: float, rng: Any = None, n: int = 100_000) -> Estimate:
+        """The logarithm of ``density_level``, to be compared with ``logpdf``."""
+        from mixtura.core import shape
+
+        return shape.log_density_level(self, probability, rng, n)
+
+    def modes(self) -> Modes:
+        """The local maxima of the density, the highest first.
+
+        Climbs from the mean of every component, and from a point amid them, by the fixed-point iteration
+        x ← (Σ γ_k Λ_k)⁻¹ Σ γ_k Λ_k μ_k (Carreira-Perpiñán, IEEE Trans. PAMI 22 (2000)) and Newton's method. In several
+        dimensions a mixture may have more modes than components; one that lies beyond all these climbs is missed.
+
+        Returns
+        -------
+        Modes
+            Named tuple: ``points`` (M, D) and ``logpdf`` (M,), the log density there.
+
+        Examples
+        --------
+        >>> from mixtura import Mixture
+        >>> Mixture([0.5, 0.5], [-1, 1], [1, 1]).modes().points
+        array([[0.]])
+        >>> Mixture([0.4, 0.6], [-3, 3], [1, 1]).modes().points.round(4)
+        array([[ 3.],
+               [-3.]])
+        """
+        from mixtura.core import shape
+
+        return shape.modes(self)
+
+    def entropy_bounds(self) -> Bounds:
+        """Two numbers, in nats, between which the entropy −E log p(x) lies; equal for a single component.
+
+        Lower: the larger of H(X|Z) − Σ_i π_i log Σ_j π_j exp(−B_ij), with B the Bhattacharyya distances of the
+        components (Kolchinsky & Tracey, Entropy 19 (2017) 361, sections 3 and 4), and
+        −Σ_i π_i log Σ_j π_j N(μ_i | μ_j, Σ_i + Σ_j) (Huber et al., IEEE MFI 2008). Upper: the smaller of the first
+        expression with Kullback–Leibler divergences KL_ij in place of B_ij, and the entropy of a Gaussian with the
+        covariance of the mixture.
+
+        Returns
+        -------
+        Bounds
+            Named tuple (lower, upper).
+
+        Examples
+        --------
+        >>> from mixtura import Mixture
+        >>> lower, upper = Mixture([0.5, 0.5], [-2, 2], [1, 1]).entropy_bounds()
+        >>> round(lower, 3), round(upper, 3)
+        (1.986, 2.112)
+        """
+        from mixtura.core import shape
+
+        return shape.entropy_bounds(self)
 
     # Other mixtures made from this one
 

@@ -30,6 +30,8 @@ PSEUDO_FRACTION = 1e-12
 NULL_SHARE = 1e-12
 #: The variance given to such a direction, in the same units.
 NULL_VARIANCE = 1e-10
+#: Rows further than this from the middle, in units of the columns' spread, are drawn in before correlations are taken.
+FAR = 10.0
 #: Interquartile range of the standard normal.
 NORMAL_QUARTILES = 1.3489795003921634
 
@@ -88,17 +90,19 @@ class Prior:
             The weight of all rows, where these are a sample.
         """
         share = weights / weights.sum()
-        centre = share @ rows
-        spread, deviation = column_spread(rows, weights)
-        constant = deviation == 0
-        unit = np.where(constant, 1.0, deviation)
-        standard = np.where(constant, 0.0, (rows - centre) / unit)
+        middle, spread = column_spread(rows, weights)
+        constant = spread == 0
+        size = np.abs(rows[0])  # the unit of a constant column: its own size, or 1 for a column of zeros
+        unit = np.where(constant, np.where(size > 0, size, 1.0), spread)
+        standard = np.where(constant, 0.0, (rows - middle) / unit)
+        # Rows far off are drawn in towards a row in the middle: that keeps every linear relation between columns.
+        heart = standard[np.square(standard).sum(1).argmin()]
+        length = np.sqrt(np.square(standard - heart).sum(1) / rows.shape[1])
+        standard = (standard - heart) / np.maximum(1.0, length / FAR)[:, None]
+        standard -= share @ standard
         correlation = (standard * share[:, None]).T @ standard
         values, vectors = np.linalg.eigh(correlation)
         idle = values <= NULL_SHARE * max(1.0, float(values[-1]))
-        # the unit of a constant column: its own size, or 1 for a column of zeros
-        size = np.abs(centre)
-        unit = np.where(constant, np.where(size > 0, size, 1.0), unit)
         null = NULL_VARIANCE * (vectors[:, idle] @ vectors[:, idle].T)
         count = PSEUDO_ROWS + PSEUDO_FRACTION * float(weights.sum() if weight is None else weight)
         return cls(
@@ -146,27 +150,27 @@ class Prior:
 
 
 def column_spread(rows: Array, weights: Array) -> tuple[Array, Array]:
-    """Two measures of each column's spread, both 0 for a constant column.
+    """Middle and spread of each column, such as far-off rows do not move.
 
     Returns
     -------
+    middle : ndarray of shape (D,)
+        The median.
     spread : ndarray of shape (D,)
-        One that far-off rows do not move: the interquartile range over that of the normal; the standard deviation
-        where that is smaller, or half the rows agree.
-    deviation : ndarray of shape (D,)
-        The standard deviation; no square overflows or underflows.
+        The interquartile range over that of the normal, or the standard deviation where that is smaller or half the
+        rows agree; 0 for a constant column.
     """
     share = weights / weights.sum()
     centred = rows - share @ rows
     largest = np.abs(centred).max(0, initial=0.0)
     unit = np.where(largest > 0, largest, 1.0)
-    deviation = unit * np.sqrt(share @ np.square(centred / unit))
-    deviation[deviation <= 8 * np.finfo(np.float64).eps * np.abs(rows).max(0, initial=0.0)] = 0.0
-    spread = deviation.copy()
-    for j in np.flatnonzero(deviation):
+    spread = unit * np.sqrt(share @ np.square(centred / unit))  # no square overflows or underflows
+    spread[spread <= 8 * np.finfo(np.float64).eps * np.abs(rows).max(0, initial=0.0)] = 0.0
+    middle = np.empty_like(spread)
+    for j in range(rows.shape[1]):
         order = np.argsort(rows[:, j], kind="stable")
-        below = np.cumsum(share[order])
-        low, high = rows[order[np.searchsorted(below, [0.25, 0.75]).clip(max=len(order) - 1)], j]
+        reached = np.searchsorted(np.cumsum(share[order]), [0.25, 0.5, 0.75])
+        low, middle[j], high = rows[order[reached.clip(max=len(order) - 1)], j]
         if high > low:
-            spread[j] = min((high - low) / NORMAL_QUARTILES, deviation[j])
-    return spread, deviation
+            spread[j] = min((high - low) / NORMAL_QUARTILES, spread[j])
+    return middle, spread

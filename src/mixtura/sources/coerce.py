@@ -25,7 +25,6 @@ Rows = NDArray[np.float64] | NDArray[np.float32]
 Columns = Iterable[str | int] | str | int
 
 _BLOCK = 65536  # rows looked at together when a value that is not finite has to be found
-_NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 _TEXTS = {"string", "large_string", "string_view"}
 _DATES = (dt.date, dt.time, dt.timedelta, np.datetime64, np.timedelta64)
 
@@ -295,15 +294,8 @@ def not_numeric(column: pa.ChunkedArray, first_row: int = 0) -> str | None:
 
 def _first_text(column: pa.ChunkedArray) -> int:
     """The first row whose text is not a number, or -1."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    numbers: Any = pc.call_function(
-        "match_substring_regex",
-        [column.cast(pa.large_string())],
-        pc.MatchSubstringOptions(_NUMBER),
-    )
-    return int(pc.index(numbers, False).as_py())
+    values = (value for chunk in column.chunks for value in chunk.to_pylist())
+    return next((i for i, value in enumerate(values) if value is not None and not _is_number(value)), -1)
 
 
 def _unchecked(data: object, columns: Columns | None) -> tuple[Rows, Labels]:

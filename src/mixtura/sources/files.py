@@ -14,6 +14,8 @@ import os
 import re
 import secrets
 import sys
+import tokenize
+import zipfile
 import zlib
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -148,7 +150,7 @@ def read_table(
             source = _READERS[kind](stream)
         except TableError as error:
             raise TableError(f"{name} {error}") from None
-        except _PARSING as error:
+        except NONSENSE as error:
             raise TableError(f"{name} cannot be read as {kind}, it may be damaged: {_said(error)}") from error
     return _numbers(source, kind, name, columns, weights)
 
@@ -181,7 +183,7 @@ def write_table(
     buffer = io.BytesIO()
     try:
         _WRITERS[kind](table, buffer)
-    except _PARSING as error:
+    except NONSENSE as error:
         raise TableError(f"cannot write {name} as {kind}: {_said(error)}") from error
     content = buffer.getvalue()
     if _is_dash(path):
@@ -215,15 +217,20 @@ def replacing(path: FilePath) -> Generator[BinaryIO]:
         raise
 
 
-#: What the parsers of pyarrow and NumPy raise.
-_PARSING = (
-    ValueError,
-    TypeError,
-    KeyError,
+#: What the parsers of the standard library, NumPy and pyarrow raise when they meet nonsense.
+NONSENSE = (
+    csv.Error,
     EOFError,
-    OSError,
+    LookupError,
     MemoryError,
-    NotImplementedError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
 )
 
 
@@ -262,7 +269,7 @@ def _unpacked(stream: BinaryIO, name: str) -> BinaryIO:
         return stream
     try:
         return io.BytesIO(gzip.decompress(stream.read()))
-    except (OSError, EOFError, zlib.error) as error:
+    except NONSENSE as error:
         raise TableError(f"{name} is damaged, its gzip data end badly: {_said(error)}") from error
 
 
@@ -303,7 +310,7 @@ def _read_npy(stream: BinaryIO) -> NDArray[Any]:
 def _read_parquet(stream: BinaryIO) -> pa.Table:
     import pyarrow.parquet as pq
 
-    return pq.ParquetFile(stream).read()
+    return _sound(pq.ParquetFile(stream).read())
 
 
 def _read_arrow(stream: BinaryIO) -> pa.Table:
@@ -312,7 +319,14 @@ def _read_arrow(stream: BinaryIO) -> pa.Table:
     seekable = stream.read(6) == b"ARROW1"
     stream.seek(0)
     reader = pa.ipc.open_file(stream) if seekable else pa.ipc.open_stream(stream)
-    return reader.read_all()
+    return _sound(reader.read_all())
+
+
+def _sound(table: pa.Table) -> pa.Table:
+    """The table, if its buffers are as long as they claim, its texts are texts and its names too."""
+    table.validate(full=True)
+    ", ".join(table.column_names)  # raises where one is no text
+    return table
 
 
 def _read_csv(stream: BinaryIO) -> pa.Table:
@@ -328,14 +342,12 @@ def _read_csv(stream: BinaryIO) -> pa.Table:
     try:
         table = _parse_csv(*dialect, encoding)
     except pa.ArrowInvalid:
-        wrong: list[Any] = []  # rows whose number of fields is another than the header's
-        _parse_csv(*dialect, encoding, wrong)
-        if not wrong:
+        row = _odd_row(*dialect, encoding)
+        if row is None:
             raise
-        row = wrong[0]
         raise TableError(
             f"has {row.actual_columns} fields in row {row.number - 1} (rows counted from 1) but "
-            f"{row.expected_columns} in its header: make them equal ({row.text[:60]!r})"
+            f"{row.expected_columns} in its header: make them equal"
         ) from None
     if any(pa.types.is_binary(kind) for kind in table.schema.types):  # from before Unicode
         table = _parse_csv(*dialect, "latin-1")
@@ -347,25 +359,32 @@ def _parse_csv(
     delimiter: str,
     decimal_mark: str,
     encoding: str,
-    wrong: list[Any] | None = None,
+    odd: Callable[[Any], str] | None = None,
 ) -> pa.Table:
-    """The whole file; rows of the wrong length go to ``wrong`` or are an error."""
+    """The whole file; a row of the wrong length is an error, or what ``odd`` makes of it."""
     import pyarrow.csv
-
-    def note(row: Any) -> str:
-        if wrong is None:
-            return "error"
-        wrong.append(row)
-        return "skip"
 
     stream.seek(0)
     return pyarrow.csv.read_csv(
         stream,
         # only a single thread knows the numbers of the rows
-        pyarrow.csv.ReadOptions(encoding=encoding, block_size=_BLOCK, use_threads=wrong is None),
-        pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=note),
+        pyarrow.csv.ReadOptions(encoding=encoding, block_size=_BLOCK, use_threads=odd is None),
+        pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=odd),
         pyarrow.csv.ConvertOptions(decimal_point=decimal_mark),
     )
+
+
+def _odd_row(stream: BinaryIO, delimiter: str, decimal_mark: str, encoding: str) -> Any | None:
+    """The first row with another number of fields than the header, as pyarrow describes it."""
+    rows: list[Any] = []
+
+    def note(row: Any) -> str:
+        rows.append(row)
+        return "skip"
+
+    # any byte is Latin-1; pyarrow stumbles over a row that it cannot decode
+    _parse_csv(stream, delimiter, decimal_mark, encoding if encoding == "utf-16" else "latin-1", note)
+    return rows[0] if rows else None
 
 
 def _encoding(head: bytes) -> str:
@@ -387,7 +406,7 @@ def _first_line(text: str) -> str:
 
 def _check_header(text: str, delimiter: str) -> None:
     """Raise TableError if the first line seems to be data."""
-    lines = csv.reader(io.StringIO(text), delimiter=delimiter)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     header = [field.strip() for field in next((line for line in lines if line), [])]
     if all(_is_finite(field) for field in header):
         names = ", ".join(f"x{j + 1}" for j in range(len(header[:4])))

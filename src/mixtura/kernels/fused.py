@@ -1,0 +1,648 @@
+"""Everything that Numba compiles: one fused pass over tiles of rows, with rows in the vector lanes.
+
+A tile holds up to a few hundred rows, column after column, in float64. For each component a pass forms
+log π_k + log N(x|μ_k,Σ_k) of the whole tile, then turns those into responsibilities, and adds the tile's sums;
+nothing larger than the tile is ever stored. The arithmetic of the inner loops is emitted as vectors of ``LANES``
+doubles, so that its speed does not hang on what a compiler recognises in a loop; around it stand plain loops.
+
+Triangles (A_k, and the sums of products, which are symmetric) are cut into blocks of ``BLOCK`` × ``BLOCK``, the
+blocks on the diagonal being triangles again: no product is formed twice or multiplied by a known zero. Where D is
+no multiple of ``BLOCK`` the first block row is the narrow one; it alone remains for D ≤ ``BLOCK``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any
+
+import llvmlite.binding as llvm
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+_FEATURES = numba.config.CPU_FEATURES or llvm.get_host_cpu_features().flatten()
+_MANY_REGISTERS = "+avx512f" in _FEATURES or "+neon" in _FEATURES
+
+#: Doubles in a vector, rows and columns of a block, vectors side by side: as registers allow.
+LANES = 8 if "+avx512f" in _FEATURES else 4 if "+avx" in _FEATURES else 2
+BLOCK = 4 if _MANY_REGISTERS else 3
+ABREAST = 4 if _MANY_REGISTERS else 3
+CHUNK = ABREAST * LANES
+
+#: Room for the sums of a block; where the sums of x and of 1 begin beside those of products.
+SLOT, FIRST_MOMENTS, TOTAL = 16, 10, 14
+
+#: Bytes that a tile and what belongs to it may take, so that they stay in the second-level cache; rows of a tile.
+CACHE_BYTES = 600_000
+TILE_ROWS = 256
+
+_INDEX, _DOUBLE, _INT = ir.IntType(64), ir.DoubleType(), ir.IntType(64)
+
+
+class Lanes:
+    """Emits operations on vectors of LANES doubles."""
+
+    def __init__(self, builder: ir.IRBuilder) -> None:
+        self.builder = builder
+        self.type = ir.VectorType(_DOUBLE, LANES)
+        self.bits = ir.VectorType(_INT, LANES)
+        self.add, self.sub, self.mul, self.div = builder.fadd, builder.fsub, builder.fmul, builder.fdiv
+        self.zero = self.constant(0.0)
+
+    def constant(self, value: float) -> ir.Constant:
+        return ir.Constant(self.type, [float(value)] * LANES)
+
+    def integer(self, value: int) -> ir.Constant:
+        return ir.Constant(self.bits, [value] * LANES)
+
+    def fma(self, a: Any, b: Any, c: Any) -> Any:
+        """a b + c, in one rounding where the machine can."""
+        kind = ir.FunctionType(self.type, [self.type] * 3)
+        function = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.fmuladd.v{LANES}f64")
+        return self.builder.call(function, [a, b, c])
+
+    def at(self, pointer: Any, *places: Any) -> Any:
+        """The pointer moved on by the sum of the places, each a Python or an emitted integer."""
+        for place in places:
+            offset = ir.Constant(_INDEX, place) if isinstance(place, int) else place
+            pointer = self.builder.gep(pointer, [offset])
+        return pointer
+
+    def times(self, index: Any, factor: int) -> Any:
+        return self.builder.mul(index, ir.Constant(_INDEX, factor))
+
+    def load(self, pointer: Any, *places: Any) -> Any:
+        place = self.builder.bitcast(self.at(pointer, *places), self.type.as_pointer())
+        return self.builder.load(place, align=8)
+
+    def store(self, vector: Any, pointer: Any, *places: Any) -> None:
+        place = self.builder.bitcast(self.at(pointer, *places), self.type.as_pointer())
+        self.builder.store(vector, place, align=8)
+
+    def splat(self, pointer: Any, *places: Any) -> Any:
+        """One number in every lane."""
+        number = self.builder.load(self.at(pointer, *places))
+        single = self.builder.insert_element(ir.Constant(self.type, ir.Undefined), number, ir.Constant(_INT, 0))
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+        return self.builder.shuffle_vector(single, ir.Constant(self.type, ir.Undefined), mask)
+
+    def loop(self, stop: Any, step: int, state: list[Any], body: Callable[[Any, list[Any]], list[Any]], start: int = 0) -> list[Any]:
+        """For index in range(start, stop, step): state = body(index, state); the last state."""
+        builder = self.builder
+        before = builder.block
+        head, inside, after = (builder.append_basic_block(name) for name in ("head", "inside", "after"))
+        builder.branch(head)
+        builder.position_at_end(head)
+        index = builder.phi(_INDEX)
+        held = [builder.phi(value.type) for value in state]
+        builder.cbranch(builder.icmp_signed("<", index, stop), inside, after)
+        builder.position_at_end(inside)
+        new = body(index, held)
+        following = builder.add(index, ir.Constant(_INDEX, step))
+        for phi, first, value in zip([index, *held], [ir.Constant(_INDEX, start), *state], [following, *new], strict=True):
+            phi.add_incoming(first, before)
+            phi.add_incoming(value, builder.block)
+        builder.branch(head)
+        builder.position_at_end(after)
+        return held
+
+    def totals(self, vectors: list[Any]) -> list[Any]:
+        """The sum over the lanes of each vector, in the lanes of few vectors, by folding all of them at once."""
+        padded = vectors + [self.zero] * (-len(vectors) % LANES)
+        folded = []
+        for start in range(0, len(padded), LANES):
+            group, width = padded[start : start + LANES], 1
+            while len(group) > 1:
+                group = [self._fold(a, b, width) for a, b in zip(group[::2], group[1::2], strict=True)]
+                width *= 2
+            folded += group
+        return folded
+
+    def _fold(self, a: Any, b: Any, width: int) -> Any:
+        """Neighbouring groups of ``width`` lanes added within a and b, the results interleaved."""
+        masks = (
+            [start + shift + base + i for start in range(0, LANES, 2 * width) for base in (0, LANES) for i in range(width)]
+            for shift in (0, width)
+        )
+        lower, upper = (
+            self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), LANES), mask)) for mask in masks
+        )
+        return self.add(lower, upper)
+
+    def polynomial(self, x: Any, coefficients: list[float]) -> Any:
+        """By Horner's rule, the constant coefficient first."""
+        value = self.constant(coefficients[-1])
+        for coefficient in reversed(coefficients[:-1]):
+            value = self.fma(value, x, self.constant(coefficient))
+        return value
+
+    def exp(self, x: Any) -> Any:
+        """e^x for x ≤ 0, within 1 unit in the last place; 0 below −708; NaN stays NaN."""
+        builder, magic = self.builder, self.constant(1.5 * 2.0**52)
+        shifted = self.fma(x, self.constant(1 / math.log(2)), magic)
+        power = self.sub(shifted, magic)
+        rest = self.fma(power, self.constant(-LN2_HIGH), x)
+        rest = self.fma(power, self.constant(-LN2_LOW), rest)
+        biased = builder.add(builder.bitcast(shifted, self.bits), self.integer(1023))
+        scale = builder.bitcast(builder.shl(biased, self.integer(52)), self.type)
+        value = self.mul(self.polynomial(rest, EXP), scale)
+        return builder.select(builder.fcmp_ordered("<", x, self.constant(-708.0)), self.zero, value)
+
+    def log(self, x: Any) -> Any:
+        """ln x for normal x ≥ 1, within a few units in the last place of the larger of ln x and 1; NaN stays NaN."""
+        builder = self.builder
+        # x = 2^power · part with √½ < part ≤ √2
+        bits = builder.sub(builder.bitcast(x, self.bits), self.integer(0x3FE6A09E667F3BCD))
+        power = builder.sitofp(builder.ashr(bits, self.integer(52)), self.type)
+        fraction = builder.and_(bits, self.integer(2**52 - 1))
+        part = builder.bitcast(builder.add(fraction, self.integer(0x3FE6A09E667F3BCD)), self.type)
+        s = self.div(self.sub(part, self.constant(1.0)), self.add(part, self.constant(1.0)))
+        square = self.mul(s, s)
+        tail = self.mul(self.mul(s, square), self.polynomial(square, LOG))
+        tail = self.fma(power, self.constant(LN2_LOW), tail)
+        value = self.fma(power, self.constant(LN2_HIGH), self.fma(s, self.constant(2.0), tail))
+        return self.add(value, self.sub(x, x))
+
+
+#: ln 2 in two parts, the first with room for an exact product; polynomials that interpolate e^r on |r| ≤ ½ ln 2, and
+#: (ln((1 + s)/(1 − s)) − 2s)/s³ in s², for (1 + s)/(1 − s) between √½ and √2, at Chebyshev's points.
+LN2_HIGH, LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10
+EXP = [
+    1.0,
+    1.0,
+    0.5000000000000001,
+    0.16666666666666669,
+    0.04166666666662399,
+    0.008333333333330051,
+    0.0013888888917281794,
+    0.00019841269863105968,
+    2.480152119021773e-05,
+    2.7557268378684192e-06,
+    2.7620138719733994e-07,
+    2.5100424157005067e-08,
+]
+LOG = [
+    0.666666666666667,
+    0.399999999998992,
+    0.2857142862611452,
+    0.22222211112104948,
+    0.1818289077802613,
+    0.15331666676597175,
+    0.146171283998073,
+]
+
+
+def emitted(emit: Callable[..., None]) -> Any:
+    """A function for compiled code whose body is ``emit(lanes, *arguments)``; arrays reach it as pointers."""
+
+    def definition(_: Any, *arguments: Any) -> Any:
+        def code(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
+            plain = [
+                context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
+                for kind, value in zip(signature.args, values, strict=True)
+            ]
+            emit(Lanes(builder), *plain)
+            return context.get_dummy_value()
+
+        return types.void(*(a if isinstance(a, types.Array) else types.intp for a in arguments)), code
+
+    names = list(inspect.signature(emit).parameters.values())[1:]
+    own = inspect.Parameter("_", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    definition.__signature__ = inspect.Signature([own, *names])
+    definition.__name__ = emit.__name__
+    return intrinsic(definition)
+
+
+# ------------------------------------------------------------------------------------------------
+# Densities
+
+
+def _whitener(height: int, first: bool, keep: bool) -> Any:
+    """Block row of A y, with y = x − μ formed on the way, for one chunk of rows.
+
+    Either lp −= ½‖·‖² (where ``first`` begins at c_k), or, to ``keep`` it, the block row itself goes to ``out``.
+    """
+
+    def whiten(v, panel, p, means, m, i, x, o, stride, y, constants, k, out, q):  # noqa: PLR0917
+        def column(acc, values, coefficients):
+            return [
+                [v.fma(a, value, sum_) for value, sum_ in zip(values, row, strict=True)]
+                for a, row in zip(coefficients, acc, strict=True)
+            ]
+
+        acc = [[v.zero] * ABREAST for _ in range(height)]
+        if not first:
+
+            def body(j, state):
+                rows = [state[r * ABREAST : (r + 1) * ABREAST] for r in range(height)]
+                values = [v.load(y, v.times(j, CHUNK), u * LANES) for u in range(ABREAST)]
+                coefficients = [v.splat(panel, p, v.times(j, height), r) for r in range(height)]
+                return sum(column(rows, values, coefficients), [])
+
+            flat = v.loop(i, 1, sum(acc, []), body)
+            acc = [flat[r * ABREAST : (r + 1) * ABREAST] for r in range(height)]
+        for c in range(height):
+            place = v.at(x, o, v.times(stride, c))
+            mean = v.splat(means, m, i, c)
+            values = [v.sub(v.load(place, u * LANES), mean) for u in range(ABREAST)]
+            for u, value in enumerate(values):
+                v.store(value, y, v.times(i, CHUNK), c * CHUNK + u * LANES)
+            coefficients = [v.splat(panel, p, v.times(i, height), c * height + r) for r in range(c, height)]
+            acc[c:] = column(acc[c:], values, coefficients)
+        if keep:
+            for r, row in enumerate(acc):
+                for u, value in enumerate(row):
+                    v.store(value, out, q, v.times(stride, r), u * LANES)
+            return
+        for u in range(ABREAST):
+            squares = v.zero
+            for row in acc:
+                squares = v.fma(row[u], row[u], squares)
+            before = v.splat(constants, k) if first else v.load(out, q, u * LANES)
+            v.store(v.fma(squares, v.constant(-0.5), before), out, q, u * LANES)
+
+    return emitted(whiten)
+
+
+_density_1, _density_2, _density_3, _density_4 = (_whitener(r, first=True, keep=False) for r in (1, 2, 3, 4))
+_density_more = _whitener(BLOCK, first=False, keep=False)
+_white_1, _white_2, _white_3, _white_4 = (_whitener(r, first=True, keep=True) for r in (1, 2, 3, 4))
+_white_more = _whitener(BLOCK, first=False, keep=True)
+
+
+def _distance(scaled: bool) -> Any:
+    """lp = c_k − ½ Σ_d (a_d (x_d − μ_d))² for a chunk of rows; without a when the columns are whitened already."""
+
+    def distance(v, scale, means, m, columns, x, o, stride, constants, k, out, q):
+        def body(d, state):
+            place = v.at(x, o, v.builder.mul(d, stride))
+            mean = v.splat(means, m, d)
+            values = [v.sub(v.load(place, u * LANES), mean) for u in range(ABREAST)]
+            if scaled:
+                a = v.splat(scale, m, d)
+                values = [v.mul(value, a) for value in values]
+            return [v.fma(value, value, sum_) for value, sum_ in zip(values, state, strict=True)]
+
+        squares = v.loop(columns, 1, [v.zero] * ABREAST, body)
+        for u, square in enumerate(squares):
+            v.store(v.fma(square, v.constant(-0.5), v.splat(constants, k)), out, q, u * LANES)
+
+    return emitted(distance)
+
+
+_distance_scaled, _distance_white = _distance(scaled=True), _distance(scaled=False)
+
+
+# ------------------------------------------------------------------------------------------------
+# Responsibilities
+
+
+def _normaliser(weighted: bool) -> Any:
+    """Log joint densities → e = exp(lp − top), in place, and share = w/Σe; Σ w (top + log Σe) is added to ``loglik``.
+
+    Without weights several Σe, which lie between 1 and K, are multiplied before one logarithm is taken.
+    """
+
+    def normalise(v, joint, components, stride, weights, share, rows, loglik):
+        builder = v.builder
+
+        def chunk(s, state):
+            places = [v.at(joint, s, u * LANES) for u in range(ABREAST)]
+
+            def highest(k, tops):
+                values = [v.load(place, builder.mul(k, stride)) for place in places]
+                return [
+                    builder.select(builder.fcmp_ordered(">", value, top), value, top)
+                    for value, top in zip(values, tops, strict=True)
+                ]
+
+            tops = v.loop(components, 1, [v.load(place) for place in places], highest, start=1)
+
+            def exponentials(k, sums):
+                here = [v.at(place, builder.mul(k, stride)) for place in places]
+                values = [v.exp(v.sub(v.load(place), top)) for place, top in zip(here, tops, strict=True)]
+                for place, value in zip(here, values, strict=True):
+                    v.store(value, place)
+                return [v.add(value, sum_) for value, sum_ in zip(values, sums, strict=True)]
+
+            sums = v.loop(components, 1, [v.zero] * ABREAST, exponentials)
+            total = state[0]
+            if weighted:
+                for u in range(ABREAST):
+                    weight = v.load(weights, s, u * LANES)
+                    v.store(v.div(weight, sums[u]), share, s, u * LANES)
+                    total = v.fma(weight, v.add(tops[u], v.log(sums[u])), total)
+                return [total]
+            product = v.constant(1.0)
+            for u in range(ABREAST):
+                v.store(v.div(v.constant(1.0), sums[u]), share, s, u * LANES)
+                product = v.mul(product, sums[u])
+                total = v.add(total, tops[u])
+            return [v.add(total, v.log(product))]
+
+        (total,) = v.loop(rows, CHUNK, [v.zero], chunk)
+        (sum_,) = v.totals([total])
+        first = builder.extract_element(sum_, ir.Constant(_INT, 0))
+        builder.store(builder.fadd(builder.load(loglik), first), loglik)
+
+    return emitted(normalise)
+
+
+_normalise_weighted, _normalise = _normaliser(weighted=True), _normaliser(weighted=False)
+
+
+# ------------------------------------------------------------------------------------------------
+# Sums
+
+
+def _strip(height: int, first: bool, products: str) -> Any:
+    """Sums over the rows of a tile of r, r y and r y yᵀ for ``height`` columns of y = x − μ; y and r y are kept.
+
+    ``first`` forms r = e · share, in place of e; it adds r to the slot as well. ``products`` says which: those of the
+    "triangle", its "diagonal", or "none", and then r y is added up over the components in ``z``.
+    """
+
+    def strip(v, x, o, stride, means, m, r, q, share, y, z, rows, sums, slot):
+        pairs = {"triangle": [(c, b) for c in range(height) for b in range(c + 1)], "diagonal": [(c, c) for c in range(height)]}
+        wanted = pairs.get(products, [])
+        mean = [v.splat(means, m, c) for c in range(height)]
+        at = [v.times(stride, c) for c in range(height)]
+
+        def body(s, state):
+            weight = v.load(r, q, s)
+            if first:
+                weight = v.mul(weight, v.load(share, s))
+                v.store(weight, r, q, s)
+            values = [v.sub(v.load(x, o, at[c], s), mean[c]) for c in range(height)]
+            weighted = [v.mul(weight, value) for value in values]
+            for c in range(height):
+                if products == "triangle":
+                    v.store(values[c], y, o, at[c], s)
+                    if not first:
+                        v.store(weighted[c], z, at[c], s)
+                elif products == "none":
+                    v.store(v.add(v.load(z, o, at[c], s), weighted[c]), z, o, at[c], s)
+            second = [v.fma(weighted[c], values[b], sum_) for (c, b), sum_ in zip(wanted, state, strict=False)]
+            moments = [v.add(value, sum_) for value, sum_ in zip(weighted, state[len(wanted) :], strict=False)]
+            return second + moments + ([v.add(weight, state[-1])] if first else [])
+
+        count = len(wanted) + height + first
+        total = v.loop(rows, LANES, [v.zero] * count, body)
+        moments = [v.zero] * SLOT
+        moments[: len(wanted)] = total[: len(wanted)]
+        moments[FIRST_MOMENTS : FIRST_MOMENTS + height] = total[len(wanted) : len(wanted) + height]
+        if first:
+            moments[TOTAL] = total[-1]
+        _add_to_slot(v, moments, sums, slot)
+
+    return emitted(strip)
+
+
+def _add_to_slot(v: Lanes, vectors: list[Any], sums: Any, slot: Any) -> None:
+    for g, total in enumerate(v.totals(vectors)):
+        v.store(v.add(v.load(sums, slot, g * LANES), total), sums, slot, g * LANES)
+
+
+def _rectangle(height: int, width: int) -> Any:
+    """Sums over the rows of a tile of (r y) yᵀ for ``height`` columns of r y and ``width`` others of y."""
+
+    def rectangle(v, z, y, o, stride, rows, sums, slot):
+        at = [v.times(stride, c) for c in range(max(height, width))]
+
+        def body(s, state):
+            left = [v.load(z, at[c], s) for c in range(height)]
+            right = [v.load(y, o, at[b], s) for b in range(width)]
+            products = [(a, b) for a in left for b in right]
+            return [v.fma(a, b, sum_) for (a, b), sum_ in zip(products, state, strict=True)]
+
+        total = v.loop(rows, LANES, [v.zero] * (height * width), body)
+        _add_to_slot(v, total, sums, slot)
+
+    return emitted(rectangle)
+
+
+_triangle_1, _triangle_2, _triangle_3, _triangle_4 = (_strip(r, True, "triangle") for r in (1, 2, 3, 4))
+_triangle_more = _strip(BLOCK, False, "triangle")
+_rectangle_1, _rectangle_2, _rectangle_3, _rectangle_4 = (_rectangle(BLOCK, r) for r in (1, 2, 3, 4))
+
+
+@numba.njit
+def _first_block(columns):
+    """Height of the first block row."""
+    return columns % BLOCK if columns % BLOCK else BLOCK
+
+
+@numba.njit
+def _panel_size(columns):
+    """Numbers that ``_pack`` writes."""
+    first = _first_block(columns)
+    size = first * first
+    for i in range(first, columns, BLOCK):
+        size += (i + BLOCK) * BLOCK
+    return size
+
+
+@numba.njit
+def _pack(matrix, panel, p):
+    """The block rows of a lower triangle in the order in which they are used, column after column."""
+    columns = len(matrix)
+    i, height = 0, _first_block(columns)
+    while i < columns:
+        for j in range(i + height):
+            for r in range(height):
+                panel[p] = matrix[i + r, j]
+                p += 1
+        i, height = i + height, BLOCK
+
+
+@numba.njit
+def _density(x, columns, stride, rows, panel, p, means, m, y, constants, k, out):
+    """Log joint densities of a tile under one component, from the panel at p and the mean at m."""
+    first = _first_block(columns)
+    for s in range(0, rows, CHUNK):
+        q = k * stride + s
+        if first == 1:
+            _density_1(panel, p, means, m, 0, x, s, stride, y, constants, k, out, q)
+        elif first == 2:
+            _density_2(panel, p, means, m, 0, x, s, stride, y, constants, k, out, q)
+        elif first == 3:
+            _density_3(panel, p, means, m, 0, x, s, stride, y, constants, k, out, q)
+        else:
+            _density_4(panel, p, means, m, 0, x, s, stride, y, constants, k, out, q)
+        block = p + first * first
+        for i in range(first, columns, BLOCK):
+            _density_more(panel, block, means, m, i, x, i * stride + s, stride, y, constants, k, out, q)
+            block += (i + BLOCK) * BLOCK
+
+
+@numba.njit
+def _slots(columns):
+    """Numbers that ``_scatter`` adds to."""
+    blocks = (columns + BLOCK - 1) // BLOCK
+    return blocks * (blocks + 1) // 2 * SLOT
+
+
+@numba.njit
+def _scatter(x, columns, stride, rows, means, m, r, q, share, y, z, sums, slot):
+    """Σ r, Σ r y and the lower triangle of Σ r y yᵀ of a tile, added from ``slot`` on; r = e · share, in place of e."""
+    first = _first_block(columns)
+    if first == 1:
+        _triangle_1(x, 0, stride, means, m, r, q, share, y, z, rows, sums, slot)
+    elif first == 2:
+        _triangle_2(x, 0, stride, means, m, r, q, share, y, z, rows, sums, slot)
+    elif first == 3:
+        _triangle_3(x, 0, stride, means, m, r, q, share, y, z, rows, sums, slot)
+    else:
+        _triangle_4(x, 0, stride, means, m, r, q, share, y, z, rows, sums, slot)
+    slot += SLOT
+    for i in range(first, columns, BLOCK):
+        _triangle_more(x, i * stride, stride, means, m + i, r, q, share, y, z, rows, sums, slot)
+        slot += SLOT
+        if first == 1:
+            _rectangle_1(z, y, 0, stride, rows, sums, slot)
+        elif first == 2:
+            _rectangle_2(z, y, 0, stride, rows, sums, slot)
+        elif first == 3:
+            _rectangle_3(z, y, 0, stride, rows, sums, slot)
+        else:
+            _rectangle_4(z, y, 0, stride, rows, sums, slot)
+        slot += SLOT
+        for j in range(first, i, BLOCK):
+            if BLOCK == 3:
+                _rectangle_3(z, y, j * stride, stride, rows, sums, slot)
+            else:
+                _rectangle_4(z, y, j * stride, stride, rows, sums, slot)
+            slot += SLOT
+
+
+@numba.njit
+def _unpack(sums, slot, columns, n, k, s1, s2):
+    """What ``_scatter`` has added up."""
+    first = _first_block(columns)
+    n[k] = sums[slot + TOTAL]
+    i, height = 0, first
+    while i < columns:
+        for c in range(height):
+            s1[i + c] = sums[slot + FIRST_MOMENTS + c]
+            for b in range(c + 1):
+                s2[i + c, i + b] = s2[i + b, i + c] = sums[slot + c * (c + 1) // 2 + b]
+        slot += SLOT
+        j, width = 0, first
+        while j < i:
+            for c in range(height):
+                for b in range(width):
+                    s2[i + c, j + b] = s2[j + b, i + c] = sums[slot + c * width + b]
+            slot += SLOT
+            j, width = j + width, BLOCK
+        i, height = i + height, BLOCK
+
+
+# ------------------------------------------------------------------------------------------------
+# Tiles and passes
+
+
+def _reader(kind: ir.Type) -> Any:
+    """The number of that type at an address, as a double."""
+
+    @intrinsic
+    def read(_: Any, address: Any) -> Any:
+        def code(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
+            number = builder.load(builder.inttoptr(values[0], kind.as_pointer()), align=1)
+            return number if kind is _DOUBLE else builder.fpext(number, _DOUBLE)
+
+        return types.float64(types.intp), code
+
+    return read
+
+
+_read_double, _read_single = _reader(_DOUBLE), _reader(ir.FloatType())
+
+
+@numba.njit
+def _workspace(size):
+    """Numbers that begin at the boundary of a cache line."""
+    numbers = np.empty(size + 8)
+    start = (-numbers.ctypes.data % 64) // 8
+    return numbers[start : start + size]
+
+
+@numba.njit
+def _tile_rows(columns, components):
+    """Rows of a tile."""
+    fitting = CACHE_BYTES // (8 * (2 * columns + components + 8))
+    return max(CHUNK, min(TILE_ROWS, fitting) // CHUNK * CHUNK)
+
+
+@numba.njit
+def _load(address, row_step, column_step, single, weights, start, stop, columns, x, stride, chosen, w):
+    """Fill a tile with the next rows that have weight; where it goes on, and how many lanes are in use.
+
+    Lanes are used by the chunk: those left over repeat the last row, with weight 0.
+    """
+    room = len(chosen)
+    count = 0
+    if len(weights) == 0:
+        count = min(room, stop - start)
+        for s in range(count):
+            chosen[s] = start + s
+            w[s] = 1.0
+        start += count
+    else:
+        while start < stop and count < room:
+            if weights[start] > 0:
+                chosen[count] = start
+                w[count] = weights[start]
+                count += 1
+            start += 1
+    if count == 0:
+        return start, 0, 0
+    used = (count + CHUNK - 1) // CHUNK * CHUNK
+    for s in range(count, used):
+        chosen[s] = chosen[count - 1]
+        w[s] = 0.0
+    if single:
+        for s in range(used):
+            place = address + chosen[s] * row_step
+            for d in range(columns):
+                x[d * stride + s] = _read_single(place + d * column_step)
+    else:
+        for s in range(used):
+            place = address + chosen[s] * row_step
+            for d in range(columns):
+                x[d * stride + s] = _read_double(place + d * column_step)
+    return start, count, used
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def sums_full(address, row_step, column_step, single, count, weights, means, whitening, constants, n, s1, s2):
+    components, columns = means.shape
+    room = _tile_rows(columns, components)
+    stride = room + 8
+    x, y = _workspace(columns * stride), _workspace(max(columns * stride, columns * CHUNK))
+    z, joint = _workspace(BLOCK * stride), _workspace(components * stride)
+    share, w = _workspace(room), _workspace(room)
+    chosen = np.empty(room, np.intp)
+    size, slots = _panel_size(columns), _slots(columns)
+    panel, sums = np.empty(components * size), np.zeros(components * slots)
+    mean = means.ravel()
+    for k in range(components):
+        _pack(whitening[k], panel, k * size)
+    loglik = np.zeros(1)
+    start = 0
+    while start < count:
+        start, rows, used = _load(address, row_step, column_step, single, weights, start, count, columns, x, stride, chosen, w)
+        for k in range(components):
+            _density(x, columns, stride, used, panel, k * size, mean, k * columns, y, constants, k, joint)
+        if rows == used and len(weights) == 0:
+            _normalise(joint, components, stride, w, share, used, loglik)
+        else:
+            _normalise_weighted(joint, components, stride, w, share, used, loglik)
+        for k in range(components):
+            _scatter(x, columns, stride, used, mean, k * columns, joint, k * stride, share, y, z, sums, k * slots)
+    for k in range(components):
+        _unpack(sums, k * slots, columns, n, k, s1[k], s2[k])
+    return loglik[0]
