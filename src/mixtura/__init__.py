@@ -1,5 +1,7 @@
 """Mixtura: Gaussian mixtures, fitted by expectation-maximisation to any table and reported honestly."""
 
+# pyright: reportUnusedImport=false
+# (the imports below tell type checkers what __getattr__ finds)
 from __future__ import annotations
 
 import importlib

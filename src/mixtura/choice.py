@@ -21,8 +21,7 @@ from mixtura.covariance.prior import Prior
 from mixtura.covariance.registry import Family
 from mixtura.covariance.structure import SingularError
 from mixtura.diagnosis import Note, diagnose, unhealthy_components
-from mixtura.sources.memory import Memory
-from mixtura.sources.sketch import sketch
+from mixtura.sources.sketch import Sample, sample
 from mixtura.sources.source import Block, Source
 from mixtura.start import METHODS, Rule, mixture_of, moved
 
@@ -136,30 +135,29 @@ def search(
     ``columns`` are the names that the mixtures shall carry.
     """
     largest = max(candidate.n_components for candidate in candidates)
-    small = sketch(source, max(SAMPLE_ROWS, SAMPLE_ROWS_EACH * largest), seed)
-    sample = small.source()
-    data: Source = sample if small.complete else source  # the same rows, each with the weight of its copies
-    sample_weight = float(small.weights.sum())
-    weight = sample_weight if small.complete else source.total(_weight)
-    priors = _priors(settings, sample)
+    small = sample(source, max(SAMPLE_ROWS, SAMPLE_ROWS_EACH * largest), seed)
+    data: Source = small if small.complete else source  # the same rows, each with the weight of its copies
+    small_weight = float(small.weights.sum())
+    weight = small_weight if small.complete else source.total(_weight)
+    priors = _priors(settings, small)
 
     # The race: every start, on the sample, far enough to tell the hills apart.
     stop = Stop(max(settings.tol, RACE_TOL), settings.max_iter)
-    lean = sample.n_features + 1.0
+    lean = small.n_features + 1.0
     tasks: list[tuple[int, Task]] = []
     failures: dict[int, list[str]] = {i: [] for i in range(len(candidates))}
     for i, (n_components, family, start) in enumerate(candidates):
-        prior = priors(sample_weight, n_components)
+        prior = priors(small_weight, n_components)
         for attempt in range(0 if start is not None else settings.n_init):
             rng = np.random.default_rng([seed, n_components, attempt])
             try:
-                rule = METHODS[settings.init_params](sample, n_components, rng)
-                model = mixture_of(rule, sample, n_components, family, prior, lean=lean)
+                rule = METHODS[settings.init_params](small, n_components, rng)
+                model = mixture_of(rule, small, n_components, family, prior, lean=lean)
             except SingularError as error:
                 failures[i].append(str(error))
             else:
                 tasks.append((i, Task(model, family, prior, stop, settings.accelerate)))
-    raced = _together("race", tasks, sample, observer)
+    raced = _together("race", tasks, small, observer)
     best = {i: max(fits, key=_merit) for i, fits in raced.items()}
 
     # Rescue: components that are empty or have collapsed are moved elsewhere, where that helps.
@@ -170,13 +168,13 @@ def search(
             if not gone or fit.status in (Status.SINGULAR, Status.MAX_ITER):
                 continue
             rng = np.random.default_rng([seed, fit.model.n_components, settings.n_init + turn])
-            rule = moved(fit.model, gone, sample, rng)
+            rule = moved(fit.model, gone, small, rng)
             try:
-                model = mixture_of(rule, sample, fit.model.n_components, fit.family, fit.prior, lean=lean)
+                model = mixture_of(rule, small, fit.model.n_components, fit.family, fit.prior, lean=lean)
             except SingularError:
                 continue  # this move did not help
             tasks.append((i, Task(model, fit.family, fit.prior, stop, settings.accelerate)))
-        for i, fits in _together("race", tasks, sample, observer).items():
+        for i, fits in _together("race", tasks, small, observer).items():
             best[i] = max([best[i], *fits], key=_merit)
 
     # The climb: the best of each candidate, or the start that it came with, on all rows, to the tolerance.
@@ -204,15 +202,15 @@ def search(
     return _with_criteria(cells, data)
 
 
-def _priors(settings: Settings, sample: Memory) -> Callable[[float, int], Prior]:
+def _priors(settings: Settings, small: Sample) -> Callable[[float, int], Prior]:
     """(weight of the rows, K) → the prior of their fits."""
     if settings.reg_covar is None:
-        relative = cache(partial(Prior.relative, sample.rows, _weights(sample)))
+        relative = cache(partial(Prior.relative, small.rows, small.weights))
         return lambda weight, _: relative(weight)
     if settings.reg_covar == 0:
-        return lambda *_: Prior.none(sample.n_features)
+        return lambda *_: Prior.none(small.n_features)
     ridge = settings.reg_covar
-    return lambda weight, n_components: Prior.absolute(ridge, weight, n_components, sample.n_features)
+    return lambda weight, n_components: Prior.absolute(ridge, weight, n_components, small.n_features)
 
 
 def _given(start: Mixture | Rule, source: Source, n_components: int, family: Family, prior: Prior) -> Mixture:
@@ -312,11 +310,6 @@ def _certainty(models: Sequence[Mixture], block: Block) -> Array:
 
 def _weight(block: Block) -> float:
     return float(len(block.rows) if block.weights is None else block.weights.sum())
-
-
-def _weights(sample: Memory) -> Array:
-    assert sample.weights is not None
-    return sample.weights
 
 
 def chosen(cells: Sequence[Cell], criterion: str) -> Cell:

@@ -22,7 +22,7 @@ from mixtura.covariance.registry import Family
 from mixtura.covariance.structure import Full
 from mixtura.kernels import reference
 from mixtura.kernels.reference import moments, softmax
-from mixtura.sources.memory import Memory
+from mixtura.sources.sketch import Sample
 from mixtura.sources.source import Block, Source
 
 #: (B, D) rows of a block → (B, K) responsibilities.
@@ -91,11 +91,11 @@ def mixture_of(
 
 
 def kmeans_plus_plus(
-    sample: Memory, n_components: int, rng: np.random.Generator, lloyd_steps: int = LLOYD_STEPS
+    sample: Sample, n_components: int, rng: np.random.Generator, lloyd_steps: int = LLOYD_STEPS
 ) -> Rule:
     """Greedy k-means++ (Arthur & Vassilvitskii, SODA 2007) and a few Lloyd steps, in standardised coordinates."""
     unit = _unit(sample)
-    rows, weights = np.asarray(sample.rows, dtype=np.float64) / unit, _weights(sample)
+    rows, weights = sample.rows / unit, sample.weights
     chosen = [_draw(weights, rng.random())]
     distance = _squared_distance(rows, rows[chosen[0]])
     trials = 2 + int(np.log(n_components))
@@ -120,29 +120,29 @@ def kmeans_plus_plus(
     return by_nearest(centres * unit, unit)
 
 
-def kmeans(sample: Memory, n_components: int, rng: np.random.Generator) -> Rule:
+def kmeans(sample: Sample, n_components: int, rng: np.random.Generator) -> Rule:
     """k-means, carried through."""
     return kmeans_plus_plus(sample, n_components, rng, KMEANS_STEPS)
 
 
-def random_responsibilities(sample: Memory, n_components: int, rng: np.random.Generator) -> Rule:
+def random_responsibilities(sample: Sample, n_components: int, rng: np.random.Generator) -> Rule:
     """Responsibilities at random: all components start near the middle of the data."""
     share = rng.random((sample.n_rows, n_components))
     return by_responsibilities(share / share.sum(1, keepdims=True))
 
 
-def random_rows(sample: Memory, n_components: int, rng: np.random.Generator) -> Rule:
+def random_rows(sample: Sample, n_components: int, rng: np.random.Generator) -> Rule:
     """Different rows drawn at random as centres."""
     unit = _unit(sample)
-    weights = _weights(sample).copy()
+    weights = sample.weights.copy()
     chosen: list[int] = []
     for u in rng.random(n_components):
-        chosen.append(_draw(weights if weights.any() else _weights(sample), u))
+        chosen.append(_draw(weights if weights.any() else sample.weights, u))
         weights[chosen[-1]] = 0.0
-    return by_nearest(np.asarray(sample.rows, dtype=np.float64)[chosen], unit)
+    return by_nearest(sample.rows[chosen], unit)
 
 
-def moved(model: Mixture, gone: tuple[int, ...], sample: Memory, rng: np.random.Generator) -> Rule:
+def moved(model: Mixture, gone: tuple[int, ...], sample: Sample, rng: np.random.Generator) -> Rule:
     """The responsibilities of a mixture some of whose components are moved to where chance puts them.
 
     Each of those takes, around a row drawn by weight, the nearest rows up to half an even share of the weight; the
@@ -154,7 +154,7 @@ def moved(model: Mixture, gone: tuple[int, ...], sample: Memory, rng: np.random.
     if len(stay):
         rest = Mixture(model.weights[stay] / model.weights[stay].sum(), model.means[stay], model.structure.take(stay))
         share[:, stay] = rest.responsibilities(sample.rows)
-    rows, weights = np.asarray(sample.rows, dtype=np.float64) / _unit(sample), _weights(sample)
+    rows, weights = sample.rows / _unit(sample), sample.weights
     for k in gone:
         order = np.argsort(_squared_distance(rows, rows[_draw(weights, rng.random())]), kind="stable")
         near = max(int(np.searchsorted(np.cumsum(weights[order]), weights.sum() / (2 * n_components))), n_features + 2)
@@ -163,7 +163,7 @@ def moved(model: Mixture, gone: tuple[int, ...], sample: Memory, rng: np.random.
 
 
 #: The starts that involve chance, by name: functions (sample, K, rng) → rule.
-METHODS: dict[str, Callable[[Memory, int, np.random.Generator], Rule]] = {
+METHODS: dict[str, Callable[[Sample, int, np.random.Generator], Rule]] = {
     "k-means++": kmeans_plus_plus,
     "kmeans": kmeans,
     "random": random_responsibilities,
@@ -177,14 +177,10 @@ def _draw(potential: Array, u: float) -> int:
     return int(min(np.searchsorted(running, u * running[-1], side="right"), len(running) - 1))
 
 
-def _unit(sample: Memory) -> Array:
+def _unit(sample: Sample) -> Array:
     """The unit in which to measure each column: its robust spread, or 1 where it is constant."""
-    _, spread = column_spread(np.asarray(sample.rows, dtype=np.float64), _weights(sample))
+    _, spread = column_spread(sample.rows, sample.weights)
     return np.where(spread > 0, spread, 1.0)
-
-
-def _weights(sample: Memory) -> Array:
-    return np.ones(sample.n_rows) if sample.weights is None else sample.weights
 
 
 def _squared_distance(rows: Array, point: Array) -> Array:

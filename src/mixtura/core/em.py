@@ -19,7 +19,6 @@ from mixtura.core.acceleration import Point, Proposals, steps_for
 from mixtura.core.arguments import as_rows, row_weights
 from mixtura.core.estep import accumulate
 from mixtura.core.mixture import Mixture
-from mixtura.core.mstep import m_step
 from mixtura.core.statistics import Statistics
 from mixtura.core.status import Status
 from mixtura.covariance import registry

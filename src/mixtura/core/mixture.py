@@ -308,8 +308,8 @@ class Mixture:
     ) -> Array | tuple[Array, Array]:
         """P(every column ≤ x), (N,).
 
-        Exact when the columns are uncorrelated within each component, as they are in one dimension; otherwise by
-        randomised quasi-Monte Carlo (Genz 1992), to about five digits, or 1e-8.
+        Exact in one and two dimensions, and when the columns are uncorrelated within each component; otherwise by
+        randomised quasi-Monte Carlo (Genz 1992), to about five digits.
 
         Parameters
         ----------
@@ -332,8 +332,8 @@ class Mixture:
         >>> from mixtura import Mixture
         >>> Mixture([0.5, 0.5], [-1, 1], [1, 1]).cdf([-np.inf, 0, np.inf])
         array([0. , 0.5, 1. ])
-        >>> Mixture([1], [[0, 0]], [[[1, 0.5], [0.5, 1]]]).cdf([0, 0], rng=0).round(4)  # 1/3
-        np.float64(0.3333)
+        >>> float(Mixture([1], [[0, 0]], [[[1, 0.5], [0.5, 1]]]).cdf([0, 0]).round(9))  # 1/3
+        0.333333333
         """
         from mixtura.core import shape
 
@@ -356,8 +356,8 @@ class Mixture:
         Examples
         --------
         >>> from mixtura import Mixture
-        >>> Mixture([0.5, 0.5], [-3, 3], [1, 1]).ppf([0.25, 0.75]).round(4)
-        array([-2.9999,  2.9999])
+        >>> Mixture([0.5, 0.5], [-3, 3], [1, 1]).ppf([0.1, 0.9]).round(4)
+        array([-3.8416,  3.8416])
         """
         from mixtura.core import shape
 
@@ -452,7 +452,7 @@ class Mixture:
         >>> from mixtura import Mixture
         >>> lower, upper = Mixture([0.5, 0.5], [-2, 2], [1, 1]).entropy_bounds()
         >>> round(lower, 3), round(upper, 3)
-        (1.986, 2.112)
+        (1.985, 2.112)
         """
         from mixtura.core import shape
 

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
-from scipy.special import logsumexp, ndtr, ndtri
+from scipy.special import logsumexp, ndtr, ndtri, owens_t
 from scipy.stats import chi2
 
 from mixtura.core.arguments import as_generator, as_rows
 from mixtura.core.divergence import DRAWS, Estimate, kl_pairs, sum_pairs
-from mixtura.core.mixture import Mixture
+from mixtura.core.mixture import BLOCK_ROWS, Mixture
 from mixtura.core.statistics import Array
 from mixtura.covariance.structure import Full, lower_of
 
@@ -28,8 +28,8 @@ SHIFTS = 12
 FIRST_POINTS = 128
 #: … or there are this many.
 MOST_POINTS = 2**14
-#: Small enough: three standard errors below this fraction of the probability, or below this much of it all.
-RELATIVE_ERROR, ABSOLUTE_ERROR = 1e-5, 1e-8
+#: Small enough: below this fraction of the probability, or below so much.
+RELATIVE_ERROR, ABSOLUTE_ERROR = 1e-5, 1e-7
 #: Numbers in one temporary array of the quasi-Monte-Carlo sum.
 BATCH = 2**20
 
@@ -78,21 +78,43 @@ def living(mixture: Mixture) -> Mixture:
 def cdf(mixture: Mixture, X: ArrayLike, rng: Any = None) -> tuple[Array, Array]:
     """P(every column ≤ x) and its standard error, (N,) each; see ``Mixture.cdf``."""
     rows, single = as_rows(X, mixture.n_features)
+    generator = as_generator(rng)
     mixture = living(mixture)
     deviation = np.sqrt(np.square(mixture.cholesky).sum(2))
     unit = mixture.cholesky / deviation[:, :, None]
-    limits = (rows.astype(np.float64)[:, None, :] - mixture.means) / deviation
-    if np.count_nonzero(np.tril(unit, -1)):
-        value, error = _orthants(unit, limits, as_generator(rng))
-    else:
-        value, error = ndtr(limits).prod(2), np.zeros(limits.shape[:2])
-    total = np.minimum(value @ mixture.weights, 1.0)
-    spread = np.sqrt(np.square(error) @ np.square(mixture.weights))
-    return (total[0], spread[0]) if single else (total, spread)
+    value, error = np.empty(len(rows)), np.empty(len(rows))
+    for start in range(0, len(rows), BLOCK_ROWS):
+        block = slice(start, start + BLOCK_ROWS)
+        limits = (rows[block, None, :].astype(np.float64) - mixture.means) / deviation
+        share, spread = _orthants(unit, limits, generator)
+        value[block] = np.minimum(share @ mixture.weights, 1.0)
+        error[block] = np.sqrt(np.square(spread) @ np.square(mixture.weights))
+    return (value[0], error[0]) if single else (value, error)
 
 
 def _orthants(factors: Array, limits: Array, generator: np.random.Generator) -> tuple[Array, Array]:
-    """P(F_k y ≤ limits[n, k]) for standard normal y, by (N, K), and standard errors.
+    """P(F_k y ≤ limits[n, k]) for standard normal y, by (N, K), and standard errors."""
+    if not np.tril(factors, -1).any():
+        return ndtr(limits).prod(2), np.zeros(limits.shape[:2])
+    if limits.shape[2] == 2:
+        return _quadrants(factors, limits), np.zeros(limits.shape[:2])
+    return _separated_orthants(factors, limits, generator)
+
+
+def _quadrants(factors: Array, limits: Array) -> Array:
+    """``_orthants`` in two dimensions: exact, by Owen's T function (Ann. Math. Statist. 27 (1956), eq. 3.10)."""
+    at = np.clip(limits, -FAR, FAR)
+    at[at == 0] = np.finfo(np.float64).tiny
+    correlation, rest = factors[:, 1, 0], factors[:, 1, 1]
+    flipped = at[..., ::-1]
+    slope = (flipped - correlation[:, None] * at) / (at * rest[:, None])
+    apart = np.where(at.prod(2) > 0, 0.0, 0.5)
+    value = (0.5 * ndtr(at) - owens_t(at, slope)).sum(2) - apart
+    return np.where((limits == -np.inf).any(2), 0.0, np.maximum(value, 0.0))
+
+
+def _separated_orthants(factors: Array, limits: Array, generator: np.random.Generator) -> tuple[Array, Array]:
+    """``_orthants`` by randomised quasi-Monte Carlo.
 
     Separation of variables (Genz, "Numerical computation of multivariate normal probabilities", J. Comput. Graph.
     Statist. 1 (1992)), the tightest limit first, on a randomly shifted Richtmyer lattice folded at its middle.
@@ -129,7 +151,7 @@ def _lattice_means(lower: Array, bounds: Array, step: Array, shift: Array) -> tu
         means = sums[todo] / seen
         value[todo] = means.mean(1)
         error[todo] = means.std(1, ddof=1) / np.sqrt(SHIFTS)
-        todo = todo[3 * error[todo] > np.maximum(RELATIVE_ERROR * value[todo], ABSOLUTE_ERROR)]
+        todo = todo[error[todo] > np.maximum(RELATIVE_ERROR * value[todo], ABSOLUTE_ERROR)]
         points = seen
     return value, error
 
@@ -276,7 +298,8 @@ def _level_in_one_dimension(mixture: Mixture, probability: float) -> float:
         mass = cdf(mixture, stop[inside])[0] - cdf(mixture, start[inside])[0]
         return probability - float(mass.sum())
 
-    return float(brentq(missing, heights[[0, -1]].max(), heights.max(), xtol=1e-13, rtol=1e-15))
+    top = np.nextafter(heights.max(), np.inf)
+    return float(brentq(missing, heights[[0, -1]].max(), top, xtol=1e-13, rtol=1e-15))
 
 
 def _turning_points(mixture: Mixture) -> Array:

@@ -94,7 +94,7 @@ def cholesky(matrices: Array) -> Array:
         which = [int(i) for i in np.flatnonzero(~np.atleast_1d(regular))] if matrices.ndim > 2 else []
         of = f" of component {', '.join(map(str, which))}" if which else ""
         raise SingularError(f"the covariance matrix{of} is not positive definite", which)
-    return scale[..., :, None] * factors
+    return np.asarray(scale[..., :, None] * factors, dtype=np.float64)
 
 
 def lower_of(factors: Array) -> Array:
@@ -176,7 +176,7 @@ class Structure(ABC):
     @abstractmethod
     def parameters(self) -> dict[str, Array]: ...
     @abstractmethod
-    def distance(self, other: Self, n: Array) -> float: ...
+    def distance(self, other: Any, n: Array) -> float: ...
     @abstractmethod
     def coordinates(self) -> Array: ...
     @abstractmethod
@@ -341,7 +341,7 @@ class Full(Structure):
     def parameters(self) -> dict[str, Array]:
         return {"cholesky": self.cholesky}
 
-    def distance(self, other: Full, n: Array) -> float:
+    def distance(self, other: Any, n: Array) -> float:
         return _factor_distance(self.whitening, other.cholesky, n)
 
     def coordinates(self) -> Array:
@@ -412,7 +412,7 @@ class Tied(Structure):
         return vectors @ self.whitening.T @ self.whitening
 
     def traces(self, matrix: Array) -> Array:
-        return np.full(self.size, np.vdot(self.whitening, self.whitening @ matrix))
+        return np.full(self.size, float(np.vdot(self.whitening, self.whitening @ matrix)))
 
     def take(self, indices: Index) -> Tied:
         return Tied(self.cholesky, len(indices))
@@ -431,7 +431,7 @@ class Tied(Structure):
     def parameters(self) -> dict[str, Array]:
         return {"cholesky": self.cholesky}
 
-    def distance(self, other: Tied, n: Array) -> float:
+    def distance(self, other: Any, n: Array) -> float:
         return _factor_distance(self.whitening, other.cholesky, n.sum())
 
     def coordinates(self) -> Array:
@@ -524,7 +524,7 @@ class Diagonal(Structure):
     def parameters(self) -> dict[str, Array]:
         return {"scale": self.scale}
 
-    def distance(self, other: Diagonal, n: Array) -> float:
+    def distance(self, other: Any, n: Array) -> float:
         return 0.5 * float((n[:, None] * np.square(np.square(other.scale / self.scale) - 1)).sum())
 
     def coordinates(self) -> Array:

@@ -49,15 +49,31 @@ class Sketch:
         weights = np.concatenate([self.weights, other.weights])
         return _keep(self.limit, hashes, rows, weights, self.complete and other.complete)
 
-    def source(self) -> Memory:
-        """The sample as a source, its rows in lexicographic order (which shifts and changes of unit preserve)."""
-        order = np.lexsort(self.rows.T[::-1])
-        return Memory(self.rows[order], self.weights[order])
+
+class Sample(Memory):
+    """Distinct rows of a source, each with the weight of its copies, in lexicographic order.
+
+    That order is the one which shifting the rows and changing the unit of a column preserve.
+
+    Attributes
+    ----------
+    complete : bool
+        Whether every distinct row is there, so that the sample stands for the source.
+    """
+
+    rows: Floats64
+    weights: Floats64
+
+    def __init__(self, rows: Floats64, weights: Floats64, complete: bool) -> None:
+        order = np.lexsort(rows.T[::-1])
+        super().__init__(rows[order], weights[order])
+        self.complete = complete
 
 
-def sketch(source: Source, limit: int, seed: int = 0) -> Sketch:
-    """At most ``limit`` distinct rows of a source, each with the weight of all its copies; rows of weight 0 never."""
-    return source.total(partial(_of_block, limit, np.uint64(seed)))
+def sample(source: Source, limit: int, seed: int = 0) -> Sample:
+    """At most ``limit`` distinct rows of a source, chosen by their hashes; rows of weight 0 never."""
+    kept = source.total(partial(_of_block, limit, np.uint64(seed)))
+    return Sample(kept.rows, kept.weights, kept.complete)
 
 
 def _of_block(limit: int, seed: np.uint64, block: Block) -> Sketch:
@@ -79,7 +95,7 @@ def _keep(
             chosen = hashes <= distinct[limit - 1]
             hashes, rows, weights, complete = hashes[chosen], rows[chosen], weights[chosen], False
     merged, first, which = np.unique(hashes, return_index=True, return_inverse=True)
-    summed = np.bincount(which, weights, minlength=len(merged))
+    summed = np.bincount(which, weights, minlength=len(merged)).astype(np.float64)
     return Sketch(limit, merged, np.asarray(rows[first], dtype=np.float64), summed, complete)
 
 
