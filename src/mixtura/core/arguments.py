@@ -53,7 +53,9 @@ def as_labels(z: ArrayLike, n_rows: int, n_components: int, single: bool) -> Ind
     if labels.shape == (n_rows, n_components) and labels.dtype.kind in "biuf":
         wrong = np.flatnonzero(~np.isin(labels, (0, 1)).all(1) | (labels.sum(1) != 1))
         if len(wrong):
-            raise ValueError(f"label {wrong[0]} is {labels[wrong[0]]}: one entry of a one-hot label is 1, the rest are 0")
+            raise ValueError(
+                f"label {wrong[0]} is {labels[wrong[0]]}: one entry of a one-hot label is 1, the rest are 0"
+            )
         return labels.argmax(1)
     if labels.shape == (n_rows,) and labels.dtype.kind in "iu":
         wrong = np.flatnonzero((labels < 0) | (labels >= n_components))
@@ -66,9 +68,7 @@ def as_labels(z: ArrayLike, n_rows: int, n_components: int, single: bool) -> Ind
     )
 
 
-def column_indices(
-    columns: Iterable[Any] | int | str, n_features: int, names: Sequence[str] | None
-) -> Index:
+def column_indices(columns: Iterable[Any] | int | str, n_features: int, names: Sequence[str] | None) -> Index:
     """Column numbers or names → distinct column numbers."""
     wanted = [columns] if isinstance(columns, int | str | np.integer) else list(columns)
     found: list[int] = []

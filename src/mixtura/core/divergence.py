@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import entr, expit, logsumexp
+from scipy.special import entr, expit
 
 from mixtura.core.arguments import as_generator
 from mixtura.core.gaussian import Gaussian
@@ -29,7 +29,7 @@ class Estimate(float):
     __slots__ = ("standard_error",)
     standard_error: float
 
-    def __new__(cls, value: float, standard_error: float = 0.0) -> Self:
+    def __new__(cls, value: float, standard_error: float = 0.0) -> Self:  # noqa: D102
         self = super().__new__(cls, value)
         self.standard_error = float(standard_error)
         return self
@@ -203,11 +203,21 @@ def cauchy_schwarz_divergence(p: Mixture | Gaussian, q: Mixture | Gaussian) -> f
 # What the closed forms are made of
 
 
+def living(mixture: Mixture) -> Mixture:
+    """The mixture without its components of weight 0."""
+    alive = np.flatnonzero(mixture.weights)
+    weights = mixture.weights[alive]
+    return Mixture(
+        weights / weights.sum(), mixture.means[alive], mixture.structure.take(alive), columns=mixture.columns
+    )
+
+
 def log_product(p: Mixture, q: Mixture) -> float:
     """Log ∫ p q = log Σ_i Σ_j π_i ρ_j N(μ_i | ν_j, Σ_i + T_j)."""
     distance, log_det = sum_pairs(p, q)
     logs = -0.5 * (p.n_features * np.log(2 * np.pi) + log_det + distance)
-    return float(logsumexp(logs, b=p.weights[:, None] * q.weights))
+    log_weights = np.log(p.weights)[:, None] + np.log(q.weights)
+    return float(np.logaddexp.reduce(logs + log_weights, axis=None))
 
 
 def sum_pairs(p: Mixture, q: Mixture) -> tuple[Array, Array]:
@@ -235,13 +245,15 @@ def kl_pairs(p: Mixture, q: Mixture) -> Array:
 
 
 def _comparable(p: Mixture | Gaussian, q: Mixture | Gaussian) -> tuple[Mixture, Mixture]:
-    """Both as mixtures, checked to be over the same columns."""
+    """Both as mixtures without empty components, checked to be over the same columns."""
     for one in (p, q):
         if not isinstance(one, Mixture | Gaussian):
             raise TypeError(f"expected a Mixture or a Gaussian, got {type(one).__name__}")
-    p, q = (one.mixture if isinstance(one, Gaussian) else one for one in (p, q))
+    p, q = (living(one.mixture if isinstance(one, Gaussian) else one) for one in (p, q))
     if p.n_features != q.n_features:
-        raise ValueError(f"the distributions have {p.n_features} and {q.n_features} columns: they must be over the same")
+        raise ValueError(
+            f"the distributions have {p.n_features} and {q.n_features} columns: they must be over the same"
+        )
     if p.columns is not None and q.columns is not None and p.columns != q.columns:
         raise ValueError(
             f"the distributions are over different columns, {', '.join(p.columns)} and {', '.join(q.columns)}"

@@ -114,7 +114,7 @@ class Gaussian:
         return self._mixture.ppf(q)
 
     def density_level(self, probability: float) -> Estimate:
-        """The density on the edge of the ellipsoid that holds this probability, exact; see ``Mixture.density_level``."""
+        """The density on the edge of the ellipsoid that holds this probability; see ``Mixture.density_level``."""
         return self._mixture.density_level(probability)
 
     def log_density_level(self, probability: float) -> Estimate:

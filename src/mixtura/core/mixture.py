@@ -303,9 +303,7 @@ class Mixture:
     @overload
     def cdf(self, X: ArrayLike, rng: Any = None, *, return_error: Literal[True]) -> tuple[Array, Array]: ...
 
-    def cdf(
-        self, X: ArrayLike, rng: Any = None, *, return_error: bool = False
-    ) -> Array | tuple[Array, Array]:
+    def cdf(self, X: ArrayLike, rng: Any = None, *, return_error: bool = False) -> Array | tuple[Array, Array]:
         """P(every column ≤ x), (N,).
 
         Exact in one and two dimensions, and when the columns are uncorrelated within each component; otherwise by
@@ -540,9 +538,7 @@ class Mixture:
     # Samples
 
     @overload
-    def sample(
-        self, n: int, rng: Any = None, *, return_labels: Literal[False] = False
-    ) -> Array: ...
+    def sample(self, n: int, rng: Any = None, *, return_labels: Literal[False] = False) -> Array: ...
     @overload
     def sample(self, n: int, rng: Any = None, *, return_labels: Literal[True]) -> tuple[Array, Labels]: ...
 

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import solve
 from scipy.optimize import brentq
-from scipy.special import logsumexp, ndtr, ndtri, owens_t
+from scipy.special import ndtr, ndtri, owens_t
 from scipy.stats import chi2
 
 from mixtura.core.arguments import as_generator, as_rows
-from mixtura.core.divergence import DRAWS, Estimate, kl_pairs, sum_pairs
+from mixtura.core.divergence import DRAWS, Estimate, kl_pairs, living, sum_pairs
 from mixtura.core.mixture import BLOCK_ROWS, Mixture
 from mixtura.core.statistics import Array
 from mixtura.covariance.structure import Full, lower_of
@@ -63,13 +64,6 @@ class Bounds(NamedTuple):
 
     lower: float
     upper: float
-
-
-def living(mixture: Mixture) -> Mixture:
-    """The mixture without its components of weight 0."""
-    alive = np.flatnonzero(mixture.weights)
-    weights = mixture.weights[alive]
-    return Mixture(weights / weights.sum(), mixture.means[alive], mixture.structure.take(alive))
 
 
 # Probabilities
@@ -288,9 +282,7 @@ def _level_in_one_dimension(mixture: Mixture, probability: float) -> float:
         above = heights >= level
         crossed = above[1:] != above[:-1]
         side = np.where(rising[crossed], 1.0, -1.0)
-        crossing = _bisect(
-            lambda x: side * (mixture.logpdf(x) - level), knots[:-1][crossed], knots[1:][crossed]
-        )
+        crossing = _bisect(lambda x: side * (mixture.logpdf(x) - level), knots[:-1][crossed], knots[1:][crossed])
         start, stop = knots[:-1].copy(), knots[1:].copy()
         start[crossed & rising] = crossing[side > 0]
         stop[crossed & ~rising] = crossing[side < 0]
@@ -357,7 +349,7 @@ class _Frame:
     def look(self, y: Array) -> _View:
         white = np.einsum("kij,kj->ki", self.whitening, y - self.means)
         joint = self.constants - 0.5 * np.square(white).sum(1)
-        height = float(logsumexp(joint))
+        height = float(np.logaddexp.reduce(joint))
         share = np.exp(joint - height)
         near = share > 0
         whitening, weight = self.whitening[near], share[near]
@@ -370,14 +362,12 @@ class _Frame:
     def step(self, y: Array, view: _View) -> Array:
         """Newton's step where it leads up, or else that of the fixed-point iteration, which always does."""
         try:
-            np.linalg.cholesky(-view.curvature)
-        except np.linalg.LinAlgError:
-            pass
-        else:
-            newton = np.linalg.solve(-view.curvature, view.slope)
-            if _length(newton, view) < SAME_MODE or self.look(y + newton).height > view.height:
-                return newton
-        return np.linalg.solve(view.precision, view.slope)
+            newton = solve(-view.curvature, view.slope, assume_a="pos")
+        except np.linalg.LinAlgError:  # not a hilltop's curvature
+            return solve(view.precision, view.slope, assume_a="pos")
+        if _length(newton, view) < SAME_MODE or self.look(y + newton).height > view.height:
+            return newton
+        return solve(view.precision, view.slope, assume_a="pos")
 
     def ways_up(self, y: Array) -> list[Array]:
         """Higher points beside a stationary one: none at a maximum.
@@ -421,7 +411,7 @@ def modes(mixture: Mixture) -> Modes:
 def _middle(frame: _Frame, share: Array) -> Array:
     """Where the fixed-point iteration leads with these responsibilities."""
     precision = np.einsum("k,kji,kjl->kil", share, frame.whitening, frame.whitening)
-    return np.linalg.solve(precision.sum(0), np.einsum("kij,kj->i", precision, frame.means))
+    return solve(precision.sum(0), np.einsum("kij,kj->i", precision, frame.means), assume_a="pos")
 
 
 def _climb(frames: list[_Frame], frame: _Frame, y: Array) -> tuple[_Frame, Array]:
@@ -445,19 +435,19 @@ def _climb(frames: list[_Frame], frame: _Frame, y: Array) -> tuple[_Frame, Array
 def entropy_bounds(mixture: Mixture) -> Bounds:
     """Bounds on −E log p(x); see ``Mixture.entropy_bounds``."""
     mixture = living(mixture)
-    weights, n_features = mixture.weights, mixture.n_features
+    weights, log_weights, n_features = mixture.weights, np.log(mixture.weights), mixture.n_features
     log_det = mixture.structure.log_det()
     within = weights @ (0.5 * (n_features * (1 + np.log(2 * np.pi)) + log_det))
 
     def pairwise(distance: Array) -> float:
         """H(X|Z) − Σ_i π_i log Σ_j π_j exp(−distance_ij)."""
-        return float(within - weights @ logsumexp(-distance, b=weights, axis=1))
+        return float(within - weights @ np.logaddexp.reduce(log_weights - distance, axis=1))
 
     between, log_det_sum = sum_pairs(mixture, mixture)
     half_sum = log_det_sum - n_features * np.log(2.0)
     bhattacharyya = 0.25 * between + 0.5 * (half_sum - 0.5 * (log_det[:, None] + log_det))
     overlap = -0.5 * (n_features * np.log(2 * np.pi) + log_det_sum + between)
-    jensen = -float(weights @ logsumexp(overlap, b=weights, axis=1))
+    jensen = -float(weights @ np.logaddexp.reduce(log_weights + overlap, axis=1))
     gaussian = 0.5 * (n_features * (1 + np.log(2 * np.pi)) + float(_log_det_cov(mixture)))
     lower = max(pairwise(np.maximum(bhattacharyya, 0.0)), jensen)
     upper = min(pairwise(kl_pairs(mixture, mixture)), gaussian)

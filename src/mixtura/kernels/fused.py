@@ -588,13 +588,13 @@ def _load(address, row_step, column_step, single, weights, start, stop, columns,
     if len(weights) == 0:
         count = min(room, stop - start)
         for s in range(count):
-            chosen[s] = start + s
+            chosen[s] = (start + s) * row_step
             w[s] = 1.0
         start += count
     else:
         while start < stop and count < room:
             if weights[start] > 0:
-                chosen[count] = start
+                chosen[count] = start * row_step
                 w[count] = weights[start]
                 count += 1
             start += 1
@@ -604,16 +604,14 @@ def _load(address, row_step, column_step, single, weights, start, stop, columns,
     for s in range(count, used):
         chosen[s] = chosen[count - 1]
         w[s] = 0.0
-    if single:
-        for s in range(used):
-            place = address + chosen[s] * row_step
-            for d in range(columns):
-                x[d * stride + s] = _read_single(place + d * column_step)
-    else:
-        for s in range(used):
-            place = address + chosen[s] * row_step
-            for d in range(columns):
-                x[d * stride + s] = _read_double(place + d * column_step)
+    for d in range(columns):
+        place, o = address + d * column_step, d * stride
+        if single:
+            for s in range(used):
+                x[o + s] = _read_single(place + chosen[s])
+        else:
+            for s in range(used):
+                x[o + s] = _read_double(place + chosen[s])
     return start, count, used
 
 
