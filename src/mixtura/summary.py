@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import html
+import json
 import math
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from mixtura.choice import Cell
+from mixtura.core.mixture import Mixture
+from mixtura.core.status import Status
 from mixtura.covariance import registry
+from mixtura.kernels import Rows
 
 #: Rivals shown beside the chosen model.
 RIVALS_SHOWN = 5
+#: Columns shown of each component, unless more are asked for.
+COLUMNS_SHOWN = 6
 #: Models whose criterion is this close to the best say much the same (Kass & Raftery, JASA 90 (1995)).
 TIE = 2.0
+#: Characters in a line of text, unless another width is asked for.
+WIDTH = 80
+#: The widest that a name of a column may be in a table, and the longest bar.
+NAME_WIDTH = 20
+BAR_WIDTH = 12
 
 Summary = dict[str, Any]
+#: Header and rows of a table.
+Cells = tuple[list[str], list[list[str]]]
 
 
 def summarise(cells: Sequence[Cell], best: Cell, criterion: str, columns: Sequence[str], rows: int) -> Summary:
@@ -25,9 +40,7 @@ def summarise(cells: Sequence[Cell], best: Cell, criterion: str, columns: Sequen
     fit = best.fit
     if fit is None:
         raise ValueError("the chosen cell has no fit")
-    model, n = fit.model, fit.statistics.n
     fitted = sorted((c for c in cells if c.fit is not None and c is not best), key=lambda c: getattr(c, criterion))
-    deviations = np.sqrt(np.diagonal(model.covariances, axis1=1, axis2=2))
     return {
         "rows": rows,
         "weight": fit.statistics.weight,
@@ -45,16 +58,7 @@ def summarise(cells: Sequence[Cell], best: Cell, criterion: str, columns: Sequen
             "starts_failed": best.n_failed,
             "starts_agreeing": best.n_agreeing,
         },
-        "components": [
-            {
-                "component": k,
-                "weight": float(model.weights[k]),
-                "rows": float(n[k]),
-                "mean": {name: float(x) for name, x in zip(columns, model.means[k], strict=True)},
-                "sd": {name: float(x) for name, x in zip(columns, deviations[k], strict=True)},
-            }
-            for k in range(model.n_components)
-        ],
+        "components": _components(fit.model, columns, fit.statistics.n),
         "rivals": [_row(cell, criterion, best) for cell in fitted],
         "failed": [
             {"n_components": c.n_components, "covariance": c.covariance, "reason": c.reason}
@@ -63,6 +67,112 @@ def summarise(cells: Sequence[Cell], best: Cell, criterion: str, columns: Sequen
         ],
         "notes": [note.sentence for note in best.notes],
         "advice": _advice(cells, best, criterion, fitted),
+    }
+
+
+#: What a saved model may tell of its fit beside itself, and of which type each is.
+_REMEMBERED = {
+    **dict.fromkeys(("loglik", "bic", "icl", "aic", "gradient_norm", "gap"), float),
+    **dict.fromkeys(("passes", "starts", "starts_failed", "starts_agreeing"), int),
+    **dict.fromkeys(("status", "sentence"), str),
+    "converged": bool,
+}
+
+
+def describe(model: Mixture, family: str, metadata: Mapping[str, Any]) -> Summary:
+    """The summary of a model alone; of its fit, what ``remember`` put into the metadata."""
+    columns = column_names(model)
+    told = metadata.get("chosen")
+    told = told if isinstance(told, dict) else {}
+    known = registry.get(family)
+    rows, weight, notes = metadata.get("rows"), metadata.get("weight"), metadata.get("notes")
+    weight = weight if _is(float, weight) else None
+    return {
+        "rows": rows if _is(int, rows) else None,
+        "weight": weight,
+        "columns": list(columns),
+        "criterion": metadata.get("criterion"),
+        "chosen": {
+            "n_components": model.n_components,
+            "covariance": known.name,
+            "mclust": known.mclust,
+            "n_parameters": known.n_parameters(model.n_components, model.n_features),
+            **{key: told[key] for key, kind in _REMEMBERED.items() if _is(kind, told.get(key))},
+        },
+        "components": _components(model, columns, None if weight is None else weight * model.weights),
+        "rivals": [],
+        "failed": [],
+        "notes": [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else [],
+        "advice": [],
+    }
+
+
+def remember(summary: Summary) -> dict[str, Any]:
+    """What of a summary belongs into the metadata of a model file; the rest is in the model itself."""
+    chosen = {key: summary["chosen"][key] for key in _REMEMBERED}
+    kept = {key: summary[key] for key in ("rows", "weight", "criterion", "notes")}
+    return finite({**kept, "chosen": chosen})
+
+
+def _is(kind: type, value: object) -> bool:
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+    return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+
+
+def column_names(model: Mixture) -> tuple[str, ...]:
+    """The columns' names, or x1 … xD where they have none."""
+    return model.columns or tuple(f"x{j}" for j in range(1, model.n_features + 1))
+
+
+def _components(model: Mixture, columns: Sequence[str], n: NDArray[np.float64] | None) -> list[Summary]:
+    deviations = _deviations(model)
+    return [
+        {
+            "component": k,
+            "weight": float(model.weights[k]),
+            **({} if n is None else {"rows": float(n[k])}),
+            "mean": {name: float(x) for name, x in zip(columns, model.means[k], strict=True)},
+            "sd": {name: float(x) for name, x in zip(columns, deviations[k], strict=True)},
+        }
+        for k in range(model.n_components)
+    ]
+
+
+def _deviations(model: Mixture) -> NDArray[np.float64]:
+    return np.sqrt(np.diagonal(model.covariances, axis1=1, axis2=2))
+
+
+def correlations(model: Mixture) -> list[list[list[float]]]:
+    """The correlation matrix of each component, (K, D, D)."""
+    deviations = _deviations(model)
+    return (model.covariances / (deviations[:, :, None] * deviations[:, None, :])).tolist()
+
+
+def per_row(model: Mixture, rows: Rows) -> dict[str, NDArray[Any]]:
+    """Columns for each row: ``label``, its ``probability``, ``log_density``, and p0 … p(K−1) of every component (S10)."""
+    share = model.responsibilities(rows)
+    labels = share.argmax(1)
+    return {
+        "label": labels,
+        "probability": share[np.arange(len(share)), labels],
+        "log_density": model.logpdf(rows),
+        **{f"p{k}": share[:, k] for k in range(model.n_components)},
+    }
+
+
+def totals(model: Mixture, family: str, rows: Rows, sample_weight: ArrayLike | None = None) -> dict[str, float]:
+    """How well a model describes rows: the log-likelihood (S11), its mean, and BIC, as if it had been fitted to them."""
+    weight = float(len(rows) if sample_weight is None else np.sum(sample_weight))
+    loglik = model.loglik(rows, sample_weight)
+    free = registry.get(family).n_parameters(model.n_components, model.n_features)
+    return {
+        "rows": len(rows),
+        "weight": weight,
+        "loglik": loglik,
+        "mean_loglik": loglik / weight,
+        "n_parameters": free,
+        "bic": -2 * loglik + free * math.log(weight),
     }
 
 
@@ -81,26 +191,62 @@ def _row(cell: Cell, criterion: str, best: Cell) -> Summary:
     }
 
 
-def _advice(cells: Sequence[Cell], best: Cell, criterion: str, fitted: Sequence[Cell]) -> list[str]:
-    """What to do next, most useful first."""
-    advice: list[str] = []
-    tied = [c for c in fitted if c.eligible and getattr(c, criterion) - getattr(best, criterion) < TIE]
-    if tied:
-        names = ", ".join(f"{c.n_components} {c.covariance}" for c in tied)
-        advice.append(f"Within {TIE:g} {criterion.upper()} units of the chosen model, so as good: {names}.")
+def _advice(cells: Sequence[Cell], best: Cell, criterion: str, fitted: Sequence[Cell]) -> list[Summary]:
+    """What to do next, most useful first: sentences, each with the arguments of ``fit`` to change, if any."""
+    advice: list[Summary] = []
+
+    def say(sentence: str, **change: Any) -> None:
+        advice.append({"sentence": sentence, "change": change})
+
+    if best.fit is not None and best.fit.status is Status.MAX_ITER:
+        say("The chosen model has not converged.", max_iter=10 * best.fit.n_iter)
     tried = [c.n_components for c in cells]
-    if len(set(tried)) > 1 and best.n_components == max(tried):
-        advice.append(f"The largest number of components tried was chosen: try more than {max(tried)}.")
+    most = max(tried)
+    if len(set(tried)) > 1 and best.n_components == most:
+        say("The largest number of components tried was chosen.", n_components=[*range(most, 2 * most + 1)])
+    if best.n_starts > 1 and best.n_agreeing == 1:
+        say(f"Only one of {best.n_starts} starts led here: there may be better.", n_init=4 * best.n_starts)
+    close = [c for c in fitted if c.eligible and getattr(c, criterion) - getattr(best, criterion) < TIE]
+    same = [c for c in close if _same(c, best)]
+    if same:
+        say(f"The same model under other names: {_named(same)}.")
+    if len(close) > len(same):
+        others = [c for c in close if c not in same]
+        say(f"Within {TIE:g} {criterion.upper()} units of the chosen model, so as good: {_named(others)}.")
     spurned = [c for c in fitted if not c.eligible and getattr(c, criterion) < getattr(best, criterion)]
     if spurned:
-        names = ", ".join(f"{c.n_components} {c.covariance}" for c in spurned[:3])
-        advice.append(f"Passed over in spite of a better {criterion.upper()}, for a component collapsed or empty: {names}.")
-    if best.n_starts > 1 and best.n_agreeing == 1:
-        advice.append(f"Only one of {best.n_starts} starts led here: more starts (n_init) may find better.")
+        say(
+            f"Passed over in spite of a better {criterion.upper()}, "
+            f"for a component collapsed or empty: {_named(spurned[:RIVALS_SHOWN])}."
+        )
     return advice
 
 
-# As text
+def _same(one: Cell, other: Cell) -> bool:
+    """Whether two families coincide here, as they may for one column or one component."""
+    size = (one.n_components, one.n_parameters) == (other.n_components, other.n_parameters)
+    return size and math.isclose(one.loglik, other.loglik, rel_tol=1e-6)
+
+
+def _named(cells: Iterable[Cell]) -> str:
+    return ", ".join(f"{c.n_components} {c.covariance}" for c in cells)
+
+
+def finite(value: Any) -> Any:
+    """The same value with None for each number that JSON cannot hold."""
+    if isinstance(value, Mapping):
+        return {key: finite(x) for key, x in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(x) for x in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def as_json(summary: Mapping[str, Any]) -> str:
+    """As JSON, in ASCII."""
+    return json.dumps(finite(summary), indent=1, allow_nan=False)
+
+
+# Numbers and names as text
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -113,66 +259,164 @@ def number(value: float, digits: int = 4) -> str:
     return f"{value:.{digits - 1}e}"
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table: the first column to the left, the others to the right."""
-    widths = [max(len(line[j]) for line in [header, *rows]) for j in range(len(header))]
-    return [
-        "  ".join(c.ljust(w) if j == 0 else c.rjust(w) for j, (c, w) in enumerate(zip(line, widths, strict=True)))
-        for line in [header, *rows]
-    ]
+def harmless(text: str) -> str:
+    """Text from data or file names, with whatever could steer a terminal written as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def _title(name: str) -> str:
+    """The name of a column at the head of a table."""
+    name = harmless(name)
+    if display_width(name) <= NAME_WIDTH:
+        return name
+    while display_width(name) >= NAME_WIDTH:
+        name = name[:-1]
+    return f"{name}…"
+
+
+def display_width(text: str) -> int:
+    """Cells that a text takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _bar(share: float) -> str:
+    """A bar for a share of the longest one."""
+    whole, eighths = divmod(round(8 * BAR_WIDTH * share), 8)
+    return "█" * whole + " ▏▎▍▌▋▊▉"[eighths].strip()
+
+
+def _with_deviations(means: Sequence[float], deviations: Sequence[float]) -> list[str]:
+    """Mean ± standard deviation down a column, to the digits that the smallest deviation makes worth telling."""
+    both = list(zip(means, deviations, strict=True))
+    smallest, largest = max(min(deviations), 1e-300), max(abs(x) for x in [*means, *deviations])
+    places = max(0, 2 - math.floor(math.log10(smallest)))
+    if largest < 10.0 ** (12 - places):
+        pairs = [(f"{m:,.{places}f}", f"{s:,.{places}f}") for m, s in both]
+    else:
+        digits = min(16, max(4, math.ceil(math.log10(largest / smallest)) + 2))
+        pairs = [(f"{m:.{digits}e}", f"{s:.2e}") for m, s in both]
+    left, right = (max(map(len, part)) for part in zip(*pairs, strict=True))
+    return [f"{mean:>{left}} ± {deviation:>{right}}" for mean, deviation in pairs]
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], width: int = WIDTH) -> list[str]:
+    """Lines of a table: what stands under a head that ends in a blank to the left, the rest to the right.
+
+    Columns that would pass ``width`` go into a further block below, beside the first column again.
+    """
+    lines = [[head.rstrip() for head in header], *rows]
+    widths = [max(display_width(line[j]) for line in lines) for j in range(len(header))]
+    blocks: list[list[int]] = []
+    for j in range(1, len(header)):
+        if not blocks or sum(widths[i] + 2 for i in [0, *blocks[-1]]) + widths[j] > width:
+            blocks.append([])
+        blocks[-1].append(j)
+    out: list[str] = []
+    for block in blocks or [[]]:
+        out += [""] if out else []
+        out += ["  ".join(_padded(line[j], widths[j], header[j]) for j in [0, *block]).rstrip() for line in lines]
+    return out
+
+
+def _padded(text: str, width: int, head: str) -> str:
+    """To the left if the head of the column ends in a blank, else to the right."""
+    gap = " " * (width - display_width(text))
+    return text + gap if head.endswith(" ") else gap + text
+
+
+def wrapped(text: str, width: int, indent: str = "", hanging: str | None = None) -> list[str]:
+    """A sentence in lines, the first after ``indent``, the others after ``hanging``."""
+    later = indent if hanging is None else hanging
+    return textwrap.wrap(
+        harmless(text), width, initial_indent=indent, subsequent_indent=later, break_on_hyphens=False
+    ) or [indent]
+
+
+# Parts of a summary
 
 
 def headline(summary: Summary) -> str:
     """One sentence: what was found."""
     chosen = summary["chosen"]
-    k = chosen["n_components"]
+    rows = "" if summary["rows"] is None else f"{_counted(summary['rows'], 'row')} × "
     return (
-        f"{k} component{'s' * (k != 1)}, {chosen['covariance']} covariance ({chosen['mclust']}), "
-        f"in {summary['rows']:,} rows × {len(summary['columns'])} column{'s' * (len(summary['columns']) != 1)}"
+        f"{_counted(chosen['n_components'], 'component')}, {chosen['covariance']} covariance ({chosen['mclust']}), "
+        f"in {rows}{_counted(len(summary['columns']), 'column')}"
     )
 
 
+def _counted(n: int, thing: str) -> str:
+    return f"{n:,} {thing}{'s' * (n != 1)}"
+
+
+def origin(summary: Summary) -> str:
+    """From what the model was chosen; empty if there was no choice."""
+    tried = [summary["chosen"], *summary["rivals"], *summary["failed"]]
+    if len(tried) == 1:
+        return ""
+    counts = sorted({c["n_components"] for c in tried})
+    whole = counts == [*range(counts[0], counts[-1] + 1)]
+    k = f"{counts[0]} to {counts[-1]}" if whole and len(counts) > 1 else ", ".join(map(str, counts))
+    names = [name for name in registry.names() if any(c["covariance"] == name for c in tried)]
+    return f"Chosen by {summary['criterion'].upper()} from {len(tried)} candidates: K = {k}; {', '.join(names)}."
+
+
 def facts(summary: Summary) -> list[tuple[str, str]]:
-    """Name and value of what is worth knowing about the chosen model."""
-    chosen = summary["chosen"]
-    starts = f"{chosen['starts_agreeing']} of {chosen['starts']} starts ended on this hill"
-    if chosen["starts_failed"]:
-        starts += f", {chosen['starts_failed']} failed"
-    weight = summary["weight"]
-    return [
-        ("log-likelihood", f"{chosen['loglik']:,.4f}"),
-        ("BIC / ICL / AIC", " / ".join(f"{chosen[name]:,.2f}" for name in ("bic", "icl", "aic")) + "  (smaller is better)"),
-        ("free parameters", f"{chosen['n_parameters']:,}"),
-        *([("sum of weights", number(weight, 6))] if weight != summary["rows"] else []),
-        ("passes", f"{chosen['passes']:,}; {starts}"),
-        ("gradient, gap", f"{chosen['gradient_norm']:.1e}, {chosen['gap']:.1e} nats a row still to gain"),
-        ("status", chosen["sentence"]),
-    ]
+    """Name and value of what is known about the fit of the chosen model."""
+    chosen, weight = summary["chosen"], summary["weight"]
+    out: list[tuple[str, str]] = []
+    if "sentence" in chosen:
+        out.append(("status", chosen["sentence"]))
+    if "gap" in chosen and "gradient_norm" in chosen:
+        out.append(("still to gain", f"{chosen['gap']:.1e} nats a row (gradient {chosen['gradient_norm']:.1e})"))
+    if "passes" in chosen:
+        out.append(("passes", f"{chosen['passes']:,}"))
+    if "starts" in chosen and "starts_agreeing" in chosen:
+        starts = f"{chosen['starts_agreeing']} of {chosen['starts']} ended on this hill"
+        failed = chosen.get("starts_failed")
+        out.append(("starts", starts + (f", {failed} failed" if failed else "")))
+    if "loglik" in chosen:
+        out.append(("log-likelihood", f"{chosen['loglik']:,.4f}"))
+    criteria = [name for name in ("bic", "icl", "aic") if name in chosen]
+    if criteria:
+        values = " / ".join(f"{chosen[name]:,.2f}" for name in criteria)
+        out.append((" / ".join(name.upper() for name in criteria), f"{values}  (smaller is better)"))
+    out.append(("free parameters", f"{chosen['n_parameters']:,}"))
+    if weight is not None and weight != summary["rows"]:
+        out.append(("sum of weights", number(weight, 6)))
+    return out
 
 
-def component_table(summary: Summary, most_columns: int = 6) -> tuple[list[str], list[list[str]]]:
+def component_table(summary: Summary, most_columns: int | None = COLUMNS_SHOWN) -> Cells:
     """Header and rows: weight, and mean ± sd of the first columns."""
+    components = summary["components"]
     columns = summary["columns"][:most_columns]
-    header = ["component", "weight", "rows", *columns]
-    if len(columns) < len(summary["columns"]):
-        header.append(f"… {len(summary['columns']) - len(columns)} more")
-    rows = [
-        [
-            str(c["component"]),
-            f"{100 * c['weight']:.1f} %",
-            number(c["rows"], 5),
-            *(f"{number(c['mean'][name])} ± {number(c['sd'][name], 3)}" for name in columns),
-            *([""] * (len(header) - 3 - len(columns))),
-        ]
-        for c in summary["components"]
-    ]
+    heaviest = max(c["weight"] for c in components)
+    cells: dict[str, list[str]] = {
+        "# ": [str(c["component"]) for c in components],
+        "weight": [f"{100 * c['weight']:.1f} %" for c in components],
+        " ": [_bar(c["weight"] / heaviest) for c in components],
+    }
+    if all("rows" in c for c in components):
+        few = sum(c["rows"] for c in components) < 10 * len(components)
+        cells["rows"] = [number(c["rows"], 3) if few else f"{c['rows']:,.1f}" for c in components]
+    out = [[head, *column] for head, column in cells.items()]
+    for name in columns:
+        pairs = _with_deviations([c["mean"][name] for c in components], [c["sd"][name] for c in components])
+        out.append([_title(name), *pairs])
+    header, *rows = ([*line] for line in zip(*out, strict=True))
     return header, rows
 
 
-def rival_table(summary: Summary, most: int = RIVALS_SHOWN) -> tuple[list[str], list[list[str]]]:
+def rival_table(summary: Summary, most: int = RIVALS_SHOWN) -> Cells:
     """Header and rows: the chosen model and the next best."""
     criterion = summary["criterion"]
-    header = ["components", "covariance", criterion.upper(), "behind", "log-likelihood", "parameters"]
+    header = ["K ", "covariance ", criterion.upper(), "behind", "log-likelihood", "parameters"]
+    shown = [summary["chosen"], *summary["rivals"][:most]]
     rows = [
         [
             str(r["n_components"]),
@@ -182,43 +426,123 @@ def rival_table(summary: Summary, most: int = RIVALS_SHOWN) -> tuple[list[str], 
             f"{r['loglik']:,.2f}",
             str(r["n_parameters"]),
         ]
-        for r in [summary["chosen"], *summary["rivals"][:most]]
+        for r in shown
     ]
+    if not all(r["eligible"] for r in shown):
+        header.append(" ")
+        for row, r in zip(rows, shown, strict=True):
+            row.append("" if r["eligible"] else "unsound")
     return header, rows
 
 
-def as_text(summary: Summary) -> str:
-    """The summary as plain text of at most about 100 columns."""
-    lines = [headline(summary), ""]
-    facts_ = facts(summary)
-    width = max(len(name) for name, _ in facts_)
-    lines += [f"{name:<{width}}  {value}" for name, value in facts_]
-    lines += ["", *table(*component_table(summary))]
-    if summary["rivals"]:
-        lines += ["", *table(*rival_table(summary))]
-    remarks = [*summary["notes"], *summary["advice"]]
+def remarks(summary: Summary, *, changes: bool = True) -> list[str]:
+    """Notes and advice; without ``changes``, only the advice that asks for no other arguments of ``fit``."""
+    out = list(summary["notes"])
+    for advice in summary["advice"]:
+        if not advice["change"]:
+            out.append(advice["sentence"])
+        elif changes:
+            arguments = ", ".join(f"{key}={_as_code(value)}" for key, value in advice["change"].items())
+            out.append(f"{advice['sentence']} Try fit(…, {arguments}).")
     if summary["failed"]:
         names = ", ".join(f"{f['n_components']} {f['covariance']}" for f in summary["failed"])
-        remarks.append(f"Could not be fitted: {names} ({summary['failed'][0]['reason']}).")
-    if remarks:
-        lines += ["", *(f"* {remark}" for remark in remarks)]
+        out.append(f"Could not be fitted: {names} ({summary['failed'][0]['reason']}).")
+    return out
+
+
+def _as_code(value: Any) -> str:
+    return f"range({value[0]}, {value[-1] + 1})" if isinstance(value, list) else str(value)
+
+
+# All of it
+
+
+def as_text(
+    summary: Summary,
+    width: int = WIDTH,
+    *,
+    most_columns: int | None = COLUMNS_SHOWN,
+    changes: bool = True,
+    bold: Callable[[str], str] = str,
+) -> str:
+    """The summary as plain text.
+
+    Parameters
+    ----------
+    summary : dict
+    width : int
+        The most characters in a line.
+    most_columns : int, optional
+        How many columns of the components to show; None for all.
+    changes : bool
+        Whether to give advice in terms of the arguments of ``mixtura.fit``.
+    bold : callable
+        How to set off a title.
+    """
+    lines = [bold(line) for line in wrapped(headline(summary), width)]
+    if origin(summary):
+        lines += wrapped(origin(summary), width)
+    inner = width - 2
+
+    def section(title: str, body: Iterable[str]) -> None:
+        lines.extend(["", bold(title), *(f"  {line}".rstrip() for line in body)])
+
+    components = table(*component_table(summary, most_columns), inner)
+    hidden = len(summary["columns"][most_columns:]) if most_columns is not None else 0
+    if hidden:
+        components += ["", f"and {_counted(hidden, 'more column')}"]
+    section("Components, mean ± standard deviation", components)
+    if summary["rivals"]:
+        rivals = table(*rival_table(summary), inner)
+        section("Best candidates", rivals)
+    told = facts(summary)
+    margin = max(len(name) for name, _ in told) + 2
+    fit_lines: list[str] = []
+    for name, value in told:
+        fit_lines += wrapped(value, inner, name.ljust(margin), " " * margin)
+    section("Fit", fit_lines)
+    said = remarks(summary, changes=changes)
+    if said:
+        section("Remarks", [line for remark in said for line in wrapped(remark, inner, "- ", "  ")])
+    return "\n".join(lines)
+
+
+def correlations_as_text(model: Mixture, width: int = WIDTH, *, bold: Callable[[str], str] = str) -> str:
+    """The correlations between the columns within each component, as plain text."""
+    names = [_title(name) for name in column_names(model)]
+    if model.n_features == 1:
+        return ""
+    lines = [bold("Correlations")]
+    if model.structure.kind == "diagonal":
+        return "\n".join([*lines, "  none: within a component, the columns of this family are independent"])
+    shared = model.structure.kind == "tied"
+    for k, matrix in enumerate(correlations(model)[:1] if shared else correlations(model)):
+        rows = [
+            [names[i], *(f"{matrix[i][j]:.3f}" if j < i else "" for j in range(len(names) - 1))]
+            for i in range(1, len(names))
+        ]
+        head = "all components " if shared else f"component {k} "
+        lines += [f"  {line}".rstrip() for line in [*([""] if k else []), *table([head, *names[:-1]], rows, width - 2)]]
     return "\n".join(lines)
 
 
 def as_html(summary: Summary) -> str:
     """The summary as an HTML fragment; whatever comes from the data is escaped."""
 
-    def html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-        head = "".join(f"<th>{html.escape(c)}</th>" for c in header)
-        body = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    def line(tag: str, cells: Iterable[str]) -> str:
+        return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
 
-    remarks = "".join(f"<li>{html.escape(r)}</li>" for r in [*summary["notes"], *summary["advice"]])
+    def html_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+        head = f"<thead>{line('th', header)}</thead>" if header else ""
+        return f"<table>{head}<tbody>{''.join(line('td', row) for row in rows)}</tbody></table>"
+
+    said = "".join(f"<li>{html.escape(harmless(remark))}</li>" for remark in remarks(summary))
     return (
         f"<div class='mixtura'><p><strong>{html.escape(headline(summary))}</strong></p>"
-        + html_table(["", ""], facts(summary)).replace("<thead><tr><th></th><th></th></tr></thead>", "")
+        + (f"<p>{html.escape(origin(summary))}</p>" if origin(summary) else "")
         + html_table(*component_table(summary))
         + (html_table(*rival_table(summary)) if summary["rivals"] else "")
-        + (f"<ul>{remarks}</ul>" if remarks else "")
+        + html_table([], facts(summary))
+        + (f"<ul>{said}</ul>" if said else "")
         + "</div>"
     )

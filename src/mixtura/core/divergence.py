@@ -46,8 +46,8 @@ class Estimate(float):
         """The number itself, as a plain float."""
         return float(self)
 
-    def __getnewargs__(self) -> tuple[float, float]:
-        return self.value, self.standard_error
+    def __reduce__(self) -> tuple[type[Estimate], tuple[float, float]]:
+        return type(self), (self.value, self.standard_error)
 
     def __repr__(self) -> str:
         return f"Estimate({self.value!r}, standard_error={self.standard_error:.2g})"

@@ -30,6 +30,11 @@ def e_step(model: Mixture, rows: ArrayLike, weights: ArrayLike | None = None) ->
     Statistics
         Of the kind that the model's covariance structure asks for.
 
+    Raises
+    ------
+    ValueError
+        If a row is not finite.
+
     Examples
     --------
     One step of EM (S19) by hand:
@@ -43,6 +48,9 @@ def e_step(model: Mixture, rows: ArrayLike, weights: ArrayLike | None = None) ->
     True
     """
     block, _ = as_rows(rows, model.n_features)
+    bad = np.flatnonzero(~np.isfinite(block).all(1))
+    if len(bad):
+        raise ValueError(f"row {bad[0]} is not finite: {block[bad[0]]}")
     kernel = kernels.choose(len(block), model.n_components, model.n_features)
     return accumulate(model, kernel, block, row_weights(weights, len(block)))
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from mixtura.core.arguments import as_rows
 from mixtura.core.mixture import Column, Mixture
 from mixtura.core.statistics import Array
-from mixtura.covariance.structure import Structure, solve_lower
+from mixtura.covariance.structure import Full, Structure
 
 if TYPE_CHECKING:
     from mixtura.core.divergence import Estimate
@@ -49,7 +49,9 @@ class Gaussian:
         mu = np.atleast_1d(np.asarray(mean, dtype=np.float64))
         if mu.ndim != 1:
             raise ValueError(f"mean must have shape (D,), got {mu.shape}")
-        if not isinstance(covariance, Structure):
+        if isinstance(covariance, Structure):
+            covariance = Full(covariance.factor(0)[None])
+        else:
             covariance = np.asarray(covariance, dtype=np.float64)
             covariance = covariance[None] if covariance.ndim == 2 else covariance.reshape(-1)
         self._mixture = Mixture([1.0], mu[None], covariance, columns=columns)
@@ -128,8 +130,8 @@ class Gaussian:
     def mahalanobis(self, X: ArrayLike) -> Array:
         """√((x − μ)ᵀ Σ⁻¹ (x − μ)), (N,)."""
         rows, single = as_rows(X, self.n_features)
-        white = solve_lower(self.cholesky, (rows - self.mean).T)
-        distance = np.sqrt(np.square(white).sum(0))
+        white = (rows - self.mean) @ self._mixture.structure.whitening[0].T
+        distance = np.sqrt(np.square(white).sum(1))
         return distance[0] if single else distance
 
     def entropy(self) -> float:

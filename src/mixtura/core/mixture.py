@@ -140,7 +140,10 @@ class Mixture:
         )
 
     def __hash__(self) -> int:
-        return hash((self.weights.tobytes(), self.means.tobytes()))
+        return hash(((self.weights + 0.0).tobytes(), (self.means + 0.0).tobytes()))  # −0.0 equals 0.0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (self.weights, self.means, self.structure, self.columns)
 
     def __repr__(self) -> str:
         return f"<Mixture of {self.n_components} Gaussians in {self.n_features} columns, {self.structure.kind}>"
@@ -239,6 +242,7 @@ class Mixture:
         for start in range(0, len(rows), BLOCK_ROWS):
             block = slice(start, start + BLOCK_ROWS)
             out[block] = kernel.log_joint(rows[block], self.whitened)
+        out[np.isnan(rows).any(1)] = np.nan
         if z is not None:
             out = out[np.arange(len(out)), as_labels(z, len(out), self.n_components, single)]
         return out[0] if single else out
@@ -256,8 +260,18 @@ class Mixture:
         return self._posterior(X)[1]
 
     def predict(self, X: ArrayLike) -> Labels:
-        """The most probable component of each row, (N,)."""
-        return self.responsibilities(X).argmax(-1)
+        """The most probable component of each row, (N,).
+
+        Raises
+        ------
+        ValueError
+            If a row has a NaN.
+        """
+        share = self.responsibilities(X)
+        missing = np.flatnonzero(np.isnan(np.atleast_2d(share)[:, 0]))
+        if len(missing):
+            raise ValueError(f"row {missing[0]} has a NaN: no component is the most probable")
+        return share.argmax(-1)
 
     def loglik(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """L = Σ_n w_n log p(x_n) (S11), in nats."""
@@ -293,8 +307,13 @@ class Mixture:
         from mixtura.core.estep import e_step, gradient
 
         rows, _ = as_rows(X, self.n_features)
+        w = row_weights(sample_weight, len(rows))
         unshared = Mixture(self.weights, self.means, Full(self.cholesky))
-        return gradient(unshared, e_step(unshared, rows, row_weights(sample_weight, len(rows))))
+        found = gradient(unshared, e_step(unshared, rows, w))
+        for k in np.flatnonzero(self.weights == 0):  # where N_k/π_k is 0/0, S17 as it stands
+            ratio = np.exp(self.component(int(k)).logpdf(rows) - self.logpdf(rows))
+            found.weights[k] = ratio.sum() if w is None else ratio @ w
+        return found
 
     # Its shape
 
@@ -593,7 +612,14 @@ class Mixture:
             block: Rows = rows[start : start + BLOCK_ROWS]
             out = slice(start, start + len(block))
             density[out], share[out] = softmax(kernel.log_joint(block, self.whitened), block, self.whitened)
+        missing = np.isnan(rows).any(1)
+        density[missing], share[missing] = np.nan, np.nan
         return (density[0], share[0]) if single else (density, share)
+
+
+def _restored(weights: Array, means: Array, structure: Structure, columns: tuple[str, ...] | None) -> Mixture:
+    """A pickled mixture, whose arrays cannot be written to again."""
+    return Mixture(weights, means, structure, columns=columns)
 
 
 def _dense_structure(covariances: ArrayLike, means: Array) -> Full:

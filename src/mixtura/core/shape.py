@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import solve
+from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri, owens_t
 from scipy.stats import chi2
@@ -102,7 +102,7 @@ def _quadrants(factors: Array, limits: Array) -> Array:
     correlation, rest = factors[:, 1, 0], factors[:, 1, 1]
     flipped = at[..., ::-1]
     slope = (flipped - correlation[:, None] * at) / (at * rest[:, None])
-    apart = np.where(at.prod(2) > 0, 0.0, 0.5)
+    apart = np.where((at > 0).all(2) | (at < 0).all(2), 0.0, 0.5)
     value = (0.5 * ndtr(at) - owens_t(at, slope)).sum(2) - apart
     return np.where((limits == -np.inf).any(2), 0.0, np.maximum(value, 0.0))
 
@@ -291,7 +291,7 @@ def _level_in_one_dimension(mixture: Mixture, probability: float) -> float:
         return probability - float(mass.sum())
 
     top = np.nextafter(heights.max(), np.inf)
-    return float(brentq(missing, heights[[0, -1]].max(), top, xtol=1e-13, rtol=1e-15))
+    return float(brentq(missing, heights[[0, -1]].max(), top, xtol=1e-13))  # pyright: ignore[reportArgumentType]
 
 
 def _turning_points(mixture: Mixture) -> Array:
@@ -361,13 +361,14 @@ class _Frame:
 
     def step(self, y: Array, view: _View) -> Array:
         """Newton's step where it leads up, or else that of the fixed-point iteration, which always does."""
+        fixed_point = _solve(view.precision, view.slope)
         try:
-            newton = solve(-view.curvature, view.slope, assume_a="pos")
-        except np.linalg.LinAlgError:  # not a hilltop's curvature
-            return solve(view.precision, view.slope, assume_a="pos")
+            newton = _solve(-view.curvature, view.slope)
+        except np.linalg.LinAlgError:  # not the curvature of a hilltop
+            return fixed_point
         if _length(newton, view) < SAME_MODE or self.look(y + newton).height > view.height:
             return newton
-        return solve(view.precision, view.slope, assume_a="pos")
+        return fixed_point
 
     def ways_up(self, y: Array) -> list[Array]:
         """Higher points beside a stationary one: none at a maximum.
@@ -379,6 +380,11 @@ class _Frame:
         values, vectors = np.linalg.eigh(inverse @ view.curvature @ inverse.T)
         aside = ASIDE * (inverse.T @ vectors[:, values > -CURVED]).T
         return [z for z in (*(y + aside), *(y - aside)) if self.look(z).height > view.height]
+
+
+def _solve(matrix: Array, vector: Array) -> Array:
+    """By Cholesky: LinAlgError unless the matrix is positive definite."""
+    return cho_solve(cho_factor(matrix, lower=True), vector)
 
 
 def _length(step: Array, view: _View) -> float:
@@ -411,7 +417,7 @@ def modes(mixture: Mixture) -> Modes:
 def _middle(frame: _Frame, share: Array) -> Array:
     """Where the fixed-point iteration leads with these responsibilities."""
     precision = np.einsum("k,kji,kjl->kil", share, frame.whitening, frame.whitening)
-    return solve(precision.sum(0), np.einsum("kij,kj->i", precision, frame.means), assume_a="pos")
+    return _solve(precision.sum(0), np.einsum("kij,kj->i", precision, frame.means))
 
 
 def _climb(frames: list[_Frame], frame: _Frame, y: Array) -> tuple[_Frame, Array]:

@@ -42,7 +42,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
 
 from mixtura.core.statistics import Array, Kind
 
@@ -553,7 +552,3 @@ def from_parameters(kind: str, arrays: Mapping[str, Array], n_components: int) -
         return Diagonal(arrays["scale"])
     raise ValueError(f"unknown covariance structure {kind!r}: expected 'full', 'tied' or 'diagonal'")
 
-
-def solve_lower(factor: Array, right: Array) -> Array:
-    """L⁻¹ R for one lower triangular L."""
-    return np.asarray(solve_triangular(factor, right, lower=True, check_finite=False))

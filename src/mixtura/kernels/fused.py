@@ -604,14 +604,15 @@ def _load(address, row_step, column_step, single, weights, start, stop, columns,
     for s in range(count, used):
         chosen[s] = chosen[count - 1]
         w[s] = 0.0
-    for d in range(columns):
-        place, o = address + d * column_step, d * stride
-        if single:
-            for s in range(used):
-                x[o + s] = _read_single(place + chosen[s])
-        else:
-            for s in range(used):
-                x[o + s] = _read_double(place + chosen[s])
+    for s0 in range(0, used, CHUNK):
+        for d in range(columns):
+            place, o = address + d * column_step, d * stride
+            if single:
+                for s in range(s0, s0 + CHUNK):
+                    x[o + s] = _read_single(place + chosen[s])
+            else:
+                for s in range(s0, s0 + CHUNK):
+                    x[o + s] = _read_double(place + chosen[s])
     return start, count, used
 
 
