@@ -23,7 +23,7 @@ from mixtura.covariance.structure import SingularError
 from mixtura.diagnosis import Note, diagnose, unhealthy_components
 from mixtura.sources.sketch import Sample, sample
 from mixtura.sources.source import Block, Source
-from mixtura.start import METHODS, Rule, mixture_of, moved
+from mixtura.start import METHODS, Rule, mixture_of, moved, split_and_merged
 
 #: Distinct rows on which starts race, at least …
 SAMPLE_ROWS = 5_000
@@ -33,8 +33,12 @@ SAMPLE_ROWS_EACH = 100
 RACE_TOL = 1e-4
 #: Two climbs ended on the same hill when their objectives agree to this, in nats a row.
 SAME_HILL = 3e-4
-#: Rounds of moving empty or collapsed components elsewhere.
-RESCUES = 3
+#: Rounds of repair at the most, and how many in a row may fail before a candidate is left as it is.
+REPAIR_ROUNDS = 12
+REPAIR_PATIENCE = 3
+#: Steps after which a repaired mixture that is further behind than this (nats a row) is given up.
+SCOUT = Stop(RACE_TOL, 8)
+ABANDON = 0.02
 
 CRITERIA = ("bic", "icl", "aic")
 
@@ -108,7 +112,8 @@ class Candidate(NamedTuple):
 class Progress(NamedTuple):
     """How far a search has come.
 
-    ``stage`` is "race" (all starts, on the sample) or "climb" (the best of each candidate, on all rows);
+    ``stage`` is "race" (all starts, on the sample), "repair" (the best of each candidate, moved about, on the
+    sample) or "climb" (the best of each candidate, on all rows);
     ``climbing`` of ``climbs`` are still on their way after so many ``passes`` over the rows of that stage.
     """
 
@@ -160,22 +165,31 @@ def search(
     raced = _together("race", tasks, small, observer)
     best = {i: max(fits, key=_merit) for i, fits in raced.items()}
 
-    # Rescue: components that are empty or have collapsed are moved elsewhere, where that helps.
-    for turn in range(RESCUES):
+    # Repair: the best of each candidate with one component moved elsewhere, as long as that pays.
+    patience = {i: REPAIR_PATIENCE for i, fit in best.items() if _repairable(fit)}
+    for turn in range(REPAIR_ROUNDS):
         tasks = []
-        for i, fit in best.items():
-            gone = unhealthy_components(fit)
-            if not gone or fit.status in (Status.SINGULAR, Status.MAX_ITER):
-                continue
+        for i in [i for i, left in patience.items() if left > 0]:
+            fit = best[i]
             rng = np.random.default_rng([seed, fit.model.n_components, settings.n_init + turn])
-            rule = moved(fit.model, gone, small, rng)
             try:
-                model = mixture_of(rule, small, fit.model.n_components, fit.family, fit.prior, lean=lean)
+                model = mixture_of(_move(fit, small, rng), small, fit.model.n_components, fit.family, fit.prior, lean=1.0)
             except SingularError:
-                continue  # this move did not help
-            tasks.append((i, Task(model, fit.family, fit.prior, stop, settings.accelerate)))
-        for i, fits in _together("race", tasks, small, observer).items():
-            best[i] = max([best[i], *fits], key=_merit)
+                patience[i] -= 1
+            else:
+                tasks.append((i, Task(model, fit.family, fit.prior, SCOUT, settings.accelerate)))
+        scouts = {i: fit for i, (fit,) in _together("repair", tasks, small, observer).items()}
+        tasks = [
+            (i, Task(fit.model, fit.family, fit.prior, stop, settings.accelerate))
+            for i, fit in scouts.items()
+            if not fit.status.failed and fit.objective > best[i].objective - ABANDON * small_weight
+        ]
+        climbed = _together("repair", tasks, small, observer)
+        for i, scout in scouts.items():
+            found_there = [_joined(scout, fit) for fit in climbed.get(i, [])]
+            better = [fit for fit in found_there if _merit(fit) > _merit(best[i], RACE_TOL * small_weight)]
+            best[i] = better[0] if better else best[i]
+            patience[i] = REPAIR_PATIENCE if better else patience[i] - 1
 
     # The climb: the best of each candidate, or the start that it came with, on all rows, to the tolerance.
     tasks, found = [], {}
@@ -233,9 +247,23 @@ def _together(
     return fits
 
 
-def _merit(fit: Fit) -> tuple[bool, int, float]:
+def _merit(fit: Fit, margin: float = 0.0) -> tuple[bool, int, float]:
     """What makes one fit of a candidate better than another: it holds, its components do, its objective is high."""
-    return not fit.status.failed, -len(unhealthy_components(fit)), fit.objective
+    return not fit.status.failed, -len(unhealthy_components(fit)), fit.objective + margin
+
+
+def _repairable(fit: Fit) -> bool:
+    """Whether a component could be moved elsewhere, and the climb has steps left."""
+    return fit.model.n_components > 1 and fit.status not in (Status.SINGULAR, Status.MAX_ITER, Status.STOPPED)
+
+
+def _move(fit: Fit, small: Sample, rng: np.random.Generator) -> Rule:
+    """Responsibilities with the components that are empty or have collapsed elsewhere, or else one drawn by chance."""
+    n_components = fit.model.n_components
+    gone = unhealthy_components(fit)
+    if not gone and n_components > 2 and rng.random() < 0.5:
+        return split_and_merged(fit.model, small, rng)
+    return moved(fit.model, gone or (int(rng.integers(n_components)),), small, rng)
 
 
 def _joined(raced: Fit, climbed: Fit) -> Fit:

@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixtura.core.mixture import Mixture
-from mixtura.core.mstep import m_step
+from mixtura.core.mstep import first_m_step
 from mixtura.core.statistics import Array, Kind, Statistics
 from mixtura.covariance.prior import Prior, column_spread
 from mixtura.covariance.registry import Family
-from mixtura.covariance.structure import Full
 from mixtura.kernels import reference
 from mixtura.kernels.reference import moments, softmax
 from mixtura.sources.sketch import Sample
@@ -85,9 +84,7 @@ def mixture_of(
     for kind in ("diagonal", family.kind):  # the first pass finds the means, the second the scatter about them
         statistics = source.total(partial(_under_rule, rule, centre, kind))
         centre = statistics.centre + statistics.shift()
-    share = np.full(n_components, 1 / n_components)
-    unused = Full(np.repeat(np.eye(source.n_features)[None], n_components, axis=0))
-    return m_step(Mixture(share, centre, unused), statistics, family, prior.leaning(lean, statistics))
+    return first_m_step(statistics, family, prior.leaning(lean, statistics))
 
 
 def kmeans_plus_plus(
@@ -150,9 +147,10 @@ def moved(model: Mixture, gone: tuple[int, ...], sample: Sample, rng: np.random.
     """
     n_components, n_features = model.means.shape
     stay = np.setdiff1d(np.arange(n_components), gone)
-    share = np.zeros((sample.n_rows, n_components))
+    share = np.full((sample.n_rows, n_components), 1.0 / n_components)
     if len(stay):
         rest = Mixture(model.weights[stay] / model.weights[stay].sum(), model.means[stay], model.structure.take(stay))
+        share[:, gone] = 0.0
         share[:, stay] = rest.responsibilities(sample.rows)
     rows, weights = sample.rows / _unit(sample), sample.weights
     for k in gone:
@@ -160,6 +158,28 @@ def moved(model: Mixture, gone: tuple[int, ...], sample: Sample, rng: np.random.
         near = max(int(np.searchsorted(np.cumsum(weights[order]), weights.sum() / (2 * n_components))), n_features + 2)
         share[order[:near]] = np.eye(n_components)[k]
     return by_responsibilities(share / share.sum(1, keepdims=True))
+
+
+def split_and_merged(model: Mixture, sample: Sample, rng: np.random.Generator) -> Rule:
+    """The responsibilities of a mixture with the two most overlapping components made one, and another cut in two.
+
+    Which one is cut, across its longest axis in standardised coordinates, is drawn by weight (Ueda, Nakano,
+    Ghahramani & Hinton, Neural Computation 12 (2000), take the worst-fitting one).
+    """
+    share = model.responsibilities(sample.rows)
+    overlap = share.T @ (share * sample.weights[:, None])
+    size = np.sqrt(np.diagonal(overlap)) + np.finfo(np.float64).tiny
+    closeness = np.triu(overlap / size[:, None] / size, 1)
+    i, j = (int(k) for k in np.unravel_index(closeness.argmax(), closeness.shape))
+    share[:, i] += share[:, j]
+    others = np.setdiff1d(np.arange(model.n_components), (i, j))
+    k = int(others[_draw(model.weights[others], rng.random())])
+    unit = _unit(sample)
+    axis = np.linalg.svd(model.structure.factor(k) / unit[:, None])[0][:, 0]
+    upper = ((sample.rows - model.means[k]) / unit) @ axis > 0
+    share[:, j] = np.where(upper, share[:, k], 0.0)
+    share[:, k] -= share[:, j]
+    return by_responsibilities(share)
 
 
 #: The starts that involve chance, by name: functions (sample, K, rng) → rule.

@@ -369,6 +369,8 @@ def facts(summary: Summary) -> list[tuple[str, str]]:
     """Name and value of what is known about the fit of the chosen model."""
     chosen, weight = summary["chosen"], summary["weight"]
     out: list[tuple[str, str]] = []
+    if "command" in chosen:
+        out.append(("command", chosen["command"]))
     if "sentence" in chosen:
         out.append(("status", chosen["sentence"]))
     if "gap" in chosen and "gradient_norm" in chosen:
@@ -505,6 +507,21 @@ def as_text(
     if said:
         section("Remarks", [line for remark in said for line in wrapped(remark, inner, "- ", "  ")])
     return "\n".join(lines)
+
+
+def totals_as_text(numbers: Mapping[str, float]) -> str:
+    """``totals`` as plain text."""
+    shown = {
+        "rows": f"{numbers['rows']:,}",
+        "sum of weights": number(numbers["weight"], 6),
+        "log-likelihood": f"{numbers['loglik']:,.4f}",
+        "mean a row": f"{numbers['mean_loglik']:,.6f}",
+        "BIC": f"{numbers['bic']:,.4f}  (smaller is better, {numbers['n_parameters']} parameters)",
+    }
+    if numbers["weight"] == numbers["rows"]:
+        del shown["sum of weights"]
+    margin = max(map(len, shown)) + 2
+    return "\n".join(f"{name:<{margin}}{value}" for name, value in shown.items())
 
 
 def correlations_as_text(model: Mixture, width: int = WIDTH, *, bold: Callable[[str], str] = str) -> str:

@@ -9,6 +9,7 @@ from mixtura.core.statistics import Array, Statistics
 from mixtura.covariance import registry
 from mixtura.covariance.prior import Prior
 from mixtura.covariance.registry import Family
+from mixtura.covariance.structure import Structure
 
 #: When a mean moves by more than the square root of this many of its component's variances in one step, what is left
 #: of the scatter about the new mean is rounding noise; the covariances then wait for the next pass.
@@ -49,14 +50,24 @@ def m_step(
         raise ValueError(f"family {family.name!r} needs statistics of kind {family.kind!r}, got {statistics.kind!r}")
     if prior is None:
         prior = Prior.none(model.n_features)
+    n, scatter = prior.add(statistics.n, statistics.scatter(), statistics.kind)
+    structure = model.structure if _scatter_is_noise(statistics, scatter) else family.update(n, scatter)
+    return _about_means(statistics, structure, model.columns)
+
+
+def first_m_step(statistics: Statistics, family: Family, prior: Prior) -> Mixture:
+    """``m_step`` where there is no model yet: the statistics are those of responsibilities that a start gave."""
+    n, scatter = prior.add(statistics.n, statistics.scatter(), statistics.kind)
+    return _about_means(statistics, family.update(n, scatter))
+
+
+def _about_means(
+    statistics: Statistics, structure: Structure, columns: tuple[str, ...] | None = None
+) -> Mixture:
+    """The mixture with the weights (S18) and means (S14) that the statistics hold."""
     weights = statistics.n / statistics.n.sum()
     means = statistics.centre + statistics.shift()
-    n, scatter = prior.add(statistics.n, statistics.scatter(), statistics.kind)
-    if _scatter_is_noise(statistics, scatter):
-        structure = model.structure
-    else:
-        structure = family.update(n, scatter)
-    return Mixture(weights / weights.sum(), means, structure, columns=model.columns)
+    return Mixture(weights / weights.sum(), means, structure, columns=columns)
 
 
 def _scatter_is_noise(statistics: Statistics, scatter: Array) -> bool:

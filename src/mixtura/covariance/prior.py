@@ -146,7 +146,8 @@ class Prior:
             else:
                 shares[k] = np.linalg.eigvalsh(white @ self.scatter @ white.T)[-1]
         rows = n.sum() / len(n) if structure.kind == "tied" else n
-        return shares / (rows + self.count)
+        total = rows + self.count
+        return np.divide(shares, total, out=np.ones_like(shares), where=total > 0)
 
 
 def column_spread(rows: Array, weights: Array) -> tuple[Array, Array]:

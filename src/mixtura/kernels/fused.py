@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -36,9 +37,15 @@ CHUNK = ABREAST * LANES
 #: Room for the sums of a block; where the sums of x and of 1 begin beside those of products.
 SLOT, FIRST_MOMENTS, TOTAL = 16, 10, 14
 
-#: Bytes that a tile and what belongs to it may take, so that they stay in the second-level cache; rows of a tile.
-CACHE_BYTES = 600_000
-TILE_ROWS = 256
+#: Rows of a tile: for the first-level cache to hold it, for the second to hold the densities too, and between bounds.
+TILE_NUMBERS, JOINT_NUMBERS = 2048, 65_536
+LEAST_ROWS, MOST_ROWS = 128, 512
+
+#: What the loading of a damaged cache may raise.
+DAMAGED = (AttributeError, EOFError, ImportError, IndexError, pickle.UnpicklingError)
+
+#: Numbers between the columns of a tile, so that they do not compete for the same lines of the cache.
+PAD = 8
 
 _INDEX, _DOUBLE, _INT = ir.IntType(64), ir.DoubleType(), ir.IntType(64)
 
@@ -121,6 +128,11 @@ class Lanes:
                 width *= 2
             folded += group
         return folded
+
+    def add_totals(self, vectors: list[Any], sums: Any, slot: Any) -> None:
+        """The sum over the lanes of each vector added to the numbers from ``slot`` on."""
+        for g, total in enumerate(self.totals(vectors)):
+            self.store(self.add(self.load(sums, slot, g * LANES), total), sums, slot, g * LANES)
 
     def _fold(self, a: Any, b: Any, width: int) -> Any:
         """Neighbouring groups of ``width`` lanes added within a and b, the results interleaved."""
@@ -218,41 +230,72 @@ def emitted(emit: Callable[..., None]) -> Any:
 
 
 # ------------------------------------------------------------------------------------------------
+# Triangles in blocks
+
+
+@numba.njit
+def _first_block(columns):
+    """Height of the first block row."""
+    return columns % BLOCK if columns % BLOCK else BLOCK
+
+
+@numba.njit
+def _panel_size(columns):
+    """Numbers that ``_pack`` writes."""
+    first = _first_block(columns)
+    size = first * first
+    for i in range(first, columns, BLOCK):
+        size += (i + BLOCK) * BLOCK
+    return size
+
+
+@numba.njit
+def _pack(matrix, panel, p):
+    """The block rows of a lower triangle in the order in which they are used, column after column."""
+    columns = len(matrix)
+    i, height = 0, _first_block(columns)
+    while i < columns:
+        for j in range(i + height):
+            for r in range(height):
+                panel[p] = matrix[i + r, j]
+                p += 1
+        i, height = i + height, BLOCK
+
+
+# ------------------------------------------------------------------------------------------------
 # Densities
 
 
-def _whitener(height: int, first: bool, keep: bool) -> Any:
-    """Block row of A y, with y = x − μ formed on the way, for one chunk of rows.
+def _block_row(height: int, first: bool, keep: bool) -> Any:
+    """A block row of A y for a chunk of rows, y = x − μ being formed on the way and kept for the later block rows.
 
-    Either lp −= ½‖·‖² (where ``first`` begins at c_k), or, to ``keep`` it, the block row itself goes to ``out``.
+    It goes to ``out`` if it is to be kept; else −½‖·‖² is added to what is there, or to c_k in the first.
     """
 
-    def whiten(v, panel, p, means, m, i, x, o, stride, y, constants, k, out, q):  # noqa: PLR0917
-        def column(acc, values, coefficients):
+    def block_row(v, panel, p, means, m, i, x, o, stride, y, constants, k, out, q):
+        def multiply(coefficients, values, acc):
             return [
-                [v.fma(a, value, sum_) for value, sum_ in zip(values, row, strict=True)]
+                [v.fma(a, value, total) for value, total in zip(values, row, strict=True)]
                 for a, row in zip(coefficients, acc, strict=True)
             ]
 
-        acc = [[v.zero] * ABREAST for _ in range(height)]
-        if not first:
+        def cut(flat):
+            return [flat[r * ABREAST : (r + 1) * ABREAST] for r in range(height)]
 
-            def body(j, state):
-                rows = [state[r * ABREAST : (r + 1) * ABREAST] for r in range(height)]
-                values = [v.load(y, v.times(j, CHUNK), u * LANES) for u in range(ABREAST)]
-                coefficients = [v.splat(panel, p, v.times(j, height), r) for r in range(height)]
-                return sum(column(rows, values, coefficients), [])
+        def column(j, flat):
+            values = [v.load(y, v.times(j, CHUNK), u * LANES) for u in range(ABREAST)]
+            coefficients = [v.splat(panel, p, v.times(j, height), r) for r in range(height)]
+            return sum(multiply(coefficients, values, cut(flat)), [])
 
-            flat = v.loop(i, 1, sum(acc, []), body)
-            acc = [flat[r * ABREAST : (r + 1) * ABREAST] for r in range(height)]
+        flat = [v.zero] * (height * ABREAST)
+        acc = cut(flat if first else v.loop(i, 1, flat, column))
         for c in range(height):
-            place = v.at(x, o, v.times(stride, c))
             mean = v.splat(means, m, i, c)
-            values = [v.sub(v.load(place, u * LANES), mean) for u in range(ABREAST)]
+            values = [v.sub(v.load(x, o, v.times(stride, c), u * LANES), mean) for u in range(ABREAST)]
             for u, value in enumerate(values):
                 v.store(value, y, v.times(i, CHUNK), c * CHUNK + u * LANES)
-            coefficients = [v.splat(panel, p, v.times(i, height), c * height + r) for r in range(c, height)]
-            acc[c:] = column(acc[c:], values, coefficients)
+            below = [v.splat(panel, p, v.times(i, height), c * height + r) for r in range(c, height)]
+            acc[c:] = multiply(below, values, acc[c:])
         if keep:
             for r, row in enumerate(acc):
                 for u, value in enumerate(row):
@@ -265,36 +308,64 @@ def _whitener(height: int, first: bool, keep: bool) -> Any:
             before = v.splat(constants, k) if first else v.load(out, q, u * LANES)
             v.store(v.fma(squares, v.constant(-0.5), before), out, q, u * LANES)
 
-    return emitted(whiten)
+    return emitted(block_row)
 
 
-_density_1, _density_2, _density_3, _density_4 = (_whitener(r, first=True, keep=False) for r in (1, 2, 3, 4))
-_density_more = _whitener(BLOCK, first=False, keep=False)
-_white_1, _white_2, _white_3, _white_4 = (_whitener(r, first=True, keep=True) for r in (1, 2, 3, 4))
-_white_more = _whitener(BLOCK, first=False, keep=True)
+def _whitener(keep: bool) -> Any:
+    """A (x − μ) of a tile, or c_k − ½‖A (x − μ)‖² in row k of ``out``, with the panel of A at p and the mean at m."""
+    one, two, three, four = (_block_row(height, True, keep) for height in (1, 2, 3, 4))
+    more = _block_row(BLOCK, False, keep)
+
+    @numba.njit
+    def whiten(x, columns, stride, rows, panel, p, means, m, y, constants, k, out):
+        first = _first_block(columns)
+        for s in range(0, rows, CHUNK):
+            q = k * stride + s
+            if first == 1:
+                one(panel, p, means, m, 0, x, s, stride, y, constants, k, out, q)
+            elif first == 2:
+                two(panel, p, means, m, 0, x, s, stride, y, constants, k, out, q)
+            elif first == 3:
+                three(panel, p, means, m, 0, x, s, stride, y, constants, k, out, q)
+            else:
+                four(panel, p, means, m, 0, x, s, stride, y, constants, k, out, q)
+            block = p + first * first
+            for i in range(first, columns, BLOCK):
+                o = i * stride + s
+                more(panel, block, means, m, i, x, o, stride, y, constants, k, out, o if keep else q)
+                block += (i + BLOCK) * BLOCK
+
+    return whiten
+
+
+_whiten, _density = _whitener(keep=True), _whitener(keep=False)
 
 
 def _distance(scaled: bool) -> Any:
-    """lp = c_k − ½ Σ_d (a_d (x_d − μ_d))² for a chunk of rows; without a when the columns are whitened already."""
+    """c_k − ½ Σ_d (a_d (x_d − μ_d))² of a tile, in row k of ``out``; without a where columns are whitened already."""
 
-    def distance(v, scale, means, m, columns, x, o, stride, constants, k, out, q):
-        def body(d, state):
-            place = v.at(x, o, v.builder.mul(d, stride))
-            mean = v.splat(means, m, d)
-            values = [v.sub(v.load(place, u * LANES), mean) for u in range(ABREAST)]
-            if scaled:
-                a = v.splat(scale, m, d)
-                values = [v.mul(value, a) for value in values]
-            return [v.fma(value, value, sum_) for value, sum_ in zip(values, state, strict=True)]
+    def distance(v, x, columns, stride, rows, scale, means, m, constants, k, out):
+        def chunk(s, nothing):
+            def column(d, squares):
+                mean = v.splat(means, m, d)
+                values = [v.sub(v.load(x, v.builder.mul(d, stride), s, u * LANES), mean) for u in range(ABREAST)]
+                if scaled:
+                    a = v.splat(scale, m, d)
+                    values = [v.mul(a, value) for value in values]
+                return [v.fma(value, value, total) for value, total in zip(values, squares, strict=True)]
 
-        squares = v.loop(columns, 1, [v.zero] * ABREAST, body)
-        for u, square in enumerate(squares):
-            v.store(v.fma(square, v.constant(-0.5), v.splat(constants, k)), out, q, u * LANES)
+            squares = v.loop(columns, 1, [v.zero] * ABREAST, column)
+            for u, total in enumerate(squares):
+                value = v.fma(total, v.constant(-0.5), v.splat(constants, k))
+                v.store(value, out, v.builder.mul(k, stride), s, u * LANES)
+            return nothing
+
+        v.loop(rows, CHUNK, [], chunk)
 
     return emitted(distance)
 
 
-_distance_scaled, _distance_white = _distance(scaled=True), _distance(scaled=False)
+_scaled_distance, _white_distance = _distance(scaled=True), _distance(scaled=False)
 
 
 # ------------------------------------------------------------------------------------------------
@@ -307,7 +378,7 @@ def _normaliser(weighted: bool) -> Any:
     Without weights several Σe, which lie between 1 and K, are multiplied before one logarithm is taken.
     """
 
-    def normalise(v, joint, components, stride, weights, share, rows, loglik):
+    def normalise(v, joint, components, stride, rows, weights, share, loglik):
         builder = v.builder
 
         def chunk(s, state):
@@ -352,7 +423,15 @@ def _normaliser(weighted: bool) -> Any:
     return emitted(normalise)
 
 
-_normalise_weighted, _normalise = _normaliser(weighted=True), _normaliser(weighted=False)
+_normalise_weighted, _normalise_plain = _normaliser(weighted=True), _normaliser(weighted=False)
+
+
+@numba.njit
+def _normalise(joint, components, stride, rows, weighted, weights, share, loglik):
+    if weighted:
+        _normalise_weighted(joint, components, stride, rows, weights, share, loglik)
+    else:
+        _normalise_plain(joint, components, stride, rows, weights, share, loglik)
 
 
 # ------------------------------------------------------------------------------------------------
@@ -360,147 +439,114 @@ _normalise_weighted, _normalise = _normaliser(weighted=True), _normaliser(weight
 
 
 def _strip(height: int, first: bool, products: str) -> Any:
-    """Sums over the rows of a tile of r, r y and r y yᵀ for ``height`` columns of y = x − μ; y and r y are kept.
+    """Sums over a tile of r y and of products r y yᵀ for ``height`` columns of y = x − μ, added to a slot.
 
-    ``first`` forms r = e · share, in place of e; it adds r to the slot as well. ``products`` says which: those of the
-    "triangle", its "diagonal", or "none", and then r y is added up over the components in ``z``.
+    ``first`` forms r = e · share, in place of e, and adds Σ r. The products are those of the "triangle", for which
+    y and r y are kept too, its "diagonal", or "none", and then r y is added to ``z``.
     """
 
     def strip(v, x, o, stride, means, m, r, q, share, y, z, rows, sums, slot):
-        pairs = {"triangle": [(c, b) for c in range(height) for b in range(c + 1)], "diagonal": [(c, c) for c in range(height)]}
-        wanted = pairs.get(products, [])
+        pairs = [(c, b) for c in range(height) for b in range(c + 1) if products == "triangle" or b == c]
+        if products == "none":
+            pairs = []
         mean = [v.splat(means, m, c) for c in range(height)]
-        at = [v.times(stride, c) for c in range(height)]
+        offset = [v.times(stride, c) for c in range(height)]
 
-        def body(s, state):
+        def step(s, totals):
             weight = v.load(r, q, s)
             if first:
                 weight = v.mul(weight, v.load(share, s))
                 v.store(weight, r, q, s)
-            values = [v.sub(v.load(x, o, at[c], s), mean[c]) for c in range(height)]
+            values = [v.sub(v.load(x, o, offset[c], s), mean[c]) for c in range(height)]
             weighted = [v.mul(weight, value) for value in values]
             for c in range(height):
                 if products == "triangle":
-                    v.store(values[c], y, o, at[c], s)
+                    v.store(values[c], y, o, offset[c], s)
                     if not first:
-                        v.store(weighted[c], z, at[c], s)
+                        v.store(weighted[c], z, offset[c], s)
                 elif products == "none":
-                    v.store(v.add(v.load(z, o, at[c], s), weighted[c]), z, o, at[c], s)
-            second = [v.fma(weighted[c], values[b], sum_) for (c, b), sum_ in zip(wanted, state, strict=False)]
-            moments = [v.add(value, sum_) for value, sum_ in zip(weighted, state[len(wanted) :], strict=False)]
-            return second + moments + ([v.add(weight, state[-1])] if first else [])
+                    v.store(v.add(v.load(z, o, offset[c], s), weighted[c]), z, o, offset[c], s)
+            second = [v.fma(weighted[c], values[b], totals[i]) for i, (c, b) in enumerate(pairs)]
+            moments = [v.add(weighted[c], totals[len(pairs) + c]) for c in range(height)]
+            return second + moments + ([v.add(weight, totals[-1])] if first else [])
 
-        count = len(wanted) + height + first
-        total = v.loop(rows, LANES, [v.zero] * count, body)
-        moments = [v.zero] * SLOT
-        moments[: len(wanted)] = total[: len(wanted)]
-        moments[FIRST_MOMENTS : FIRST_MOMENTS + height] = total[len(wanted) : len(wanted) + height]
-        if first:
-            moments[TOTAL] = total[-1]
-        _add_to_slot(v, moments, sums, slot)
+        totals = v.loop(rows, LANES, [v.zero] * (len(pairs) + height + first), step)
+        places = [*range(len(pairs)), *range(FIRST_MOMENTS, FIRST_MOMENTS + height), TOTAL]
+        ordered = dict(zip(places, totals, strict=False))
+        v.add_totals([ordered.get(place, v.zero) for place in range(SLOT)], sums, slot)
 
     return emitted(strip)
 
 
-def _add_to_slot(v: Lanes, vectors: list[Any], sums: Any, slot: Any) -> None:
-    for g, total in enumerate(v.totals(vectors)):
-        v.store(v.add(v.load(sums, slot, g * LANES), total), sums, slot, g * LANES)
-
-
 def _rectangle(height: int, width: int) -> Any:
-    """Sums over the rows of a tile of (r y) yᵀ for ``height`` columns of r y and ``width`` others of y."""
+    """Sums over a tile of (r y) yᵀ for ``height`` columns of r y and ``width`` of y, added to a slot."""
 
     def rectangle(v, z, y, o, stride, rows, sums, slot):
-        at = [v.times(stride, c) for c in range(max(height, width))]
+        offset = [v.times(stride, c) for c in range(max(height, width))]
 
-        def body(s, state):
-            left = [v.load(z, at[c], s) for c in range(height)]
-            right = [v.load(y, o, at[b], s) for b in range(width)]
+        def step(s, totals):
+            left = [v.load(z, offset[c], s) for c in range(height)]
+            right = [v.load(y, o, offset[b], s) for b in range(width)]
             products = [(a, b) for a in left for b in right]
-            return [v.fma(a, b, sum_) for (a, b), sum_ in zip(products, state, strict=True)]
+            return [v.fma(a, b, total) for (a, b), total in zip(products, totals, strict=True)]
 
-        total = v.loop(rows, LANES, [v.zero] * (height * width), body)
-        _add_to_slot(v, total, sums, slot)
+        v.add_totals(v.loop(rows, LANES, [v.zero] * (height * width), step), sums, slot)
 
     return emitted(rectangle)
 
 
-_triangle_1, _triangle_2, _triangle_3, _triangle_4 = (_strip(r, True, "triangle") for r in (1, 2, 3, 4))
-_triangle_more = _strip(BLOCK, False, "triangle")
-_rectangle_1, _rectangle_2, _rectangle_3, _rectangle_4 = (_rectangle(BLOCK, r) for r in (1, 2, 3, 4))
+def _strips(products: str) -> tuple[Any, Any]:
+    """The first strip, whatever its height, and any later one."""
+    one, two, three, four = (_strip(height, True, products) for height in (1, 2, 3, 4))
 
-
-@numba.njit
-def _first_block(columns):
-    """Height of the first block row."""
-    return columns % BLOCK if columns % BLOCK else BLOCK
-
-
-@numba.njit
-def _panel_size(columns):
-    """Numbers that ``_pack`` writes."""
-    first = _first_block(columns)
-    size = first * first
-    for i in range(first, columns, BLOCK):
-        size += (i + BLOCK) * BLOCK
-    return size
-
-
-@numba.njit
-def _pack(matrix, panel, p):
-    """The block rows of a lower triangle in the order in which they are used, column after column."""
-    columns = len(matrix)
-    i, height = 0, _first_block(columns)
-    while i < columns:
-        for j in range(i + height):
-            for r in range(height):
-                panel[p] = matrix[i + r, j]
-                p += 1
-        i, height = i + height, BLOCK
-
-
-@numba.njit
-def _density(x, columns, stride, rows, panel, p, means, m, y, constants, k, out):
-    """Log joint densities of a tile under one component, from the panel at p and the mean at m."""
-    first = _first_block(columns)
-    for s in range(0, rows, CHUNK):
-        q = k * stride + s
-        if first == 1:
-            _density_1(panel, p, means, m, 0, x, s, stride, y, constants, k, out, q)
-        elif first == 2:
-            _density_2(panel, p, means, m, 0, x, s, stride, y, constants, k, out, q)
-        elif first == 3:
-            _density_3(panel, p, means, m, 0, x, s, stride, y, constants, k, out, q)
+    @numba.njit
+    def first_strip(x, height, stride, means, m, r, q, share, y, z, rows, sums, slot):
+        if height == 1:
+            one(x, 0, stride, means, m, r, q, share, y, z, rows, sums, slot)
+        elif height == 2:
+            two(x, 0, stride, means, m, r, q, share, y, z, rows, sums, slot)
+        elif height == 3:
+            three(x, 0, stride, means, m, r, q, share, y, z, rows, sums, slot)
         else:
-            _density_4(panel, p, means, m, 0, x, s, stride, y, constants, k, out, q)
-        block = p + first * first
-        for i in range(first, columns, BLOCK):
-            _density_more(panel, block, means, m, i, x, i * stride + s, stride, y, constants, k, out, q)
-            block += (i + BLOCK) * BLOCK
+            four(x, 0, stride, means, m, r, q, share, y, z, rows, sums, slot)
+
+    return first_strip, _strip(BLOCK, False, products)
+
+
+_first_triangle, _triangle = _strips("triangle")
+_first_squares, _squares = _strips("diagonal")
+_first_means, _means = _strips("none")
+_rectangle_1, _rectangle_2, _rectangle_3, _rectangle_4 = (_rectangle(BLOCK, width) for width in (1, 2, 3, 4))
 
 
 @numba.njit
-def _slots(columns):
-    """Numbers that ``_scatter`` adds to."""
-    blocks = (columns + BLOCK - 1) // BLOCK
-    return blocks * (blocks + 1) // 2 * SLOT
-
-
-@numba.njit
-def _scatter(x, columns, stride, rows, means, m, r, q, share, y, z, sums, slot):
-    """Σ r, Σ r y and the lower triangle of Σ r y yᵀ of a tile, added from ``slot`` on; r = e · share, in place of e."""
+def _add_means(x, columns, stride, rows, means, m, r, q, share, total, sums, slot):
+    """Sums of r and of r y, over the tile, and of r y, over the components, for one more component."""
     first = _first_block(columns)
-    if first == 1:
-        _triangle_1(x, 0, stride, means, m, r, q, share, y, z, rows, sums, slot)
-    elif first == 2:
-        _triangle_2(x, 0, stride, means, m, r, q, share, y, z, rows, sums, slot)
-    elif first == 3:
-        _triangle_3(x, 0, stride, means, m, r, q, share, y, z, rows, sums, slot)
-    else:
-        _triangle_4(x, 0, stride, means, m, r, q, share, y, z, rows, sums, slot)
+    _first_means(x, first, stride, means, m, r, q, share, total, total, rows, sums, slot)
+    for i in range(first, columns, BLOCK):
+        slot += SLOT
+        _means(x, i * stride, stride, means, m + i, r, q, share, total, total, rows, sums, slot)
+
+
+@numba.njit
+def _add_squares(x, columns, stride, rows, means, m, r, q, share, sums, slot):
+    """Sums of r, r y and r y² of a tile under one component."""
+    first = _first_block(columns)
+    _first_squares(x, first, stride, means, m, r, q, share, x, x, rows, sums, slot)
+    for i in range(first, columns, BLOCK):
+        slot += SLOT
+        _squares(x, i * stride, stride, means, m + i, r, q, share, x, x, rows, sums, slot)
+
+
+@numba.njit
+def _add_products(x, columns, stride, rows, means, m, r, q, share, y, z, sums, slot):
+    """Sums of r, r y and the lower triangle of r y yᵀ of a tile under one component; z takes BLOCK columns of r y."""
+    first = _first_block(columns)
+    _first_triangle(x, first, stride, means, m, r, q, share, y, z, rows, sums, slot)
     slot += SLOT
     for i in range(first, columns, BLOCK):
-        _triangle_more(x, i * stride, stride, means, m + i, r, q, share, y, z, rows, sums, slot)
+        _triangle(x, i * stride, stride, means, m + i, r, q, share, y, z, rows, sums, slot)
         slot += SLOT
         if first == 1:
             _rectangle_1(z, y, 0, stride, rows, sums, slot)
@@ -520,22 +566,45 @@ def _scatter(x, columns, stride, rows, means, m, r, q, share, y, z, sums, slot):
 
 
 @numba.njit
-def _unpack(sums, slot, columns, n, k, s1, s2):
-    """What ``_scatter`` has added up."""
-    first = _first_block(columns)
+def _slots(columns, products):
+    """Numbers that ``_add_products`` adds to, or the other two functions."""
+    blocks = (columns + BLOCK - 1) // BLOCK
+    return (blocks * (blocks + 1) // 2 if products else blocks) * SLOT
+
+
+@numba.njit
+def _read_means(sums, slot, columns, n, k, s1, squares, s2):
+    """What ``_add_means`` has added up, and ``_add_squares`` where there are squares."""
     n[k] = sums[slot + TOTAL]
+    i, height = 0, _first_block(columns)
+    while i < columns:
+        for c in range(height):
+            s1[k, i + c] = sums[slot + FIRST_MOMENTS + c]
+            if squares:
+                s2[k, i + c] = sums[slot + c]
+        slot += SLOT
+        i, height = i + height, BLOCK
+
+
+@numba.njit
+def _read_products(sums, slot, columns, n, k, s1, s2):
+    """What ``_add_products`` has added up; s2 is added to."""
+    n[k] = sums[slot + TOTAL]
+    first = _first_block(columns)
     i, height = 0, first
     while i < columns:
         for c in range(height):
-            s1[i + c] = sums[slot + FIRST_MOMENTS + c]
+            s1[k, i + c] = sums[slot + FIRST_MOMENTS + c]
             for b in range(c + 1):
-                s2[i + c, i + b] = s2[i + b, i + c] = sums[slot + c * (c + 1) // 2 + b]
+                s2[i + c, i + b] += sums[slot + c * (c + 1) // 2 + b]
+                s2[i + b, i + c] = s2[i + c, i + b]
         slot += SLOT
         j, width = 0, first
         while j < i:
             for c in range(height):
                 for b in range(width):
-                    s2[i + c, j + b] = s2[j + b, i + c] = sums[slot + c * width + b]
+                    s2[i + c, j + b] += sums[slot + c * width + b]
+                    s2[j + b, i + c] = s2[i + c, j + b]
             slot += SLOT
             j, width = j + width, BLOCK
         i, height = i + height, BLOCK
@@ -573,8 +642,8 @@ def _workspace(size):
 @numba.njit
 def _tile_rows(columns, components):
     """Rows of a tile."""
-    fitting = CACHE_BYTES // (8 * (2 * columns + components + 8))
-    return max(CHUNK, min(TILE_ROWS, fitting) // CHUNK * CHUNK)
+    rows = max(LEAST_ROWS, min(MOST_ROWS, TILE_NUMBERS // columns))
+    return max(CHUNK, min(rows, JOINT_NUMBERS // components) // CHUNK * CHUNK)
 
 
 @numba.njit
@@ -616,32 +685,245 @@ def _load(address, row_step, column_step, single, weights, start, stop, columns,
     return start, count, used
 
 
-@numba.njit(nogil=True, error_model="numpy")
-def sums_full(address, row_step, column_step, single, count, weights, means, whitening, constants, n, s1, s2):
+@numba.njit
+def _copy_joint(out, stride, rows, joint, start):
+    """The densities of a tile, row by row; what overflowed on the way is −∞."""
+    for k in range(joint.shape[1]):
+        for s in range(rows):
+            value = out[k * stride + s]
+            joint[start + s, k] = value if value == value else -np.inf
+
+
+def joint_full(address, row_step, column_step, single, count, means, whitening, constants, joint):
+    """``log_joint`` of "full" into joint (B, K)."""
     components, columns = means.shape
     room = _tile_rows(columns, components)
-    stride = room + 8
-    x, y = _workspace(columns * stride), _workspace(max(columns * stride, columns * CHUNK))
-    z, joint = _workspace(BLOCK * stride), _workspace(components * stride)
-    share, w = _workspace(room), _workspace(room)
-    chosen = np.empty(room, np.intp)
-    size, slots = _panel_size(columns), _slots(columns)
-    panel, sums = np.empty(components * size), np.zeros(components * slots)
-    mean = means.ravel()
+    stride = room + PAD
+    x, y, out = _workspace(columns * stride), _workspace(columns * CHUNK), _workspace(components * stride)
+    chosen, w, everything = np.empty(room, np.intp), np.empty(room), np.empty(0)
+    size, mean = _panel_size(columns), means.ravel()
+    panel = np.empty(components * size)
     for k in range(components):
         _pack(whitening[k], panel, k * size)
-    loglik = np.zeros(1)
     start = 0
     while start < count:
-        start, rows, used = _load(address, row_step, column_step, single, weights, start, count, columns, x, stride, chosen, w)
+        begin = start
+        start, rows, used = _load(
+            address, row_step, column_step, single, everything, start, count, columns, x, stride, chosen, w
+        )
+        for k in range(components):
+            _density(x, columns, stride, used, panel, k * size, mean, k * columns, y, constants, k, out)
+        _copy_joint(out, stride, rows, joint, begin)
+
+
+def sums_full(address, row_step, column_step, single, count, weights, means, whitening, constants, n, s1, s2):
+    """``accumulate`` of "full" into n (K,), s1 (K, D), s2 (K, D, D); the log-likelihood."""
+    components, columns = means.shape
+    room = _tile_rows(columns, components)
+    stride = room + PAD
+    x, y, z = _workspace(columns * stride), _workspace(columns * stride), _workspace(BLOCK * stride)
+    joint, share, w = _workspace(components * stride), _workspace(room), _workspace(room)
+    chosen, loglik = np.empty(room, np.intp), np.zeros(1)
+    size, slots, mean = _panel_size(columns), _slots(columns, True), means.ravel()
+    panel, sums = np.empty(components * size), np.zeros(components * slots)
+    for k in range(components):
+        _pack(whitening[k], panel, k * size)
+    start = 0
+    while start < count:
+        start, rows, used = _load(
+            address, row_step, column_step, single, weights, start, count, columns, x, stride, chosen, w
+        )
         for k in range(components):
             _density(x, columns, stride, used, panel, k * size, mean, k * columns, y, constants, k, joint)
-        if rows == used and len(weights) == 0:
-            _normalise(joint, components, stride, w, share, used, loglik)
-        else:
-            _normalise_weighted(joint, components, stride, w, share, used, loglik)
+        _normalise(joint, components, stride, used, len(weights) > 0 or rows < used, w, share, loglik)
         for k in range(components):
-            _scatter(x, columns, stride, used, mean, k * columns, joint, k * stride, share, y, z, sums, k * slots)
+            _add_products(
+                x, columns, stride, used, mean, k * columns, joint, k * stride, share, y, z, sums, k * slots
+            )
     for k in range(components):
-        _unpack(sums, k * slots, columns, n, k, s1[k], s2[k])
+        _read_products(sums, k * slots, columns, n, k, s1, s2[k])
     return loglik[0]
+
+
+def joint_diagonal(address, row_step, column_step, single, count, means, whitening, constants, joint):
+    """``log_joint`` of "diagonal" into joint (B, K)."""
+    components, columns = means.shape
+    room = _tile_rows(columns, components)
+    stride = room + PAD
+    x, out = _workspace(columns * stride), _workspace(components * stride)
+    chosen, w, everything = np.empty(room, np.intp), np.empty(room), np.empty(0)
+    mean, scale = means.ravel(), whitening.ravel()
+    start = 0
+    while start < count:
+        begin = start
+        start, rows, used = _load(
+            address, row_step, column_step, single, everything, start, count, columns, x, stride, chosen, w
+        )
+        for k in range(components):
+            _scaled_distance(x, columns, stride, used, scale, mean, k * columns, constants, k, out)
+        _copy_joint(out, stride, rows, joint, begin)
+
+
+def sums_diagonal(address, row_step, column_step, single, count, weights, means, whitening, constants, n, s1, s2):
+    """``accumulate`` of "diagonal" into n (K,), s1 (K, D), s2 (K, D); the log-likelihood."""
+    components, columns = means.shape
+    room = _tile_rows(columns, components)
+    stride = room + PAD
+    x, joint = _workspace(columns * stride), _workspace(components * stride)
+    share, w = _workspace(room), _workspace(room)
+    chosen, loglik = np.empty(room, np.intp), np.zeros(1)
+    mean, scale, slots = means.ravel(), whitening.ravel(), _slots(columns, False)
+    sums = np.zeros(components * slots)
+    start = 0
+    while start < count:
+        start, rows, used = _load(
+            address, row_step, column_step, single, weights, start, count, columns, x, stride, chosen, w
+        )
+        for k in range(components):
+            _scaled_distance(x, columns, stride, used, scale, mean, k * columns, constants, k, joint)
+        _normalise(joint, components, stride, used, len(weights) > 0 or rows < used, w, share, loglik)
+        for k in range(components):
+            _add_squares(
+                x, columns, stride, used, mean, k * columns, joint, k * stride, share, sums, k * slots
+            )
+    for k in range(components):
+        _read_means(sums, k * slots, columns, n, k, s1, True, s2)
+    return loglik[0]
+
+
+@numba.njit
+def _whitened_means(means, whitening):
+    """The mean m of the means, and A (μ_k − m), row after row."""
+    components, columns = means.shape
+    centre, white = np.zeros(columns), np.zeros(components * columns)
+    for d in range(columns):
+        for k in range(components):
+            centre[d] += means[k, d] / components
+    for k in range(components):
+        for d in range(columns):
+            for j in range(d + 1):
+                white[k * columns + d] += whitening[d, j] * (means[k, j] - centre[j])
+    return centre, white
+
+
+def joint_tied(address, row_step, column_step, single, count, means, whitening, constants, joint):
+    """``log_joint`` of "tied" into joint (B, K)."""
+    components, columns = means.shape
+    room = _tile_rows(columns, components)
+    stride = room + PAD
+    x, y, out = _workspace(columns * stride), _workspace(columns * CHUNK), _workspace(components * stride)
+    chosen, w, everything = np.empty(room, np.intp), np.empty(room), np.empty(0)
+    white, panel = _workspace(columns * stride), np.empty(_panel_size(columns))
+    centre, white_means = _whitened_means(means, whitening)
+    _pack(whitening, panel, 0)
+    start = 0
+    while start < count:
+        begin = start
+        start, rows, used = _load(
+            address, row_step, column_step, single, everything, start, count, columns, x, stride, chosen, w
+        )
+        _whiten(x, columns, stride, used, panel, 0, centre, 0, y, constants, 0, white)
+        for k in range(components):
+            _white_distance(white, columns, stride, used, centre, white_means, k * columns, constants, k, out)
+        _copy_joint(out, stride, rows, joint, begin)
+
+
+def sums_tied(address, row_step, column_step, single, count, weights, means, whitening, constants, n, s1, s2):
+    """``accumulate`` of "tied" into n (K,), s1 (K, D), s2 (D, D); the log-likelihood.
+
+    With d_n = Σ_k γ_nk (x_n − μ_k), the second moments of a row are d dᵀ + Σ_{k<l} γ_k γ_l (μ_k − μ_l)(μ_k − μ_l)ᵀ: a
+    sum of squares, whose second part needs only Σ_n γ_nk γ_nl. Where components are many beside the columns that is
+    more work than the second moments of each component.
+    """
+    components, columns = means.shape
+    pooled = components <= 4 * columns
+    room = _tile_rows(columns, components)
+    stride = room + PAD
+    kept = max(columns, components) if pooled else columns
+    x, y, z = _workspace(columns * stride), _workspace(kept * stride), _workspace(BLOCK * stride)
+    joint, share, w = _workspace(components * stride), _workspace(room), _workspace(room)
+    white, d, inverse, ones = _workspace(columns * stride), _workspace(columns * stride), _workspace(room), np.ones(room)
+    chosen, loglik, mean, zeros = np.empty(room, np.intp), np.zeros(1), means.ravel(), np.zeros(kept)
+    panel = np.empty(_panel_size(columns))
+    centre, white_means = _whitened_means(means, whitening)
+    _pack(whitening, panel, 0)
+    slots = _slots(columns, not pooled)
+    sums = np.zeros(components * slots)
+    within, between = np.zeros(_slots(columns, True)), np.zeros(_slots(components, True) if pooled else 0)
+    start = 0
+    while start < count:
+        start, rows, used = _load(
+            address, row_step, column_step, single, weights, start, count, columns, x, stride, chosen, w
+        )
+        _whiten(x, columns, stride, used, panel, 0, centre, 0, y, constants, 0, white)
+        for k in range(components):
+            _white_distance(white, columns, stride, used, centre, white_means, k * columns, constants, k, joint)
+        _normalise(joint, components, stride, used, len(weights) > 0 or rows < used, w, share, loglik)
+        if pooled:
+            d[:] = 0.0
+            for k in range(components):
+                _add_means(
+                    x, columns, stride, used, mean, k * columns, joint, k * stride, share, d, sums, k * slots
+                )
+            for s in range(used):
+                inverse[s] = 1.0 / max(w[s], 1e-300) if w[s] > 0 else 0.0
+            _add_products(d, columns, stride, used, zeros, 0, inverse, 0, ones, y, z, within, 0)
+            _add_products(joint, components, stride, used, zeros, 0, inverse, 0, ones, y, z, between, 0)
+        else:
+            for k in range(components):
+                _add_products(
+                    x, columns, stride, used, mean, k * columns, joint, k * stride, share, y, z, sums, k * slots
+                )
+    if not pooled:
+        for k in range(components):
+            _read_products(sums, k * slots, columns, n, k, s1, s2)
+        return loglik[0]
+    for k in range(components):
+        _read_means(sums, k * slots, columns, n, k, s1, False, s1)
+    nowhere = np.empty((1, kept))
+    _read_products(within, 0, columns, np.empty(1), 0, nowhere, s2)
+    together = np.zeros((components, components))
+    _read_products(between, 0, components, np.empty(1), 0, nowhere, together)
+    _add_between(together, means, s2)
+    return loglik[0]
+
+
+@numba.njit
+def _add_between(together, means, s2):
+    """Σ_{k<l} g_kl (μ_k − μ_l)(μ_k − μ_l)ᵀ added to s2, by eliminating one mean after the other; g is used up.
+
+    The terms of a mean p are g_p (μ_p − c)(μ_p − c)ᵀ with g_p = Σ_l g_pl and c = Σ_l g_pl μ_l/g_p, and g_pk g_pl/g_p more
+    for every pair of the others: nothing is subtracted.
+    """
+    components, columns = means.shape
+    for p in range(components - 1, 0, -1):
+        total = together[p, :p].sum()
+        if not total > 0:
+            continue
+        shift = np.zeros(columns)
+        for k in range(p):
+            for i in range(columns):
+                shift[i] += together[p, k] / total * (means[k, i] - means[p, i])
+        for i in range(columns):
+            for j in range(columns):
+                s2[i, j] += total * shift[i] * shift[j]
+        for k in range(p):
+            for l in range(p):
+                together[k, l] += together[p, k] / total * together[p, l]
+
+
+def build(name: str, arguments: tuple[Any, ...]) -> Callable[..., Any]:
+    """Machine code for one of the passes, for arguments of these types, from the cache where there is one."""
+    function = globals()[name]
+    signature = tuple(numba.typeof(argument) for argument in arguments)
+    compile_ = numba.njit(nogil=True, error_model="numpy")
+    cached = compile_(function)
+    try:
+        cached.enable_caching()
+        cached.compile(signature)
+    except (RuntimeError, OSError, *DAMAGED):  # nowhere to write, or what was written is damaged
+        if not cached.signatures:
+            plain = compile_(function)
+            plain.compile(signature)
+            return plain
+    return cached

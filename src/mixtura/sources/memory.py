@@ -35,9 +35,7 @@ class Memory(Source):
         self.rows = rows
         self.weights = weights
         self.n_rows, self.n_features = rows.shape
-        self.n_threads = (
-            n_threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-        )
+        self.n_threads = n_threads or _processors()
 
     def _block(self, start: int) -> Block:
         part = slice(start, start + BLOCK_ROWS)
@@ -57,3 +55,8 @@ class Memory(Source):
 
     def total(self, function: Callable[[Block], Sum]) -> Sum:
         return reduce(add, self.map(function))
+
+
+def _processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,615 @@
+"""The command ``mixtura``: parse, one library call, print.
+
+Results go to standard output; progress, remarks and errors go to standard error. Nothing heavy is imported before a
+command needs it.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from mixtura._version import __version__
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from mixtura.choice import Observer
+    from mixtura.result import Result
+    from mixtura.sources.files import FileTable
+    from mixtura.summary import Summary
+
+#: Exit codes beside 0, 1 (error) and 2 (misuse).
+NOT_CONVERGED = 3
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+FORMATS = ("csv", "parquet", "arrow", "npy")
+MODEL_FILE = "model.mixtura"
+SUMMARY_FILE = "summary.json"
+#: The most numbers of components to try, so that a slip of the pen is not a week's work.
+MOST_COUNTS = 1000
+#: Where the output of the commands that are proposed goes.
+PROPOSED_FOLDER = "fitted"
+
+#: Lines are as wide as the terminal, within these bounds.
+WIDTHS = (40, 120)
+#: What stands for characters that an output cannot show.
+_PLAIN = str.maketrans({"█": "#", **dict.fromkeys("▉▊▋▌", "#"), **dict.fromkeys("▍▎▏", ""), "±": "+-", "×": "x", "…": "~"})
+
+
+class _Program(click.Group):
+    """The commands, with whatever can go wrong said in one sentence."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        if os.environ.get("NO_COLOR"):
+            ctx.color = False
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("\nInterrupted." if sys.stderr.isatty() else "Interrupted.", err=True)
+            ctx.exit(INTERRUPTED)
+        except BrokenPipeError:
+            _let_go()
+            ctx.exit(BROKEN_PIPE)
+        except (ValueError, OSError, MemoryError) as error:
+            if os.environ.get("MIXTURA_DEBUG"):
+                raise
+            if isinstance(error, OSError):
+                _let_go()
+            _fail(_sentence(error), error)
+
+
+def _let_go() -> None:
+    """Point standard output to nowhere, if it takes nothing more: what is left in its buffer must not be an error."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {error}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot use {error.filename or 'standard output'}: {error.strerror}"
+    return str(error)
+
+
+def _fail(sentence: str, cause: Exception | None = None) -> NoReturn:
+    from mixtura.summary import harmless
+
+    raise click.ClickException(harmless(" ".join(sentence.splitlines()))) from cause
+
+
+# What options may say. They stay text until they are used, so that they can be shown as they were written.
+
+
+def _counts(text: str) -> list[int]:
+    """Numbers of components: ``3``, ``1:9`` or ``2,4,6``."""
+    counts: dict[int, None] = {}
+    for part in text.split(","):
+        first, colon, last = part.partition(":")
+        try:
+            span = range(int(first), int(last if colon else first) + 1)
+        except ValueError:
+            raise click.BadParameter(f"{text!r} is no number of components: write 3, 1:9 or 2,4,6") from None
+        if span.start < 1 or not span:
+            raise click.BadParameter(f"{text!r} must count up, from 1 or more")
+        if len(span) > MOST_COUNTS:
+            raise click.BadParameter(f"{text!r} are more than {MOST_COUNTS} numbers of components: name fewer")
+        counts.update(dict.fromkeys(span))
+    return list(counts)
+
+
+def _families(text: str) -> list[str]:
+    """Names of covariance families, separated by commas."""
+    from mixtura.covariance import registry
+
+    try:
+        return [registry.get(name.strip()).name for name in text.split(",")]
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _names(text: str) -> list[str]:
+    """Names of columns, separated by commas; one that holds a comma stands in double quotes."""
+    import csv
+
+    return next(csv.reader([text], skipinitialspace=True), [])
+
+
+def _finite(number: float) -> float:
+    import math
+
+    if not math.isfinite(number):
+        raise click.BadParameter(f"{number} is not a finite number")
+    return number
+
+
+def _checked(parse: Callable[[Any], Any]) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """A callback that lets only what can be parsed pass, as it is."""
+
+    def callback(_ctx: click.Context, _parameter: click.Parameter, value: Any) -> Any:
+        if value is not None:
+            parse(value)
+        return value
+
+    return callback
+
+
+def _given(text: str | None, parse: Callable[[str], Any]) -> Any:
+    return None if text is None else parse(text)
+
+
+_columns_option = partial(
+    click.option, "--columns", metavar="NAMES", callback=_checked(_names)
+)
+_input_format = click.option(
+    "--input-format", type=click.Choice(FORMATS), help="What TABLE must be; by default its first bytes tell."
+)
+_json_option = partial(click.option, "--json", "as_json", is_flag=True)
+_quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on standard error.")
+_force_option = click.option("--force", is_flag=True, help="Replace outputs that exist.")
+_out_option = click.option("--out", metavar="FILE", help="Write to FILE, not to standard output.")
+_output_format = click.option(
+    "--output-format", type=click.Choice(FORMATS), help="By default as the suffix of FILE says; CSV on standard output."
+)
+
+
+@click.group(
+    cls=_Program,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 error, 2 misuse, 3 finished without converging.",
+)
+@click.version_option(__version__, prog_name="mixtura")
+def main() -> None:
+    """Gaussian mixtures for tables: fit and choose a model, then use it.
+
+    Results go to standard output; progress, remarks and errors go to standard error.
+    """
+
+
+# mixtura fit
+
+
+@main.command()
+@click.argument("table")
+@click.option(
+    "-k", "--components", metavar="K", callback=_checked(_counts),
+    help="Numbers of components to try: 3, 1:9 or 2,4,6.  [default: 1:9]",
+)  # fmt: skip
+@click.option(
+    "--covariance", metavar="FAMILIES", callback=_checked(_families),
+    help="Covariance families to try, e.g. full,tied.  [default: all]",
+)  # fmt: skip
+@_columns_option(help="Columns to use, e.g. a,b.  [default: all that are numeric]")
+@click.option("--weights", metavar="COLUMN", help="A column of row weights: 2 counts a row twice.")
+@click.option(
+    "--criterion", type=click.Choice(["bic", "icl", "aic"]), help="What to choose by; smaller is better.  [default: bic]"
+)
+@click.option(
+    "--starts", metavar="N", type=click.IntRange(min=1), help="Starts for each candidate.  [default: 4]"
+)
+@click.option(
+    "--tol", metavar="NATS", type=click.FloatRange(min=0), callback=_checked(_finite),
+    help="Converged when no more than this is left to gain, in nats a row.  [default: 1e-06]",
+)  # fmt: skip
+@click.option(
+    "--max-iter", metavar="N", type=click.IntRange(min=1), help="The most steps of each climb.  [default: 10000]"
+)
+@click.option(
+    "--reg-covar", metavar="X", type=click.FloatRange(min=0), callback=_checked(_finite),
+    help="Ridge in the squared units of the data.  [default: a tiny one relative to their spread]",
+)  # fmt: skip
+@click.option(
+    "--seed", metavar="N", type=click.IntRange(min=0), default=0, show_default=True,
+    help="The same seed gives the same result.",
+)  # fmt: skip
+@click.option("--threads", metavar="N", type=click.IntRange(min=1), help="[default: all processors]")
+@_input_format
+@click.option("--out", metavar="DIR", help="Write the model, a label a row and the summary into DIR.")
+@_force_option
+@_json_option(help="Print the summary as JSON.")
+@_quiet_option
+@click.pass_context
+def fit(
+    ctx: click.Context,
+    table: str,
+    components: str | None,
+    covariance: str | None,
+    columns: str | None,
+    weights: str | None,
+    criterion: str | None,
+    starts: int | None,
+    tol: float | None,
+    max_iter: int | None,
+    reg_covar: float | None,
+    seed: int,
+    threads: int | None,
+    input_format: str | None,
+    out: str | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Fit mixtures to TABLE and choose one.
+
+    TABLE is a CSV, Parquet, Arrow or .npy file, or - for standard input. Without options, one to nine components are
+    tried in every covariance family, and BIC chooses. Columns that are not numeric are left out.
+
+    With --out, DIR holds afterwards model.mixtura (for the other commands), labels.csv (or as TABLE is: label,
+    its probability, log density and the probability of each component, row for row) and summary.json.
+    """
+    import mixtura
+    from mixtura.sources.files import read_table
+
+    file = read_table(table, columns=_given(columns, _names), weights=weights, format=input_format)
+    _note_left_out(file, quiet)
+    asked: dict[str, Any] = {
+        "n_components": _given(components, _counts),
+        "covariance": _given(covariance, _families),
+        "criterion": criterion,
+        "n_init": starts,
+        "tol": tol,
+        "max_iter": max_iter,
+        "reg_covar": reg_covar,
+        "n_threads": threads,
+    }
+    asked = {name: value for name, value in asked.items() if value is not None}
+    names = [MODEL_FILE, f"labels.{file.format}", SUMMARY_FILE]
+    with _folder(out, names, force) as folder:
+        with _progress(quiet) as observer:
+            result = mixtura.fit(
+                _arrow(dict(zip(file.columns, file.rows.T, strict=True))),
+                sample_weight=file.weights,
+                random_state=seed,
+                progress=observer,
+                **asked,
+            )
+        document = {"mixtura": __version__, "table": table, "left_out": file.left_out, "seed": seed, **result.summary()}
+        if folder is not None:
+            _write_fit(folder, names, result, file, document, ctx)
+    _note_untried(result, asked.get("n_components"), quiet)
+    if folder is not None and not quiet:
+        _note(f"Wrote {', '.join(str(folder / name) for name in names)}.")
+    if as_json:
+        from mixtura.summary import as_json as in_json
+
+        _print(in_json(document))
+    else:
+        _print(_report(result.summary(), ctx, folder))
+    if not result.fit.converged:
+        if as_json and not quiet:
+            _note(result.fit.status.value)
+        ctx.exit(NOT_CONVERGED)
+
+
+def _write_fit(
+    folder: Path, names: list[str], result: Result, file: FileTable, document: Summary, ctx: click.Context
+) -> None:
+    """All the outputs of a fit, in place together or not at all."""
+    from tempfile import TemporaryDirectory
+
+    import mixtura
+    from mixtura import summary
+    from mixtura.sources.files import write_table
+
+    model_file, labels_file, summary_file = names
+    metadata = {
+        "command": shlex.join([word for words in _command(ctx) for word in words]),
+        "seed": ctx.params["seed"],
+        **summary.remember(result.summary()),
+    }
+    with TemporaryDirectory(dir=folder, prefix=".mixtura-") as name:
+        staged = Path(name)
+        mixtura.save(result.model, staged / model_file, family=result.best.covariance, metadata=metadata)
+        write_table(_arrow(summary.per_row(result.model, file.rows)), staged / labels_file)
+        (staged / summary_file).write_text(f"{summary.as_json(document)}\n", encoding="ascii")
+        for each in names:
+            (staged / each).replace(folder / each)
+
+
+def _report(numbers: Summary, ctx: click.Context, folder: Path | None) -> str:
+    """The summary of a fit, and commands to go on with."""
+    from mixtura import summary
+
+    bold, width = partial(click.style, bold=True), _width()
+    lines = [summary.as_text(numbers, width, changes=False, bold=bold), "", bold("Next")]
+
+    def propose(sentence: str, *commands: list[list[str]]) -> None:
+        lines.extend(summary.wrapped(sentence, width, "  "))
+        for command in commands:
+            lines.extend(_copyable(command, width))
+
+    for advice in numbers["advice"]:
+        if advice["change"]:
+            propose(advice["sentence"], _command(ctx, **_as_options(advice["change"])))
+    if folder is None:
+        propose("Keep this model, with a label and probabilities for each row:", _command(ctx, out=PROPOSED_FOLDER))
+    else:
+        model = [str(folder / MODEL_FILE)]
+        propose(
+            "Look closer, score a table, draw new rows:",
+            [["mixtura", "show"], model, ["--verbose"]],
+            [["mixtura", "score"], model, [ctx.params["table"]]],
+            [["mixtura", "sample"], model, ["-n", "1000"]],
+        )
+    return "\n".join(lines)
+
+
+def _as_options(change: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of mixtura.fit as options of ``mixtura fit``."""
+    options = {{"n_components": "components", "n_init": "starts"}.get(name, name): x for name, x in change.items()}
+    return {name: f"{x[0]}:{x[-1]}" if isinstance(x, list) else x for name, x in options.items()}
+
+
+def _command(ctx: click.Context, **change: Any) -> list[list[str]]:
+    """The command in force, as it was written but for some options: words that belong together in lists."""
+    words = [["mixtura", str(ctx.info_name)]]
+    for parameter in ctx.command.params:
+        name = str(parameter.name)
+        written = ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        value = change.get(name, ctx.params[name] if written else None)
+        if isinstance(parameter, click.Argument):
+            words.append([str(value)])
+        elif name in change or (written and name not in {"out", "force", "as_json", "quiet"}):
+            words.append([max(parameter.opts, key=len), str(value)])
+    return words
+
+
+def _copyable(command: list[list[str]], width: int) -> list[str]:
+    """A command in lines that can be copied together."""
+    from mixtura.summary import display_width, harmless
+
+    lines: list[str] = []
+    for words in command:
+        text = harmless(shlex.join(words))
+        if lines and display_width(lines[-1]) + 1 + display_width(text) + 2 <= width:
+            lines[-1] += f" {text}"
+        else:
+            lines.append(f"{'      ' if lines else '    '}{text}")
+    return [*(f"{line} \\" for line in lines[:-1]), lines[-1]]
+
+
+@contextmanager
+def _folder(out: str | None, names: Iterable[str], force: bool) -> Generator[Path | None]:
+    """The folder for outputs, checked before the work is done; one that was made goes if the work fails."""
+    if out is None:
+        yield None
+        return
+    folder = Path(out)
+    if folder.exists() and not folder.is_dir():
+        _fail(f"{out} is a file: --out needs a folder")
+    held = [name for name in names if os.path.lexists(folder / name)]
+    if held and not force:
+        _fail(f"{out} holds {', '.join(held)} already: choose another folder, or replace them with --force")
+    made = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        _fail(f"cannot write into the folder {out}: permission denied")
+    try:
+        yield folder
+    except BaseException:
+        if made:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+@contextmanager
+def _progress(quiet: bool) -> Generator[Observer | None]:
+    """An observer that draws a bar on standard error, if that is a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from mixtura import choice
+
+    stages = {"race": "Racing starts", "climb": "Climbing"}
+    with Progress(
+        TextColumn("{task.description:<13}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("arrived, pass {task.fields[passes]}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bars:
+        task = bars.add_task("Starting", total=None, passes=0)
+
+        def observe(seen: choice.Progress) -> None:
+            bars.update(
+                task,
+                description=stages.get(seen.stage, seen.stage),
+                total=seen.climbs,
+                completed=seen.climbs - seen.climbing,
+                passes=seen.passes,
+            )
+
+        yield observe
+
+
+def _note_left_out(file: FileTable, quiet: bool) -> None:
+    for name, reason in file.left_out.items():
+        if not quiet:
+            _note(f"Left out column {name!r}: {reason}.")
+
+
+def _note_untried(result: Result, counts: list[int] | None, quiet: bool) -> None:
+    from mixtura.result import COMPONENTS
+
+    tried = {cell.n_components for cell in result.cells}
+    untried = [str(k) for k in counts or COMPONENTS if k not in tried]
+    if untried and not quiet:
+        _note(f"Not tried, as there are only {result.n_rows} rows: K = {', '.join(untried)}.")
+
+
+# mixtura score
+
+
+@main.command()
+@click.argument("model")
+@click.argument("table")
+@_columns_option(help="Columns that stand for the model's, in its order.  [default: those of the same names]")
+@click.option("--total", is_flag=True, help="Print the log-likelihood, its mean a row and BIC instead.")
+@click.option("--weights", metavar="COLUMN", help="With --total: a column of row weights.")
+@_json_option(help="With --total: print JSON.")
+@_input_format
+@_out_option
+@_output_format
+@_force_option
+@_quiet_option
+def score(
+    model: str,
+    table: str,
+    columns: str | None,
+    total: bool,
+    weights: str | None,
+    as_json: bool,
+    input_format: str | None,
+    out: str | None,
+    output_format: str | None,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """Label the rows of TABLE by MODEL.
+
+    Prints one line for each row, in their order: the most probable component (label), its probability, the log density
+    in nats, and the probability of each component (p0, p1, ...). Columns are matched by name.
+    """
+    import mixtura
+    from mixtura import summary
+    from mixtura.sources.files import read_table
+
+    for name, given in (("--weights", weights), ("--json", as_json)):
+        if given and not total:
+            raise click.UsageError(f"{name} needs --total.")
+    for name, given in (("--out", out), ("--output-format", output_format)):
+        if given and total:
+            raise click.UsageError(f"{name} does not go with --total.")
+    _check_free(out, force)
+    saved = mixtura.load(model)
+    wanted = _given(columns, _names) or saved.mixture.columns
+    file = read_table(table, columns=wanted, weights=weights, format=input_format)
+    _note_left_out(file, quiet)
+    if len(file.columns) != saved.mixture.n_features:
+        _fail(
+            f"{model} is a model of {saved.mixture.n_features} columns, but {len(file.columns)} of {table} "
+            f"were taken ({', '.join(file.columns)}): name the right ones with --columns"
+        )
+    if not total:
+        _write(summary.per_row(saved.mixture, file.rows), out, output_format)
+        return
+    numbers = summary.totals(saved.mixture, saved.family, file.rows, file.weights)
+    _print(summary.as_json(numbers) if as_json else summary.totals_as_text(numbers))
+
+
+# mixtura sample
+
+
+@main.command()
+@click.argument("model")
+@click.option("-n", "--rows", metavar="N", type=click.IntRange(min=0), default=1000, show_default=True)
+@click.option(
+    "--seed", metavar="N", type=click.IntRange(min=0), help="The same seed gives the same rows.  [default: fresh chance]"
+)
+@click.option("--labels", is_flag=True, help="Add a column, label: the component of each row.")
+@_out_option
+@_output_format
+@_force_option
+def sample(
+    model: str, rows: int, seed: int | None, labels: bool, out: str | None, output_format: str | None, force: bool
+) -> None:
+    """Draw rows from MODEL."""
+    import mixtura
+    from mixtura.summary import column_names
+
+    _check_free(out, force)
+    mixture = mixtura.load(model).mixture
+    if labels and "label" in column_names(mixture):
+        _fail(f"{model} has a column 'label' of its own: leave --labels out")
+    drawn, components = mixture.sample(rows, seed, return_labels=True)
+    hidden = {"label": components} if labels else {}
+    _write({**hidden, **dict(zip(column_names(mixture), drawn.T, strict=True))}, out, output_format)
+
+
+# mixtura show
+
+
+@main.command()
+@click.argument("model")
+@click.option("-v", "--verbose", is_flag=True, help="Every column, and the correlations within each component.")
+@_json_option(help="Print JSON; with --verbose, with the correlations.")
+def show(model: str, verbose: bool, as_json: bool) -> None:
+    """Print what MODEL is: its components, and how its fit ended."""
+    import mixtura
+    from mixtura import summary
+
+    saved = mixtura.load(model)
+    numbers = summary.describe(saved.mixture, saved.family, saved.metadata)
+    if as_json:
+        more = {"correlations": summary.correlations(saved.mixture)} if verbose else {}
+        _print(summary.as_json({**numbers, **more, "metadata": saved.metadata}))
+        return
+    width, bold = _width(), partial(click.style, bold=True)
+    most_columns = None if verbose else summary.COLUMNS_SHOWN
+    _print(summary.as_text(numbers, width, most_columns=most_columns, bold=bold))
+    if verbose and saved.mixture.n_features > 1:
+        _print("\n" + summary.correlations_as_text(saved.mixture, width, bold=bold))
+
+
+# Input and output
+
+
+def _arrow(columns: dict[str, Any]) -> pa.Table:
+    import pyarrow
+
+    return pyarrow.table(columns)
+
+
+def _check_free(out: str | None, force: bool) -> None:
+    """Refuse to replace a file unless that was allowed."""
+    if out is not None and not force and Path(out).is_file():
+        _fail(f"{out} exists already: choose another name, or replace it with --force")
+
+
+def _write(columns: dict[str, Any], out: str | None, output_format: str | None) -> None:
+    """Columns to a file, or to standard output."""
+    from mixtura.sources.files import write_table
+
+    to_stdout = out is None or out == "-"
+    write_table(_arrow(columns), "-" if to_stdout else out, output_format or ("csv" if to_stdout else None))
+
+
+def _width() -> int:
+    narrowest, widest = WIDTHS
+    return max(narrowest, min(shutil.get_terminal_size().columns, widest))
+
+
+def _print(text: str) -> None:
+    """Text to standard output, in plainer characters where it cannot show ours."""
+    encoding = sys.stdout.encoding or "ascii"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = text.translate(_PLAIN).encode(encoding, "replace").decode(encoding)
+    click.echo(text)
+
+
+def _note(text: str) -> None:
+    """A remark on standard error."""
+    from mixtura.summary import harmless
+
+    click.echo(harmless(text), err=True)

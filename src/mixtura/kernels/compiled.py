@@ -1,0 +1,65 @@
+"""The kernels in machine code: see ``fused``, which is loaded when they are first called."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mixtura.core.statistics import Array
+from mixtura.kernels import Rows, Sums, Whitened
+
+#: Seconds after which a compilation is announced on a terminal; a cached one is loaded sooner.
+PATIENCE = 0.7
+
+_passes: dict[str, Callable[..., Any]] = {}
+_lock = threading.Lock()
+
+
+def _announce() -> None:
+    sys.stderr.write("Mixtura compiles its kernels for this machine; this happens once.\n")
+
+
+def _run(name: str, *arguments: Any) -> Any:
+    """Call one of the passes, compiling it before the first call."""
+    with _lock:
+        if name not in _passes:
+            from mixtura.kernels import fused
+
+            notice = threading.Timer(PATIENCE, _announce)
+            if sys.stderr is not None and sys.stderr.isatty():
+                notice.start()
+            try:
+                _passes[name] = fused.build(name, arguments)
+            finally:
+                notice.cancel()
+    return _passes[name](*arguments)
+
+
+def _model(model: Whitened) -> tuple[Array, Array, Array]:
+    """The arrays of a model, of one type whatever they were."""
+    return np.array(model.means), np.array(model.whitening), np.array(model.log_constants)
+
+
+def _place(rows: Rows) -> tuple[int, int, int, bool, int]:
+    """Where the rows are, how far apart rows and columns are, whether in single precision, and how many."""
+    return (rows.ctypes.data, *rows.strides, rows.dtype == np.float32, len(rows))
+
+
+def log_joint(rows: Rows, model: Whitened) -> Array:
+    """(B, K) log π_k + log N(x_n|μ_k,Σ_k) (S2, S6)."""
+    joint = np.empty((len(rows), len(model.means)))
+    _run(f"joint_{model.kind}", *_place(rows), *_model(model), joint)
+    return joint
+
+
+def accumulate(rows: Rows, weights: Array | None, model: Whitened) -> Sums:
+    """The sums of S11, S14, S16 and S18 over these rows, centred at the model's means."""
+    n, s1 = np.zeros(len(model.means)), np.zeros(model.means.shape)
+    s2 = np.zeros(model.whitening.shape)
+    each = np.empty(0) if weights is None else np.array(weights, dtype=np.float64)
+    loglik = _run(f"sums_{model.kind}", *_place(rows), each, *_model(model), n, s1, s2)
+    return Sums(loglik, n, s1, s2)

@@ -1,0 +1,73 @@
+"""The list that every law runs over: families × kernels × ways of cutting and reading the rows.
+
+A family that is added to the registry, a kernel that is added to ``KERNELS`` and a source that is added to ``READINGS``
+is under test at once.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from mixtura.core.mixture import Mixture
+from mixtura.covariance.prior import Prior
+from mixtura.covariance.registry import FAMILIES, Family
+from mixtura.sources.memory import Memory
+from mixtura.start import by_labels, mixture_of
+
+KERNELS = ("reference", "compiled")
+
+
+class Reading(NamedTuple):
+    """How a source cuts its rows into blocks, and how many threads read them."""
+
+    block_rows: int
+    n_threads: int
+
+
+READINGS = {
+    "one block": Reading(16_384, 1),
+    "many blocks": Reading(29, 1),
+    "many blocks, threads": Reading(29, 4),
+}
+
+PRIORS = ("none", "relative", "absolute")
+
+
+def prior_named(name: str, rows: np.ndarray, n_components: int) -> Prior:
+    if name == "relative":
+        return Prior.relative(rows, np.ones(len(rows)))
+    if name == "absolute":
+        return Prior.absolute(0.05, len(rows), n_components, rows.shape[1])
+    return Prior.none(rows.shape[1])
+
+
+def overlapping(n_rows: int = 240, n_features: int = 3, seed: int = 0) -> np.ndarray:
+    """Rows of three groups that overlap, in columns of different scales and places."""
+    rng = np.random.default_rng(seed)
+    centres = 3.0 * rng.standard_normal((3, n_features))
+    shapes = rng.standard_normal((3, n_features, n_features)) + 1.5 * np.eye(n_features)
+    group = rng.choice(3, size=n_rows, p=[0.5, 0.3, 0.2])
+    rows = centres[group] + np.einsum("nij,nj->ni", shapes[group], rng.standard_normal((n_rows, n_features)))
+    return rows * np.geomspace(0.1, 10.0, n_features) + np.arange(n_features)
+
+
+def row_weights(n_rows: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).exponential(size=n_rows) + 0.05
+
+
+def slices(rows: np.ndarray, n_components: int) -> np.ndarray:
+    """Labels by rank in the first column."""
+    return np.argsort(np.argsort(rows[:, 0], kind="stable"), kind="stable") * n_components // len(rows)
+
+
+def start_for(
+    family: Family, rows: np.ndarray, n_components: int = 3, weights: np.ndarray | None = None
+) -> Mixture:
+    rule = by_labels(slices(rows, n_components), n_components)
+    return mixture_of(rule, Memory(rows, weights), n_components, family, prior_named("relative", rows, n_components))
+
+
+def family_ids() -> dict[str, Family]:
+    return {family.name: family for family in FAMILIES}
