@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mixtura.core.mstep import m_step
     from mixtura.core.statistics import Statistics
     from mixtura.core.status import Status
+    from mixtura.estimators.gaussian_mixture import GaussianMixture
     from mixtura.io import load, save
     from mixtura.result import Result, fit
 
@@ -40,6 +41,7 @@ _HOMES = {
     "e_step": "core.estep",
     "m_step": "core.mstep",
     "Status": "core.status",
+    "GaussianMixture": "estimators.gaussian_mixture",
     "Result": "result",
     "fit": "result",
     "load": "io",

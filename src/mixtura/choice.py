@@ -23,7 +23,7 @@ from mixtura.covariance.structure import SingularError
 from mixtura.diagnosis import Note, diagnose, unhealthy_components
 from mixtura.sources.sketch import Sample, sample
 from mixtura.sources.source import Block, Source
-from mixtura.start import METHODS, Rule, mixture_of, moved, split_and_merged
+from mixtura.start import METHODS, Parts, Rule, around, column_unit, completed, mixture_of, moved, split_and_merged
 
 #: Distinct rows on which starts race, at least …
 SAMPLE_ROWS = 5_000
@@ -102,11 +102,16 @@ class Cell:
 
 
 class Candidate(NamedTuple):
-    """A cell to fit; with a ``start``, from there alone."""
+    """A cell to fit; with a ``start`` that tells where the means are, from there alone."""
 
     n_components: int
     family: Family
-    start: Mixture | Rule | None = None
+    start: Mixture | Rule | Parts | None = None
+
+    @property
+    def by_chance(self) -> bool:
+        """Whether the start involves chance, so that several are worth making: where the means are is not given."""
+        return self.start is None or (isinstance(self.start, Parts) and self.start.means is None)
 
 
 class Progress(NamedTuple):
@@ -153,11 +158,13 @@ def search(
     failures: dict[int, list[str]] = {i: [] for i in range(len(candidates))}
     for i, (n_components, family, start) in enumerate(candidates):
         prior = priors(small_weight, n_components)
-        for attempt in range(0 if start is not None else settings.n_init):
+        for attempt in range(settings.n_init if candidates[i].by_chance else 0):
             rng = np.random.default_rng([seed, n_components, attempt])
             try:
                 rule = METHODS[settings.init_params](small, n_components, rng)
                 model = mixture_of(rule, small, n_components, family, prior, lean=lean)
+                if isinstance(start, Parts):
+                    model = completed(start, model, small, family, prior)
             except SingularError as error:
                 failures[i].append(str(error))
             else:
@@ -173,7 +180,9 @@ def search(
             fit = best[i]
             rng = np.random.default_rng([seed, fit.model.n_components, settings.n_init + turn])
             try:
-                model = mixture_of(_move(fit, small, rng), small, fit.model.n_components, fit.family, fit.prior, lean=1.0)
+                model = mixture_of(
+                    _move(fit, small, rng), small, fit.model.n_components, fit.family, fit.prior, lean=1.0
+                )
             except SingularError:
                 patience[i] -= 1
             else:
@@ -194,13 +203,13 @@ def search(
     # The climb: the best of each candidate, or the start that it came with, on all rows, to the tolerance.
     tasks, found = [], {}
     for i, (n_components, family, start) in enumerate(candidates):
-        prior = priors(weight, n_components)
+        prior, by_chance = priors(weight, n_components), candidates[i].by_chance
         passes = best[i].n_iter if i in best and small.complete else 0
-        if start is None and (i not in best or best[i].status.failed or passes >= settings.max_iter):
+        if by_chance and (i not in best or best[i].status.failed or passes >= settings.max_iter):
             found[i] = best.get(i)
             continue
         try:
-            model = best[i].model if start is None else _given(start, source, n_components, family, prior)
+            model = best[i].model if by_chance else _given(candidates[i], source, small, prior)
         except SingularError as error:
             failures[i].append(str(error))
         else:
@@ -227,9 +236,13 @@ def _priors(settings: Settings, small: Sample) -> Callable[[float, int], Prior]:
     return lambda weight, n_components: Prior.absolute(ridge, weight, n_components, small.n_features)
 
 
-def _given(start: Mixture | Rule, source: Source, n_components: int, family: Family, prior: Prior) -> Mixture:
+def _given(candidate: Candidate, source: Source, small: Sample, prior: Prior) -> Mixture:
+    """The mixture that a candidate starts from."""
+    n_components, family, start = candidate
     if isinstance(start, Mixture):
         return in_family(start, family)
+    if isinstance(start, Parts):
+        return completed(start, around(start.means, source, family, prior, column_unit(small)), source, family, prior)
     return mixture_of(start, source, n_components, family, prior)
 
 
@@ -302,7 +315,7 @@ def _cell(
         fit,
         () if fit is None else diagnose(fit),
         "" if fit is not None else "; ".join(dict.fromkeys(reasons)),
-        n_starts=1 if candidate.start is not None else settings.n_init,
+        n_starts=settings.n_init if candidate.by_chance else 1,
         n_failed=len(failures) + len(singular),
         n_agreeing=max(len(agreeing), 1),
     )
@@ -316,7 +329,7 @@ def best_of(fits: Iterable[Fit]) -> float:
 def _with_criteria(cells: Sequence[Cell], data: Source) -> list[Cell]:
     """The cells with their information criteria; the penalties count weight, not rows."""
     fitted = [cell.fit for cell in cells if cell.fit is not None]
-    certainty = iter(data.total(partial(_certainty, [fit.model for fit in fitted])) if fitted else ())
+    sure = iter(data.total(partial(certainty, [fit.model for fit in fitted])) if fitted else ())
     out: list[Cell] = []
     for cell in cells:
         fit = cell.fit
@@ -325,12 +338,12 @@ def _with_criteria(cells: Sequence[Cell], data: Source) -> list[Cell]:
             continue
         k = fit.family.n_parameters(cell.n_components, data.n_features)
         bic = -2 * fit.loglik + k * float(np.log(fit.statistics.weight))
-        icl = bic - 2 * float(next(certainty))
+        icl = bic - 2 * float(next(sure))
         out.append(replace(cell, n_parameters=k, bic=bic, icl=icl, aic=-2 * fit.loglik + 2 * k))
     return out
 
 
-def _certainty(models: Sequence[Mixture], block: Block) -> Array:
+def certainty(models: Sequence[Mixture], block: Block) -> Array:
     """Σ w log max_k γ of a block under each model: what ICL takes off."""
     weights = np.ones(len(block.rows)) if block.weights is None else block.weights
     return np.array([weights @ np.log(model.responsibilities(block.rows).max(1)) for model in models])

@@ -6,6 +6,7 @@ command needs it.
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import shutil
@@ -44,7 +45,9 @@ PROPOSED_FOLDER = "fitted"
 #: Lines are as wide as the terminal, within these bounds.
 WIDTHS = (40, 120)
 #: What stands for characters that an output cannot show.
-_PLAIN = str.maketrans({"█": "#", **dict.fromkeys("▉▊▋▌", "#"), **dict.fromkeys("▍▎▏", ""), "±": "+-", "×": "x", "…": "~"})
+_PLAIN = str.maketrans(
+    {"█": "#", **dict.fromkeys("▉▊▋▌", "#"), **dict.fromkeys("▍▎▏", ""), "±": "+-", "×": "x", "…": "~"}
+)
 
 
 class _Program(click.Group):
@@ -53,6 +56,7 @@ class _Program(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         if os.environ.get("NO_COLOR"):
             ctx.color = False
+        _write_whole()
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -69,6 +73,13 @@ class _Program(click.Group):
             _fail(_sentence(error), error)
 
 
+def _write_whole() -> None:
+    """Give standard output a buffer where it has none (``python -u``): without, a write may take a part and no error."""
+    if isinstance(getattr(sys.stdout, "buffer", None), io.RawIOBase):
+        encoding, errors = sys.stdout.encoding, sys.stdout.errors
+        sys.stdout = open(sys.stdout.fileno(), "w", encoding=encoding, errors=errors, closefd=False)  # noqa: PTH123, SIM115
+
+
 def _let_go() -> None:
     """Point standard output to nowhere, if it takes nothing more: what is left in its buffer must not be an error."""
     try:
@@ -81,7 +92,7 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return f"not enough memory: {error}"
     if isinstance(error, OSError) and error.strerror:
-        return f"cannot use {error.filename or 'standard output'}: {error.strerror}"
+        return f"cannot {f'use {error.filename}' if error.filename else 'write'}: {error.strerror}"
     return str(error)
 
 
@@ -151,9 +162,7 @@ def _given(text: str | None, parse: Callable[[str], Any]) -> Any:
     return None if text is None else parse(text)
 
 
-_columns_option = partial(
-    click.option, "--columns", metavar="NAMES", callback=_checked(_names)
-)
+_columns_option = partial(click.option, "--columns", metavar="NAMES", callback=_checked(_names))
 _input_format = click.option(
     "--input-format", type=click.Choice(FORMATS), help="What TABLE must be; by default its first bytes tell."
 )
@@ -185,8 +194,8 @@ def main() -> None:
 @main.command()
 @click.argument("table")
 @click.option(
-    "-k", "--components", metavar="K", callback=_checked(_counts),
-    help="Numbers of components to try: 3, 1:9 or 2,4,6.  [default: 1:9]",
+    "-k", "--components", metavar="K", default="1:9", show_default=True, callback=_checked(_counts),
+    help="Numbers of components to try: 3, 1:9 or 2,4,6.",
 )  # fmt: skip
 @click.option(
     "--covariance", metavar="FAMILIES", callback=_checked(_families),
@@ -195,21 +204,24 @@ def main() -> None:
 @_columns_option(help="Columns to use, e.g. a,b.  [default: all that are numeric]")
 @click.option("--weights", metavar="COLUMN", help="A column of row weights: 2 counts a row twice.")
 @click.option(
-    "--criterion", type=click.Choice(["bic", "icl", "aic"]), help="What to choose by; smaller is better.  [default: bic]"
-)
-@click.option(
-    "--starts", metavar="N", type=click.IntRange(min=1), help="Starts for each candidate.  [default: 4]"
-)
-@click.option(
-    "--tol", metavar="NATS", type=click.FloatRange(min=0), callback=_checked(_finite),
-    help="Converged when no more than this is left to gain, in nats a row.  [default: 1e-06]",
+    "--criterion", type=click.Choice(["bic", "icl", "aic"]), default="bic", show_default=True,
+    help="What to choose by; smaller is better.",
 )  # fmt: skip
 @click.option(
-    "--max-iter", metavar="N", type=click.IntRange(min=1), help="The most steps of each climb.  [default: 10000]"
-)
+    "--starts", metavar="N", type=click.IntRange(min=1), default=4, show_default=True,
+    help="Starts for each candidate.",
+)  # fmt: skip
+@click.option(
+    "--tol", metavar="NATS", type=click.FloatRange(min=0), default=1e-6, show_default=True, callback=_checked(_finite),
+    help="Converged when no more than this is left to gain, in nats a row.",
+)  # fmt: skip
+@click.option(
+    "--max-iter", metavar="N", type=click.IntRange(min=1), default=10_000, show_default=True,
+    help="The most steps of each climb.",
+)  # fmt: skip
 @click.option(
     "--reg-covar", metavar="X", type=click.FloatRange(min=0), callback=_checked(_finite),
-    help="Ridge in the squared units of the data.  [default: a tiny one relative to their spread]",
+    help="Ridge in the squared units of the data.  [default: a tiny prior in their own units]",
 )  # fmt: skip
 @click.option(
     "--seed", metavar="N", type=click.IntRange(min=0), default=0, show_default=True,
@@ -224,15 +236,16 @@ def main() -> None:
 @click.pass_context
 def fit(
     ctx: click.Context,
+    *,
     table: str,
-    components: str | None,
+    components: str,
     covariance: str | None,
     columns: str | None,
     weights: str | None,
-    criterion: str | None,
-    starts: int | None,
-    tol: float | None,
-    max_iter: int | None,
+    criterion: str,
+    starts: int,
+    tol: float,
+    max_iter: int,
     reg_covar: float | None,
     seed: int,
     threads: int | None,
@@ -255,31 +268,34 @@ def fit(
 
     file = read_table(table, columns=_given(columns, _names), weights=weights, format=input_format)
     _note_left_out(file, quiet)
-    asked: dict[str, Any] = {
-        "n_components": _given(components, _counts),
-        "covariance": _given(covariance, _families),
-        "criterion": criterion,
-        "n_init": starts,
-        "tol": tol,
-        "max_iter": max_iter,
-        "reg_covar": reg_covar,
-        "n_threads": threads,
-    }
-    asked = {name: value for name, value in asked.items() if value is not None}
     names = [MODEL_FILE, f"labels.{file.format}", SUMMARY_FILE]
     with _folder(out, names, force) as folder:
         with _progress(quiet) as observer:
             result = mixtura.fit(
                 _arrow(dict(zip(file.columns, file.rows.T, strict=True))),
+                _counts(components),
+                _given(covariance, _families),
+                criterion=criterion,
                 sample_weight=file.weights,
+                n_init=starts,
+                tol=tol,
+                max_iter=max_iter,
+                reg_covar=reg_covar,
                 random_state=seed,
+                n_threads=threads,
                 progress=observer,
-                **asked,
             )
-        document = {"mixtura": __version__, "table": table, "left_out": file.left_out, "seed": seed, **result.summary()}
+        document = {
+            "mixtura": __version__,
+            "command": shlex.join([word for words in _command(ctx) for word in words]),
+            "seed": seed,
+            "table": table,
+            "left_out": file.left_out,
+            **result.summary(),
+        }
         if folder is not None:
-            _write_fit(folder, names, result, file, document, ctx)
-    _note_untried(result, asked.get("n_components"), quiet)
+            _write_fit(folder, names, result, file, document)
+    _note_untried(result, _counts(components), quiet)
     if folder is not None and not quiet:
         _note(f"Wrote {', '.join(str(folder / name) for name in names)}.")
     if as_json:
@@ -294,9 +310,7 @@ def fit(
         ctx.exit(NOT_CONVERGED)
 
 
-def _write_fit(
-    folder: Path, names: list[str], result: Result, file: FileTable, document: Summary, ctx: click.Context
-) -> None:
+def _write_fit(folder: Path, names: list[str], result: Result, file: FileTable, document: Summary) -> None:
     """All the outputs of a fit, in place together or not at all."""
     from tempfile import TemporaryDirectory
 
@@ -305,11 +319,7 @@ def _write_fit(
     from mixtura.sources.files import write_table
 
     model_file, labels_file, summary_file = names
-    metadata = {
-        "command": shlex.join([word for words in _command(ctx) for word in words]),
-        "seed": ctx.params["seed"],
-        **summary.remember(result.summary()),
-    }
+    metadata = {key: document[key] for key in ("command", "seed", "table")} | summary.remember(document)
     with TemporaryDirectory(dir=folder, prefix=".mixtura-") as name:
         staged = Path(name)
         mixtura.save(result.model, staged / model_file, family=result.best.covariance, metadata=metadata)
@@ -393,6 +403,9 @@ def _folder(out: str | None, names: Iterable[str], force: bool) -> Generator[Pat
     held = [name for name in names if os.path.lexists(folder / name)]
     if held and not force:
         _fail(f"{out} holds {', '.join(held)} already: choose another folder, or replace them with --force")
+    blocked = [name for name in held if (folder / name).is_dir()]
+    if blocked:
+        _fail(f"{out} holds a folder {blocked[0]}, where a file would go: choose another folder")
     made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -427,7 +440,7 @@ def _progress(quiet: bool) -> Generator[Observer | None]:
         console=Console(stderr=True),
         transient=True,
     ) as bars:
-        task = bars.add_task("Starting", total=None, passes=0)
+        task = bars.add_task("", visible=False, passes=0)
 
         def observe(seen: choice.Progress) -> None:
             bars.update(
@@ -436,6 +449,7 @@ def _progress(quiet: bool) -> Generator[Observer | None]:
                 total=seen.climbs,
                 completed=seen.climbs - seen.climbing,
                 passes=seen.passes,
+                visible=True,
             )
 
         yield observe
@@ -447,11 +461,9 @@ def _note_left_out(file: FileTable, quiet: bool) -> None:
             _note(f"Left out column {name!r}: {reason}.")
 
 
-def _note_untried(result: Result, counts: list[int] | None, quiet: bool) -> None:
-    from mixtura.result import COMPONENTS
-
+def _note_untried(result: Result, counts: list[int], quiet: bool) -> None:
     tried = {cell.n_components for cell in result.cells}
-    untried = [str(k) for k in counts or COMPONENTS if k not in tried]
+    untried = [str(k) for k in counts if k not in tried]
     if untried and not quiet:
         _note(f"Not tried, as there are only {result.n_rows} rows: K = {', '.join(untried)}.")
 
@@ -472,6 +484,7 @@ def _note_untried(result: Result, counts: list[int] | None, quiet: bool) -> None
 @_force_option
 @_quiet_option
 def score(
+    *,
     model: str,
     table: str,
     columns: str | None,
@@ -523,14 +536,17 @@ def score(
 @click.argument("model")
 @click.option("-n", "--rows", metavar="N", type=click.IntRange(min=0), default=1000, show_default=True)
 @click.option(
-    "--seed", metavar="N", type=click.IntRange(min=0), help="The same seed gives the same rows.  [default: fresh chance]"
+    "--seed",
+    metavar="N",
+    type=click.IntRange(min=0),
+    help="The same seed gives the same rows.  [default: fresh chance]",
 )
 @click.option("--labels", is_flag=True, help="Add a column, label: the component of each row.")
 @_out_option
 @_output_format
 @_force_option
 def sample(
-    model: str, rows: int, seed: int | None, labels: bool, out: str | None, output_format: str | None, force: bool
+    *, model: str, rows: int, seed: int | None, labels: bool, out: str | None, output_format: str | None, force: bool
 ) -> None:
     """Draw rows from MODEL."""
     import mixtura
@@ -552,7 +568,7 @@ def sample(
 @click.argument("model")
 @click.option("-v", "--verbose", is_flag=True, help="Every column, and the correlations within each component.")
 @_json_option(help="Print JSON; with --verbose, with the correlations.")
-def show(model: str, verbose: bool, as_json: bool) -> None:
+def show(*, model: str, verbose: bool, as_json: bool) -> None:
     """Print what MODEL is: its components, and how its fit ended."""
     import mixtura
     from mixtura import summary
@@ -574,9 +590,9 @@ def show(model: str, verbose: bool, as_json: bool) -> None:
 
 
 def _arrow(columns: dict[str, Any]) -> pa.Table:
-    import pyarrow
+    import pyarrow as pa
 
-    return pyarrow.table(columns)
+    return pa.table(columns)
 
 
 def _check_free(out: str | None, force: bool) -> None:
@@ -589,8 +605,8 @@ def _write(columns: dict[str, Any], out: str | None, output_format: str | None) 
     """Columns to a file, or to standard output."""
     from mixtura.sources.files import write_table
 
-    to_stdout = out is None or out == "-"
-    write_table(_arrow(columns), "-" if to_stdout else out, output_format or ("csv" if to_stdout else None))
+    path = "-" if out is None else out
+    write_table(_arrow(columns), path, output_format or ("csv" if path == "-" else None))
 
 
 def _width() -> int:
@@ -600,7 +616,7 @@ def _width() -> int:
 
 def _print(text: str) -> None:
     """Text to standard output, in plainer characters where it cannot show ours."""
-    encoding = sys.stdout.encoding or "ascii"
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
     try:
         text.encode(encoding)
     except UnicodeEncodeError:

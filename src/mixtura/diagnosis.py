@@ -31,7 +31,9 @@ def diagnose(fit: Fit) -> tuple[Note, ...]:
     n, model = fit.statistics.n, fit.model
     empty = tuple(int(k) for k in np.flatnonzero(n <= np.finfo(np.float64).eps * n.sum()))
     if empty:
-        notes.append(Note(f"{_components(empty)} no rows: there are fewer groups than components.", empty, healthy=False))
+        notes.append(
+            Note(f"{_components(empty)} no rows: there are fewer groups than components.", empty, healthy=False)
+        )
     leaning = _leaning(fit, empty)
     few = fit.statistics.rows <= model.n_features and fit.family.kind != "diagonal"
     if few or (leaning and fit.family.kind == "tied"):
@@ -97,4 +99,3 @@ def _coinciding(fit: Fit, empty: tuple[int, ...]) -> list[tuple[int, int]]:
             if apart < COINCIDING and np.abs(spread @ spread.T - np.eye(len(spread))).max() < COINCIDING:
                 pairs.append((i, j))
     return pairs
-

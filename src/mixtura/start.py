@@ -8,8 +8,9 @@ work on a bounded sample that does not depend on the order of the rows or on how
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from mixtura.core.mstep import first_m_step
 from mixtura.core.statistics import Array, Kind, Statistics
 from mixtura.covariance.prior import Prior, column_spread
 from mixtura.covariance.registry import Family
+from mixtura.covariance.structure import Structure
 from mixtura.kernels import reference
 from mixtura.kernels.reference import moments, softmax
 from mixtura.sources.sketch import Sample
@@ -87,11 +89,52 @@ def mixture_of(
     return first_m_step(statistics, family, prior.leaning(lean, statistics))
 
 
+class Parts(NamedTuple):
+    """Some of the parameters of a mixture to start from.
+
+    ``weights`` (K,), ``means`` (K, D) and ``structure``, of the kind of the family that is to be fitted; what is None
+    is derived from the others.
+    """
+
+    weights: Array | None = None
+    means: Array | None = None
+    structure: Structure | None = None
+
+
+def around(means: Array, source: Source, family: Family, prior: Prior, unit: Array) -> Mixture:
+    """A rough mixture of equal weights about given means, whose covariances are those of the rows nearest to each."""
+    lean = means.shape[1] + 1.0
+    nearest = mixture_of(by_nearest(means, unit), source, len(means), family, prior, lean=lean)
+    return Mixture(np.full(len(means), 1 / len(means)), means, nearest.structure)
+
+
+def completed(parts: Parts, rough: Mixture, source: Source, family: Family, prior: Prior) -> Mixture:
+    """The parts as they are, and what is missing from one step of EM with a rough mixture in their gaps.
+
+    The M-step is the one that the parts leave: covariances are taken about the means that were given.
+    """
+    first = Mixture(
+        rough.weights if parts.weights is None else parts.weights,
+        rough.means if parts.means is None else parts.means,
+        rough.structure if parts.structure is None else parts.structure,
+    )
+    if all(part is not None for part in parts):
+        return first
+    statistics = source.total(partial(_under_rule, by_mixture(first), first.means, family.kind))
+    if parts.means is not None:
+        statistics = replace(statistics, s1=np.zeros_like(statistics.s1))
+    return Mixture(
+        statistics.n / statistics.n.sum() if parts.weights is None else parts.weights,
+        statistics.centre + statistics.shift(),
+        first_m_step(statistics, family, prior).structure if parts.structure is None else parts.structure,
+    )
+
+
 def kmeans_plus_plus(
     sample: Sample, n_components: int, rng: np.random.Generator, lloyd_steps: int = LLOYD_STEPS
 ) -> Rule:
     """Greedy k-means++ (Arthur & Vassilvitskii, SODA 2007) and a few Lloyd steps, in standardised coordinates."""
-    unit = _unit(sample)
+    unit = column_unit(sample)
     rows, weights = sample.rows / unit, sample.weights
     chosen = [_draw(weights, rng.random())]
     distance = _squared_distance(rows, rows[chosen[0]])
@@ -130,7 +173,7 @@ def random_responsibilities(sample: Sample, n_components: int, rng: np.random.Ge
 
 def random_rows(sample: Sample, n_components: int, rng: np.random.Generator) -> Rule:
     """Different rows drawn at random as centres."""
-    unit = _unit(sample)
+    unit = column_unit(sample)
     weights = sample.weights.copy()
     chosen: list[int] = []
     for u in rng.random(n_components):
@@ -152,7 +195,7 @@ def moved(model: Mixture, gone: tuple[int, ...], sample: Sample, rng: np.random.
         rest = Mixture(model.weights[stay] / model.weights[stay].sum(), model.means[stay], model.structure.take(stay))
         share[:, gone] = 0.0
         share[:, stay] = rest.responsibilities(sample.rows)
-    rows, weights = sample.rows / _unit(sample), sample.weights
+    rows, weights = sample.rows / column_unit(sample), sample.weights
     for k in gone:
         order = np.argsort(_squared_distance(rows, rows[_draw(weights, rng.random())]), kind="stable")
         near = max(int(np.searchsorted(np.cumsum(weights[order]), weights.sum() / (2 * n_components))), n_features + 2)
@@ -174,7 +217,7 @@ def split_and_merged(model: Mixture, sample: Sample, rng: np.random.Generator) -
     share[:, i] += share[:, j]
     others = np.setdiff1d(np.arange(model.n_components), (i, j))
     k = int(others[_draw(model.weights[others], rng.random())])
-    unit = _unit(sample)
+    unit = column_unit(sample)
     axis = np.linalg.svd(model.structure.factor(k) / unit[:, None])[0][:, 0]
     upper = ((sample.rows - model.means[k]) / unit) @ axis > 0
     share[:, j] = np.where(upper, share[:, k], 0.0)
@@ -197,7 +240,7 @@ def _draw(potential: Array, u: float) -> int:
     return int(min(np.searchsorted(running, u * running[-1], side="right"), len(running) - 1))
 
 
-def _unit(sample: Sample) -> Array:
+def column_unit(sample: Sample) -> Array:
     """The unit in which to measure each column: its robust spread, or 1 where it is constant."""
     _, spread = column_spread(sample.rows, sample.weights)
     return np.where(spread > 0, spread, 1.0)

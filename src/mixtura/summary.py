@@ -82,27 +82,29 @@ _REMEMBERED = {
 def describe(model: Mixture, family: str, metadata: Mapping[str, Any]) -> Summary:
     """The summary of a model alone; of its fit, what ``remember`` put into the metadata."""
     columns = column_names(model)
-    told = metadata.get("chosen")
-    told = told if isinstance(told, dict) else {}
     known = registry.get(family)
-    rows, weight, notes = metadata.get("rows"), metadata.get("weight"), metadata.get("notes")
-    weight = weight if _is(float, weight) else None
+
+    def told(key: str, kind: type) -> Any:
+        return metadata[key] if _is(kind, metadata.get(key)) else None
+
+    chosen, weight = told("chosen", dict) or {}, told("weight", float)
     return {
-        "rows": rows if _is(int, rows) else None,
+        **({"command": metadata["command"]} if told("command", str) else {}),
+        "rows": told("rows", int),
         "weight": weight,
         "columns": list(columns),
-        "criterion": metadata.get("criterion"),
+        "criterion": told("criterion", str),
         "chosen": {
             "n_components": model.n_components,
             "covariance": known.name,
             "mclust": known.mclust,
             "n_parameters": known.n_parameters(model.n_components, model.n_features),
-            **{key: told[key] for key, kind in _REMEMBERED.items() if _is(kind, told.get(key))},
+            **{key: chosen[key] for key, kind in _REMEMBERED.items() if _is(kind, chosen.get(key))},
         },
         "components": _components(model, columns, None if weight is None else weight * model.weights),
         "rivals": [],
         "failed": [],
-        "notes": [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else [],
+        "notes": [note for note in told("notes", list) or [] if isinstance(note, str)],
         "advice": [],
     }
 
@@ -126,31 +128,33 @@ def column_names(model: Mixture) -> tuple[str, ...]:
 
 
 def _components(model: Mixture, columns: Sequence[str], n: NDArray[np.float64] | None) -> list[Summary]:
-    deviations = _deviations(model)
     return [
         {
             "component": k,
             "weight": float(model.weights[k]),
             **({} if n is None else {"rows": float(n[k])}),
             "mean": {name: float(x) for name, x in zip(columns, model.means[k], strict=True)},
-            "sd": {name: float(x) for name, x in zip(columns, deviations[k], strict=True)},
+            "sd": {name: float(x) for name, x in zip(columns, _factor(model, k)[0], strict=True)},
         }
         for k in range(model.n_components)
     ]
 
 
-def _deviations(model: Mixture) -> NDArray[np.float64]:
-    return np.sqrt(np.diagonal(model.covariances, axis1=1, axis2=2))
+def _factor(model: Mixture, k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Standard deviations s (D,) of a component and U (D, D): its covariance is diag(s) U Uᵀ diag(s)."""
+    factor = model.structure.factor(k)
+    deviations = np.linalg.norm(factor, axis=1)
+    return deviations, factor / deviations[:, None]
 
 
 def correlations(model: Mixture) -> list[list[list[float]]]:
     """The correlation matrix of each component, (K, D, D)."""
-    deviations = _deviations(model)
-    return (model.covariances / (deviations[:, :, None] * deviations[:, None, :])).tolist()
+    units = (_factor(model, k)[1] for k in range(model.n_components))
+    return [(unit @ unit.T).tolist() for unit in units]
 
 
 def per_row(model: Mixture, rows: Rows) -> dict[str, NDArray[Any]]:
-    """Columns for each row: ``label``, its ``probability``, ``log_density``, and p0 … p(K−1) of every component (S10)."""
+    """Columns for each row: ``label``, its ``probability``, ``log_density``, and p0 … p(K−1) of all (S10)."""
     share = model.responsibilities(rows)
     labels = share.argmax(1)
     return {
@@ -162,7 +166,7 @@ def per_row(model: Mixture, rows: Rows) -> dict[str, NDArray[Any]]:
 
 
 def totals(model: Mixture, family: str, rows: Rows, sample_weight: ArrayLike | None = None) -> dict[str, float]:
-    """How well a model describes rows: the log-likelihood (S11), its mean, and BIC, as if it had been fitted to them."""
+    """How well a model describes rows: the log-likelihood (S11), its mean, and BIC as if it were fitted to them."""
     weight = float(len(rows) if sample_weight is None else np.sum(sample_weight))
     loglik = model.loglik(rows, sample_weight)
     free = registry.get(family).n_parameters(model.n_components, model.n_features)
@@ -199,13 +203,14 @@ def _advice(cells: Sequence[Cell], best: Cell, criterion: str, fitted: Sequence[
         advice.append({"sentence": sentence, "change": change})
 
     if best.fit is not None and best.fit.status is Status.MAX_ITER:
-        say("The chosen model has not converged.", max_iter=10 * best.fit.n_iter)
+        say("The chosen model has not converged; it needs more passes.", max_iter=10 * best.fit.n_iter)
+    elif best.n_starts > 1 and best.n_agreeing == 1:
+        say(f"Only one of {best.n_starts} starts led here; another may lead higher.", n_init=4 * best.n_starts)
     tried = [c.n_components for c in cells]
     most = max(tried)
     if len(set(tried)) > 1 and best.n_components == most:
-        say("The largest number of components tried was chosen.", n_components=[*range(most, 2 * most + 1)])
-    if best.n_starts > 1 and best.n_agreeing == 1:
-        say(f"Only one of {best.n_starts} starts led here: there may be better.", n_init=4 * best.n_starts)
+        further = [*range(most, 2 * most + 1)]
+        say("The largest number of components tried was chosen; more may be better.", n_components=further)
     close = [c for c in fitted if c.eligible and getattr(c, criterion) - getattr(best, criterion) < TIE]
     same = [c for c in close if _same(c, best)]
     if same:
@@ -369,8 +374,8 @@ def facts(summary: Summary) -> list[tuple[str, str]]:
     """Name and value of what is known about the fit of the chosen model."""
     chosen, weight = summary["chosen"], summary["weight"]
     out: list[tuple[str, str]] = []
-    if "command" in chosen:
-        out.append(("command", chosen["command"]))
+    if "command" in summary:
+        out.append(("command", summary["command"]))
     if "sentence" in chosen:
         out.append(("status", chosen["sentence"]))
     if "gap" in chosen and "gradient_norm" in chosen:

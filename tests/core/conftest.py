@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from mixtura import Mixture
 from mixtura.covariance.structure import Diagonal, Full, Tied
 

@@ -5,9 +5,10 @@ import pickle
 
 import numpy as np
 import pytest
-from mixtura import Gaussian, Mixture
 from numpy.testing import assert_allclose
 from scipy import stats
+
+from mixtura import Gaussian, Mixture
 
 MEAN = np.array([1.0, -2.0, 0.5])
 COV = np.array([[2.0, 0.6, -0.3], [0.6, 1.0, 0.2], [-0.3, 0.2, 0.5]])

@@ -190,7 +190,8 @@ class QuasiNewton(Steps):
             return
         step = there.position - here.position
         change = here.slope - there.slope
-        if step @ change > 1e-8 * np.linalg.norm(step) * np.linalg.norm(change):
+        # curvature beyond rounding, in a comparison that the units of the columns do not enter
+        if step @ change > 1e-8 * (abs(step @ here.slope) + abs(step @ there.slope)):
             self.pairs.append((step, change))
 
 

@@ -131,7 +131,8 @@ class _End(Exception):
 
 def climb(task: Task) -> Generator[Mixture, Statistics, Fit]:
     """From a start to the top of its hill; the objective never falls on the way."""
-    steps = steps_for(task.family, task.prior, task.accelerate)
+    # the EM step of one component is the answer itself
+    steps = steps_for(task.family, task.prior, task.accelerate and task.start.n_components > 1)
     trace: list[Step] = []
     passes, kind = 1, "start"
     statistics = yield task.start
@@ -155,7 +156,9 @@ def climb(task: Task) -> Generator[Mixture, Statistics, Fit]:
         status = end.status
     except SingularError:
         status = Status.SINGULAR
-    last = trace[-1] if trace else Step(passes, kind, here.statistics.loglik, np.nan, np.nan, np.inf)
+        if not trace or trace[-1].passes < passes:  # it was met while looking from here
+            trace.append(Step(passes, kind, here.statistics.loglik, here.objective, np.nan, np.inf))
+    last = trace[-1]
     return Fit(
         here.model, status, tuple(trace), last.loglik, last.objective, last.gradient_norm, last.gap,
         max(passes - 1, 1), here.statistics, task.family, task.prior,

@@ -428,9 +428,10 @@ class Mixture:
     def modes(self) -> Modes:
         """The local maxima of the density, the highest first.
 
-        Climbs from the mean of every component, and from a point amid them, by the fixed-point iteration
-        x ← (Σ γ_k Λ_k)⁻¹ Σ γ_k Λ_k μ_k (Carreira-Perpiñán, IEEE Trans. PAMI 22 (2000)) and Newton's method. In several
-        dimensions a mixture may have more modes than components; one that lies beyond all these climbs is missed.
+        Climbs from the mean of every component, and from points between them, by the fixed-point iteration
+        x ← (Σ γ_k Λ_k)⁻¹ Σ γ_k Λ_k μ_k (Carreira-Perpiñán, IEEE Trans. PAMI 22 (2000)) and Newton's method, and accepts
+        a point only where the density bends down in every direction. In one dimension no mode is missed; in several,
+        where there may be more modes than components, one that none of these climbs meets is.
 
         Returns
         -------
@@ -633,7 +634,7 @@ def _dense_structure(covariances: ArrayLike, means: Array) -> Full:
     for i, matrix in enumerate(dense):
         if not np.isfinite(matrix).all():
             raise ValueError(f"the covariance matrix of component {i} is not finite")
-        size = np.sqrt(np.abs(np.outer(np.diagonal(matrix), np.diagonal(matrix))))
-        if (np.abs(matrix - matrix.T) > 1e-8 * size).any():
+        deviation = np.sqrt(np.abs(np.diagonal(matrix)))
+        if (np.abs(matrix - matrix.T) > 1e-8 * np.outer(deviation, deviation)).any():
             raise ValueError(f"the covariance matrix of component {i} is not symmetric")
     return Full.from_covariances((dense + np.swapaxes(dense, 1, 2)) / 2)

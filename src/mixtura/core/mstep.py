@@ -61,9 +61,7 @@ def first_m_step(statistics: Statistics, family: Family, prior: Prior) -> Mixtur
     return _about_means(statistics, family.update(n, scatter))
 
 
-def _about_means(
-    statistics: Statistics, structure: Structure, columns: tuple[str, ...] | None = None
-) -> Mixture:
+def _about_means(statistics: Statistics, structure: Structure, columns: tuple[str, ...] | None = None) -> Mixture:
     """The mixture with the weights (S18) and means (S14) that the statistics hold."""
     weights = statistics.n / statistics.n.sum()
     means = statistics.centre + statistics.shift()

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,6 +41,9 @@ GRID_REACH, FAR = 8, 40.0
 
 #: A climb has arrived when the next step is shorter than this, in standard deviations, or after so many steps.
 ARRIVED, MOST_STEPS = 1e-13, 2000
+#: Pairs of components whose means are closer than this, in (μ_i − μ_j)ᵀ (Σ_i + Σ_j)⁻¹ (μ_i − μ_j), may make a mode
+#: between them; two equal ones do below 2.
+CLOSE = 10.0
 #: Modes closer than this, in standard deviations, are one.
 SAME_MODE = 1e-3
 #: A point counts as a maximum outright when the density bends down by this share of what one component alone would.
@@ -82,7 +85,7 @@ def cdf(mixture: Mixture, X: ArrayLike, rng: Any = None) -> tuple[Array, Array]:
         limits = (rows[block, None, :].astype(np.float64) - mixture.means) / deviation
         share, spread = _orthants(unit, limits, generator)
         value[block] = np.minimum(share @ mixture.weights, 1.0)
-        error[block] = np.sqrt(np.square(spread) @ np.square(mixture.weights))
+        error[block] = spread @ mixture.weights  # the components share their lattice: errors may all agree
     return (value[0], error[0]) if single else (value, error)
 
 
@@ -96,12 +99,13 @@ def _orthants(factors: Array, limits: Array, generator: np.random.Generator) -> 
 
 
 def _quadrants(factors: Array, limits: Array) -> Array:
-    """``_orthants`` in two dimensions: exact, by Owen's T function (Ann. Math. Statist. 27 (1956), eq. 3.10)."""
+    """``_orthants`` in two dimensions: exact, by Owen's T function (Owen, Ann. Math. Statist. 27 (1956))."""
     at = np.clip(limits, -FAR, FAR)
     at[at == 0] = np.finfo(np.float64).tiny
     correlation, rest = factors[:, 1, 0], factors[:, 1, 1]
     flipped = at[..., ::-1]
-    slope = (flipped - correlation[:, None] * at) / (at * rest[:, None])
+    with np.errstate(over="ignore"):  # T(h, ±∞) is well defined
+        slope = (flipped - correlation[:, None] * at) / (at * rest[:, None])
     apart = np.where((at > 0).all(2) | (at < 0).all(2), 0.0, 0.5)
     value = (0.5 * ndtr(at) - owens_t(at, slope)).sum(2) - apart
     return np.where((limits == -np.inf).any(2), 0.0, np.maximum(value, 0.0))
@@ -265,7 +269,8 @@ def log_density_level(mixture: Mixture, probability: float, rng: Any = None, n: 
 def density_level(mixture: Mixture, probability: float, rng: Any = None, n: int = DRAWS) -> Estimate:
     """The c with P(p(x) ≥ c) = probability; see ``Mixture.density_level``."""
     level = log_density_level(mixture, probability, rng, n)
-    density = float(np.exp(level))
+    with np.errstate(over="ignore"):
+        density = float(np.exp(level))
     return Estimate(density, density * level.standard_error)
 
 
@@ -397,7 +402,7 @@ def modes(mixture: Mixture) -> Modes:
     mixture = living(mixture)
     frames = [_Frame(mixture, k) for k in range(mixture.n_components)]
     todo = [(frame, np.zeros(mixture.n_features)) for frame in frames]
-    todo.append((frames[0], _middle(frames[0], mixture.weights)))
+    todo.extend(_amid(mixture, frames))
     found: list[Array] = []
     while todo:
         frame, y = _climb(frames, *todo.pop())
@@ -414,8 +419,19 @@ def modes(mixture: Mixture) -> Modes:
     return Modes(points[order], density[order])
 
 
-def _middle(frame: _Frame, share: Array) -> Array:
-    """Where the fixed-point iteration leads with these responsibilities."""
+def _amid(mixture: Mixture, frames: list[_Frame]) -> Iterator[tuple[_Frame, Array]]:
+    """Starts between the components: turning points in one dimension, else amid close pairs and amid all."""
+    if mixture.n_features == 1:
+        for point in _turning_points(mixture):
+            yield frames[0], frames[0].inverse[0] * (point - frames[0].origin)
+        return
+    yield frames[0], _on_ridge(frames[0], mixture.weights)
+    for i, j in np.argwhere(np.triu(sum_pairs(mixture, mixture)[0] < CLOSE, 1)):
+        yield frames[i], _on_ridge(frames[i], np.isin(np.arange(mixture.n_components), (i, j)) / 2)
+
+
+def _on_ridge(frame: _Frame, share: Array) -> Array:
+    """Where the fixed-point iteration leads with these responsibilities; every mode is such a point for some."""
     precision = np.einsum("k,kji,kjl->kil", share, frame.whitening, frame.whitening)
     return _solve(precision.sum(0), np.einsum("kij,kj->i", precision, frame.means))
 

@@ -99,9 +99,7 @@ class Statistics:
         if self.kind != other.kind:
             raise ValueError(f"cannot add statistics of kind {other.kind!r} to {self.kind!r}")
         if self.centre is not other.centre and not np.array_equal(self.centre, other.centre):
-            raise ValueError(
-                "cannot add statistics about different centres: call recentre(centre) on one of them"
-            )
+            raise ValueError("cannot add statistics about different centres: call recentre(centre) on one of them")
         return replace(
             self,
             n=self.n + other.n,
@@ -125,13 +123,14 @@ class Statistics:
 
     def recentre(self, centre: Array) -> Statistics:
         """The same sums about other points, by the parallel-axis rule (exact but for rounding)."""
-        shift = np.asarray(centre, dtype=np.float64) - self.centre
+        there = np.broadcast_to(np.asarray(centre, dtype=np.float64), self.centre.shape)
+        shift = there - self.centre
         one = np.ones(len(self.n))
         cross = outer(self.kind, one, self.s1, shift)
         back = outer(self.kind, one, shift, self.s1)
         return replace(
             self,
-            centre=self.centre + shift,
+            centre=there,
             s1=self.s1 - self.n[:, None] * shift,
             s2=self.s2 - cross - back + outer(self.kind, self.n, shift, shift),
         )

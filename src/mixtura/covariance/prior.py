@@ -68,10 +68,11 @@ class Prior:
         """A ridge in the units of the data: a component with its even share of the rows gets Σ = W/n + reg_covar·I.
 
         One with fewer rows gets more, one with more rows less: that, and not a constant added afterwards, is what
-        maximises an objective.
+        maximises an objective. The count is the tiny one of the default prior: without it the covariance of a
+        component that loses its rows would grow beyond all bounds.
         """
         scatter = np.eye(n_features) * (reg_covar * weight / n_components)
-        return cls(0.0, scatter, np.zeros_like(scatter))
+        return cls(PSEUDO_ROWS, scatter, np.zeros_like(scatter))
 
     @classmethod
     def relative(cls, rows: Array, weights: Array, weight: float | None = None) -> Prior:

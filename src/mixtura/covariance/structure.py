@@ -551,4 +551,3 @@ def from_parameters(kind: str, arrays: Mapping[str, Array], n_components: int) -
     if kind == "diagonal":
         return Diagonal(arrays["scale"])
     raise ValueError(f"unknown covariance structure {kind!r}: expected 'full', 'tied' or 'diagonal'")
-

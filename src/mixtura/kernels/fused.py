@@ -16,6 +16,7 @@ import inspect
 import math
 import pickle
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -40,6 +41,7 @@ SLOT, FIRST_MOMENTS, TOTAL = 16, 10, 14
 #: Rows of a tile: for the first-level cache to hold it, for the second to hold the densities too, and between bounds.
 TILE_NUMBERS, JOINT_NUMBERS = 2048, 65_536
 LEAST_ROWS, MOST_ROWS = 128, 512
+LEAST_ROWS_DIAGONAL = 256
 
 #: What the loading of a damaged cache may raise.
 DAMAGED = (AttributeError, EOFError, ImportError, IndexError, pickle.UnpicklingError)
@@ -408,10 +410,11 @@ def _normaliser(weighted: bool) -> Any:
                     v.store(v.div(weight, sums[u]), share, s, u * LANES)
                     total = v.fma(weight, v.add(tops[u], v.log(sums[u])), total)
                 return [total]
-            product = v.constant(1.0)
+            product = reduce(v.mul, sums)
+            inverse = v.div(v.constant(1.0), product)
             for u in range(ABREAST):
-                v.store(v.div(v.constant(1.0), sums[u]), share, s, u * LANES)
-                product = v.mul(product, sums[u])
+                others = reduce(v.mul, sums[:u] + sums[u + 1 :])
+                v.store(v.mul(inverse, others), share, s, u * LANES)
                 total = v.add(total, tops[u])
             return [v.add(total, v.log(product))]
 
@@ -442,13 +445,11 @@ def _strip(height: int, first: bool, products: str) -> Any:
     """Sums over a tile of r y and of products r y yᵀ for ``height`` columns of y = x − μ, added to a slot.
 
     ``first`` forms r = e · share, in place of e, and adds Σ r. The products are those of the "triangle", for which
-    y and r y are kept too, its "diagonal", or "none", and then r y is added to ``z``.
+    y and r y are kept too, or of its "diagonal".
     """
 
     def strip(v, x, o, stride, means, m, r, q, share, y, z, rows, sums, slot):
         pairs = [(c, b) for c in range(height) for b in range(c + 1) if products == "triangle" or b == c]
-        if products == "none":
-            pairs = []
         mean = [v.splat(means, m, c) for c in range(height)]
         offset = [v.times(stride, c) for c in range(height)]
 
@@ -459,13 +460,11 @@ def _strip(height: int, first: bool, products: str) -> Any:
                 v.store(weight, r, q, s)
             values = [v.sub(v.load(x, o, offset[c], s), mean[c]) for c in range(height)]
             weighted = [v.mul(weight, value) for value in values]
-            for c in range(height):
-                if products == "triangle":
+            if products == "triangle":
+                for c in range(height):
                     v.store(values[c], y, o, offset[c], s)
                     if not first:
                         v.store(weighted[c], z, offset[c], s)
-                elif products == "none":
-                    v.store(v.add(v.load(z, o, offset[c], s), weighted[c]), z, o, offset[c], s)
             second = [v.fma(weighted[c], values[b], totals[i]) for i, (c, b) in enumerate(pairs)]
             moments = [v.add(weighted[c], totals[len(pairs) + c]) for c in range(height)]
             return second + moments + ([v.add(weight, totals[-1])] if first else [])
@@ -495,6 +494,43 @@ def _rectangle(height: int, width: int) -> Any:
     return emitted(rectangle)
 
 
+def _mean_strip(height: int, first: bool) -> Any:
+    """Sums of r y over a tile for ``height`` columns and two components, and over these components, into ``d``.
+
+    ``first`` forms r = e · share, in place of e, and adds Σ r.
+    """
+
+    def strip(v, x, o, stride, means, m, columns, r, q, share, d, rows, sums, slot, slots):
+        mean = [[v.splat(means, m, v.times(columns, k), c) for c in range(height)] for k in range(2)]
+        offset = [v.times(stride, c) for c in range(height)]
+
+        def step(s, totals):
+            weights = [v.load(r, q, v.times(stride, k), s) for k in range(2)]
+            if first:
+                weights = [v.mul(weight, v.load(share, s)) for weight in weights]
+                for k in range(2):
+                    v.store(weights[k], r, q, v.times(stride, k), s)
+            new = [v.add(weights[k], totals[k]) for k in range(2)] if first else []
+            for c in range(height):
+                value, together = v.load(x, o, offset[c], s), v.load(d, o, offset[c], s)
+                for k in range(2):
+                    y = v.sub(value, mean[k][c])
+                    together = v.fma(weights[k], y, together)
+                    new.append(v.fma(weights[k], y, totals[len(new)]))
+                v.store(together, d, o, offset[c], s)
+            return new
+
+        totals = v.loop(rows, LANES, [v.zero] * (2 * (height + first)), step)
+        for k in range(2):
+            mine, moments = totals[k::2], [v.zero] * SLOT
+            if first:
+                moments[TOTAL] = mine.pop(0)
+            moments[FIRST_MOMENTS : FIRST_MOMENTS + height] = mine
+            v.add_totals(moments, sums, v.builder.add(slot, v.times(slots, k)))
+
+    return emitted(strip)
+
+
 def _strips(products: str) -> tuple[Any, Any]:
     """The first strip, whatever its height, and any later one."""
     one, two, three, four = (_strip(height, True, products) for height in (1, 2, 3, 4))
@@ -515,18 +551,26 @@ def _strips(products: str) -> tuple[Any, Any]:
 
 _first_triangle, _triangle = _strips("triangle")
 _first_squares, _squares = _strips("diagonal")
-_first_means, _means = _strips("none")
+_mean_strip_1, _mean_strip_2, _mean_strip_3, _mean_strip_4 = (_mean_strip(height, True) for height in (1, 2, 3, 4))
+_mean_strip_more = _mean_strip(BLOCK, False)
 _rectangle_1, _rectangle_2, _rectangle_3, _rectangle_4 = (_rectangle(BLOCK, width) for width in (1, 2, 3, 4))
 
 
 @numba.njit
-def _add_means(x, columns, stride, rows, means, m, r, q, share, total, sums, slot):
-    """Sums of r and of r y, over the tile, and of r y, over the components, for one more component."""
+def _add_means(x, columns, stride, rows, means, m, r, q, share, d, sums, slot, slots):
+    """Sums of r and r y for two more components, over the tile, and of r y over all components so far."""
     first = _first_block(columns)
-    _first_means(x, first, stride, means, m, r, q, share, total, total, rows, sums, slot)
+    if first == 1:
+        _mean_strip_1(x, 0, stride, means, m, columns, r, q, share, d, rows, sums, slot, slots)
+    elif first == 2:
+        _mean_strip_2(x, 0, stride, means, m, columns, r, q, share, d, rows, sums, slot, slots)
+    elif first == 3:
+        _mean_strip_3(x, 0, stride, means, m, columns, r, q, share, d, rows, sums, slot, slots)
+    else:
+        _mean_strip_4(x, 0, stride, means, m, columns, r, q, share, d, rows, sums, slot, slots)
     for i in range(first, columns, BLOCK):
         slot += SLOT
-        _means(x, i * stride, stride, means, m + i, r, q, share, total, total, rows, sums, slot)
+        _mean_strip_more(x, i * stride, stride, means, m + i, columns, r, q, share, d, rows, sums, slot, slots)
 
 
 @numba.njit
@@ -640,9 +684,9 @@ def _workspace(size):
 
 
 @numba.njit
-def _tile_rows(columns, components):
+def _tile_rows(columns, components, least):
     """Rows of a tile."""
-    rows = max(LEAST_ROWS, min(MOST_ROWS, TILE_NUMBERS // columns))
+    rows = max(least, min(MOST_ROWS, TILE_NUMBERS // columns))
     return max(CHUNK, min(rows, JOINT_NUMBERS // components) // CHUNK * CHUNK)
 
 
@@ -697,7 +741,7 @@ def _copy_joint(out, stride, rows, joint, start):
 def joint_full(address, row_step, column_step, single, count, means, whitening, constants, joint):
     """``log_joint`` of "full" into joint (B, K)."""
     components, columns = means.shape
-    room = _tile_rows(columns, components)
+    room = _tile_rows(columns, components, LEAST_ROWS)
     stride = room + PAD
     x, y, out = _workspace(columns * stride), _workspace(columns * CHUNK), _workspace(components * stride)
     chosen, w, everything = np.empty(room, np.intp), np.empty(room), np.empty(0)
@@ -719,7 +763,7 @@ def joint_full(address, row_step, column_step, single, count, means, whitening, 
 def sums_full(address, row_step, column_step, single, count, weights, means, whitening, constants, n, s1, s2):
     """``accumulate`` of "full" into n (K,), s1 (K, D), s2 (K, D, D); the log-likelihood."""
     components, columns = means.shape
-    room = _tile_rows(columns, components)
+    room = _tile_rows(columns, components, LEAST_ROWS)
     stride = room + PAD
     x, y, z = _workspace(columns * stride), _workspace(columns * stride), _workspace(BLOCK * stride)
     joint, share, w = _workspace(components * stride), _workspace(room), _workspace(room)
@@ -748,7 +792,7 @@ def sums_full(address, row_step, column_step, single, count, weights, means, whi
 def joint_diagonal(address, row_step, column_step, single, count, means, whitening, constants, joint):
     """``log_joint`` of "diagonal" into joint (B, K)."""
     components, columns = means.shape
-    room = _tile_rows(columns, components)
+    room = _tile_rows(columns, components, LEAST_ROWS_DIAGONAL)
     stride = room + PAD
     x, out = _workspace(columns * stride), _workspace(components * stride)
     chosen, w, everything = np.empty(room, np.intp), np.empty(room), np.empty(0)
@@ -767,7 +811,7 @@ def joint_diagonal(address, row_step, column_step, single, count, means, whiteni
 def sums_diagonal(address, row_step, column_step, single, count, weights, means, whitening, constants, n, s1, s2):
     """``accumulate`` of "diagonal" into n (K,), s1 (K, D), s2 (K, D); the log-likelihood."""
     components, columns = means.shape
-    room = _tile_rows(columns, components)
+    room = _tile_rows(columns, components, LEAST_ROWS_DIAGONAL)
     stride = room + PAD
     x, joint = _workspace(columns * stride), _workspace(components * stride)
     share, w = _workspace(room), _workspace(room)
@@ -809,7 +853,7 @@ def _whitened_means(means, whitening):
 def joint_tied(address, row_step, column_step, single, count, means, whitening, constants, joint):
     """``log_joint`` of "tied" into joint (B, K)."""
     components, columns = means.shape
-    room = _tile_rows(columns, components)
+    room = _tile_rows(columns, components, LEAST_ROWS)
     stride = room + PAD
     x, y, out = _workspace(columns * stride), _workspace(columns * CHUNK), _workspace(components * stride)
     chosen, w, everything = np.empty(room, np.intp), np.empty(room), np.empty(0)
@@ -836,19 +880,22 @@ def sums_tied(address, row_step, column_step, single, count, weights, means, whi
     more work than the second moments of each component.
     """
     components, columns = means.shape
-    pooled = components <= 4 * columns
-    room = _tile_rows(columns, components)
+    pooled = columns > 2 * BLOCK and components <= 4 * columns
+    even = components + components % 2
+    room = _tile_rows(columns, components, LEAST_ROWS)
     stride = room + PAD
     kept = max(columns, components) if pooled else columns
     x, y, z = _workspace(columns * stride), _workspace(kept * stride), _workspace(BLOCK * stride)
-    joint, share, w = _workspace(components * stride), _workspace(room), _workspace(room)
+    joint, share, w = _workspace(even * stride), _workspace(room), _workspace(room)
     white, d, inverse, ones = _workspace(columns * stride), _workspace(columns * stride), _workspace(room), np.ones(room)
-    chosen, loglik, mean, zeros = np.empty(room, np.intp), np.zeros(1), means.ravel(), np.zeros(kept)
-    panel = np.empty(_panel_size(columns))
+    chosen, loglik, zeros = np.empty(room, np.intp), np.zeros(1), np.zeros(kept)
+    mean, panel = np.zeros(even * columns), np.empty(_panel_size(columns))
+    mean[: components * columns] = means.ravel()
+    joint[components * stride :] = 0.0
     centre, white_means = _whitened_means(means, whitening)
     _pack(whitening, panel, 0)
     slots = _slots(columns, not pooled)
-    sums = np.zeros(components * slots)
+    sums = np.zeros(even * slots)
     within, between = np.zeros(_slots(columns, True)), np.zeros(_slots(components, True) if pooled else 0)
     start = 0
     while start < count:
@@ -861,9 +908,9 @@ def sums_tied(address, row_step, column_step, single, count, weights, means, whi
         _normalise(joint, components, stride, used, len(weights) > 0 or rows < used, w, share, loglik)
         if pooled:
             d[:] = 0.0
-            for k in range(components):
+            for k in range(0, components, 2):
                 _add_means(
-                    x, columns, stride, used, mean, k * columns, joint, k * stride, share, d, sums, k * slots
+                    x, columns, stride, used, mean, k * columns, joint, k * stride, share, d, sums, k * slots, slots
                 )
             for s in range(used):
                 inverse[s] = 1.0 / max(w[s], 1e-300) if w[s] > 0 else 0.0

@@ -1,0 +1,696 @@
+"""GaussianMixture: scikit-learn's estimator of that name, parameter by parameter, on Mixtura's fit."""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn import get_config
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from mixtura.choice import Candidate, Cell, Progress, Settings, certainty, search
+from mixtura.core.arguments import as_generator
+from mixtura.core.em import Step
+from mixtura.core.mixture import Labels, Mixture
+from mixtura.core.statistics import Array
+from mixtura.core.status import Status
+from mixtura.covariance import registry
+from mixtura.covariance.registry import Family
+from mixtura.covariance.structure import Diagonal, Full, SingularError, Structure, Tied, lower_of
+from mixtura.estimators.callbacks import CallbackSupport, FitTask, with_callbacks
+from mixtura.sources.coerce import Rows, Table, as_table, as_weights
+from mixtura.sources.memory import Memory
+from mixtura.sources.source import Block
+from mixtura.start import METHODS, Parts, Rule, by_labels, by_responsibilities
+
+#: scikit-learn's words for a fit that did not converge and for one that failed: programs look for them.
+NOT_CONVERGED = (
+    "Best performing initialization did not converge. Try different init parameters, or increase max_iter, tol, "
+    "or check for degenerate data."
+)
+ILL_DEFINED = (
+    "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
+    "caused by singleton or collapsed samples). Try to decrease the number of components, increase reg_covar, or "
+    "scale the input data."
+)
+#: How far the sum of initial weights, or of a row's responsibilities, may be from 1.
+SUM_TOLERANCE = 1e-6
+
+_WHOLE = Interval(Integral, 1, None, closed="left")
+
+
+class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
+    """A Gaussian mixture as a scikit-learn estimator.
+
+    A drop-in for ``sklearn.mixture.GaussianMixture``: its parameters, methods and fitted attributes are here with the
+    same meaning and shapes; docs/migration.md lists what differs.
+
+    Parameters
+    ----------
+    n_components : int
+        K.
+    covariance_type : {"full", "tied", "diag", "spherical"}
+        How the covariances of the components are related; the families' other names ("VVV", "EEE", "VVI", "VII")
+        will do too.
+    tol : float
+        Converged when the estimated gap to the top is below this many nats a row. (A gap, not the last change.)
+    reg_covar : float, optional
+        Ridge in the squared units of the data; 0 for plain maximum likelihood. By default a tiny prior relative to
+        the data's own spread, which moves no digit that matters.
+    max_iter : int
+        The most passes over the rows.
+    n_init : int
+        Starts; they race on a bounded sample of the rows and the best goes on.
+    init_params : {"k-means++", "kmeans", "random", "random_from_data"}, Mixture or array-like
+        How to start. Also where: from a Mixture, from (N,) labels 0 … K − 1 or from (N, K) responsibilities of the
+        rows; then there is this one start.
+    weights_init, means_init, precisions_init : array-like, optional
+        Any of π (K,), μ (K, D) and Σ⁻¹ (shaped as ``precisions_``) to start from. What is missing is derived from
+        what is given, by one step of EM; without ``means_init``, from ``n_init`` starts by ``init_params`` too.
+    random_state : int, Generator, RandomState or None
+        The same seed gives the same bits.
+    warm_start : bool
+        Whether ``fit`` goes on from the former fit, which must have as many components and columns and be of the same
+        family.
+    verbose : int
+        1 prints stages and passes, 2 also times.
+    verbose_interval : int
+        Passes between two lines.
+    n_threads : int, optional
+        By default as many as this process may use processors. The bits do not depend on it.
+
+    Attributes
+    ----------
+    mixture_ : Mixture
+        The fitted distribution (float64), which the next six are views of.
+    weights_ : ndarray of shape (K,)
+        π. Like all the views it is read-only, and float32 when the rows were.
+    means_ : ndarray of shape (K, D)
+        μ.
+    covariances_, precisions_ : ndarray
+        Σ and Σ⁻¹: (K, D, D) if full, (D, D) if tied, (K, D) if diag, (K,) if spherical.
+    precisions_cholesky_ : ndarray
+        U with U Uᵀ = Σ⁻¹, upper triangular, in the same shapes (a diagonal is its own root).
+    n_features_in_ : int
+        D.
+    feature_names_in_ : ndarray of shape (D,)
+        Names of the columns; only if the table had some.
+    converged_ : bool
+        Whether ``status_`` is one of convergence.
+    status_ : Status
+        How the fit ended; its text is a sentence with the remedy.
+    notes_ : tuple of str
+        Findings about the fit: empty or collapsed components, constant columns, …
+    n_iter_ : int
+        Passes over the rows.
+    lower_bound_ : float
+        Mean log-likelihood of the (weighted) training rows under the fitted parameters themselves.
+    lower_bounds_ : list of float
+        The same along the steps that were kept.
+    trace_ : tuple of Step
+        All that was measured at those steps.
+    gradient_norm_, gap_ : float
+        How steep the objective still is, and the estimated distance to the top in nats a row (see ``Fit``).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixtura import GaussianMixture
+    >>> X = np.array([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]])
+    >>> model = GaussianMixture(n_components=2, covariance_type="diag", reg_covar=1e-6, random_state=0).fit(X)
+    >>> model.means_
+    array([[ 1.,  2.],
+           [10.,  2.]])
+    >>> model.predict([[0, 0], [12, 3]])
+    array([0, 1])
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_components": [_WHOLE],
+        "covariance_type": [str, Family],
+        "tol": [Interval(Real, 0.0, None, closed="left")],
+        "reg_covar": [Interval(Real, 0.0, None, closed="left"), None],
+        "max_iter": [_WHOLE],
+        "n_init": [_WHOLE],
+        "init_params": [StrOptions(set(METHODS)), Mixture, "array-like"],
+        "weights_init": ["array-like", None],
+        "means_init": ["array-like", None],
+        "precisions_init": ["array-like", None],
+        "random_state": [Interval(Integral, 0, None, closed="left"), np.random.RandomState, np.random.Generator, None],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "verbose_interval": [_WHOLE],
+        "n_threads": [_WHOLE, None],
+    }
+
+    mixture_: Mixture
+    status_: Status
+    notes_: tuple[str, ...]
+    n_iter_: int
+    lower_bound_: float
+    lower_bounds_: list[float]
+    trace_: tuple[Step, ...]
+    gradient_norm_: float
+    gap_: float
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        covariance_type: str = "full",
+        tol: float = 1e-6,
+        reg_covar: float | None = None,
+        max_iter: int = 10_000,
+        n_init: int = 4,
+        init_params: str | Mixture | ArrayLike = "k-means++",
+        weights_init: ArrayLike | None = None,
+        means_init: ArrayLike | None = None,
+        precisions_init: ArrayLike | None = None,
+        random_state: int | np.random.Generator | np.random.RandomState | None = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        n_threads: int | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.means_init = means_init
+        self.precisions_init = precisions_init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+        self.n_threads = n_threads
+
+    # Fitting
+
+    @with_callbacks
+    def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Fit the mixture to a table.
+
+        Parameters
+        ----------
+        X : array-like, data frame or Arrow table of shape (N, D)
+            NumPy, lists, pandas, polars, pyarrow, anything with ``__arrow_c_stream__``. A Series is one column; a
+            plain array of one dimension is refused, as everywhere in scikit-learn.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (N,), optional
+            2 counts a row twice, 0 leaves it out.
+
+        Returns
+        -------
+        self : GaussianMixture
+            If fitting is interrupted or fails, a former fit stays as it was.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the table cannot be used, or no start led to a fit; the message says why.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the fit ended before it converged, other than on request.
+        UserWarning
+            If a component is empty or has collapsed, or there are too few rows.
+        """
+        self._fit(X, y, sample_weight)
+        return self
+
+    @with_callbacks
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Labels:
+        """``fit`` and the most probable component of each row, (N,)."""
+        rows = self._fit(X, y, sample_weight)
+        return self.mixture_.predict(rows)
+
+    def _fit(self, X: Any, y: Any, sample_weight: ArrayLike | None) -> Rows:
+        """Fit; the rows as numbers."""
+        family = self._checked_family()
+        table = _checked_table(X)
+        rows, weights = table.rows, as_weights(sample_weight, len(table.rows))
+        self._check_size(rows, weights)
+        candidate = Candidate(int(self.n_components), family, self._start(table, weights, family))
+        settings = Settings(
+            n_init=int(self.n_init),
+            tol=float(self.tol),
+            max_iter=int(self.max_iter),
+            reg_covar=None if self.reg_covar is None else float(self.reg_covar),
+            init_params=self.init_params if isinstance(self.init_params, str) else "k-means++",
+        )
+        source = Memory(rows, weights, None if self.n_threads is None else int(self.n_threads))
+        generator = as_generator(self.random_state)
+        seed = int(generator.integers(2**63))
+        metadata = {} if weights is None else {"sample_weight": weights}
+        task = FitTask(self, {"X": rows, "y": y, "metadata": metadata})
+        printer = _Printer(int(self.verbose), int(self.verbose_interval))
+
+        def observe(progress: Progress) -> bool:
+            printer.passed(progress)
+            return task.passed(progress)
+
+        (cell,) = search(source, [candidate], settings, seed, observe, table.columns)
+        if cell.fit is None:
+            raise ValueError(f"{ILL_DEFINED} ({cell.reason})")
+        fitted = _fitted(cell, rows.dtype, np.random.default_rng(seed))
+        printer.ended(fitted["status_"], fitted["lower_bound_"])
+        task.ended(fitted)
+        self.__dict__.update(fitted)
+        self._warn(cell)
+        return rows
+
+    def _checked_family(self) -> Family:
+        """The covariance family, after all parameters have been checked by themselves."""
+        if not get_config()["skip_parameter_validation"]:
+            self._validate_params()
+        for name in ("n_components", "max_iter", "n_init", "verbose_interval", "n_threads"):
+            if isinstance(getattr(self, name), bool | np.bool_):
+                raise InvalidParameterError(
+                    f"The {name!r} parameter of {type(self).__name__} must be an int, not a bool. "
+                    f"Got {getattr(self, name)!r} instead."
+                )
+        try:
+            return registry.get(self.covariance_type)
+        except ValueError as error:
+            raise InvalidParameterError(
+                f"The 'covariance_type' parameter of {type(self).__name__} is no covariance family: {error}"
+            ) from None
+
+    def _check_size(self, rows: Rows, weights: Array | None) -> None:
+        if len(rows) < 2:
+            raise ValueError(
+                f"Found array with {len(rows)} sample(s) (shape={rows.shape}) while a minimum of 2 is required "
+                f"by {type(self).__name__}."
+            )
+        n_rows = len(rows) if weights is None else int(np.count_nonzero(weights))
+        if n_rows < self.n_components:
+            of = "" if weights is None else " (rows of positive weight)"
+            raise ValueError(
+                "Expected n_samples >= n_components but got "
+                f"n_components = {self.n_components}, n_samples = {n_rows}{of}"
+            )
+
+    def _warn(self, cell: Cell) -> None:
+        if not self.converged_ and self.status_ is not Status.STOPPED:
+            _warn(f"{NOT_CONVERGED} {self.status_.value}", ConvergenceWarning)
+        for note in cell.notes:
+            if not note.healthy:
+                _warn(note.sentence, UserWarning)
+
+    # Where to start
+
+    def _start(self, table: Table, weights: Array | None, family: Family) -> Mixture | Rule | Parts | None:
+        if self.warm_start and hasattr(self, "mixture_"):
+            return self._former(table, family)
+        parts = self._parts(table.rows.shape[1], family)
+        if isinstance(self.init_params, str):
+            given = [part is not None for part in parts]
+            return Mixture(*parts) if all(given) else parts if any(given) else None
+        if parts != Parts():
+            raise ValueError(
+                "init_params is a start of its own: leave out weights_init, means_init and precisions_init"
+            )
+        if isinstance(self.init_params, Mixture):
+            return self._like(self.init_params, "the Mixture in init_params", table)
+        return self._rule(np.asarray(self.init_params), weights, len(table.rows))
+
+    def _former(self, table: Table, family: Family) -> Mixture:
+        if self._family != family.name:
+            raise ValueError(
+                f"warm_start goes on from the former fit, which is of the family {self._family!r}: "
+                f"covariance_type={self.covariance_type!r} needs warm_start=False"
+            )
+        return self._like(self.mixture_, "the former fit, from which warm_start goes on,", table)
+
+    def _like(self, start: Mixture, what: str, table: Table) -> Mixture:
+        """The start, if it has the right numbers of components and columns."""
+        n_features = table.rows.shape[1]
+        if start.n_components != self.n_components:
+            raise ValueError(f"{what} has {start.n_components} components, but n_components={self.n_components}")
+        if start.n_features != n_features:
+            raise ValueError(f"{what} has {start.n_features} columns, but X has {n_features}")
+        if start.columns and table.columns and start.columns != table.columns:
+            raise ValueError(f"{what} has the columns {start.columns}, but X has {table.columns}")
+        return start
+
+    def _parts(self, n_features: int, family: Family) -> Parts:
+        k = int(self.n_components)
+        weights = means = structure = None
+        if self.weights_init is not None:
+            weights = _initial(self.weights_init, (k,), "weights")
+            low, high = weights.min(), weights.max()
+            if low < 0 or high > 1:
+                raise ValueError(
+                    f"The parameter 'weights' should be in the range [0, 1], but got min value {low:.5f}, "
+                    f"max value {high:.5f}"
+                )
+            if abs(weights.sum() - 1) > SUM_TOLERANCE:
+                raise ValueError(
+                    f"The parameter 'weights' should be normalized, but got sum(weights) = {weights.sum():.5f}"
+                )
+            if low == 0:
+                raise ValueError(
+                    f"The parameter 'weights' is 0 for component {int(weights.argmin())}, which could never gain "
+                    "a row: use fewer components or a small weight"
+                )
+            weights = weights / weights.sum()
+        if self.means_init is not None:
+            means = _initial(self.means_init, (k, n_features), "means")
+        if self.precisions_init is not None:
+            structure = _structure_of(self.precisions_init, k, n_features, family)
+        return Parts(weights, means, structure)
+
+    def _rule(self, given: NDArray[Any], weights: Array | None, n_rows: int) -> Rule:
+        """Labels or responsibilities."""
+        k = int(self.n_components)
+        counts = np.ones(n_rows) if weights is None else weights
+        if given.shape == (n_rows,) and given.dtype.kind in "iu":
+            outside = np.flatnonzero((given < 0) | (given >= k))
+            if len(outside):
+                raise ValueError(
+                    f"the label in init_params of row {outside[0]} is {given[outside[0]]}: "
+                    f"components are numbered 0 to {k - 1}"
+                )
+            held, rule = np.bincount(given, counts, minlength=k), by_labels(given, k)
+        elif given.shape == (n_rows, k) and given.dtype.kind in "biuf":
+            share = given.astype(np.float64)
+            sums = share.sum(1)
+            wrong = np.flatnonzero(~((share >= 0).all(1) & (np.abs(sums - 1) <= SUM_TOLERANCE)))
+            if len(wrong):
+                raise ValueError(
+                    f"the responsibilities in init_params of row {wrong[0]} are {share[wrong[0]]}: "
+                    "they must not be negative, and sum to 1"
+                )
+            share /= sums[:, None]
+            held, rule = counts @ share, by_responsibilities(share)
+        else:
+            raise ValueError(
+                f"init_params is an array of {given.dtype} of shape {given.shape}: give integer labels of shape "
+                f"({n_rows},) or responsibilities of shape ({n_rows}, {k})"
+            )
+        if not held.all():
+            raise ValueError(f"init_params gives no rows to component {int(held.argmin())}: use fewer components")
+        return rule
+
+    # After the fit
+
+    def predict(self, X: Any) -> Labels:
+        """The most probable component of each row, (N,)."""
+        return self._mixture().predict(self._rows(X))
+
+    def predict_proba(self, X: Any) -> Rows:
+        """Responsibilities γ (S10), (N, K), in the floating-point type of the rows."""
+        rows = self._rows(X)
+        return self._mixture().responsibilities(rows).astype(rows.dtype, copy=False)
+
+    def score_samples(self, X: Any) -> Rows:
+        """log p(x) (S3) of each row, (N,), in the floating-point type of the rows."""
+        rows = self._rows(X)
+        return self._mixture().logpdf(rows).astype(rows.dtype, copy=False)
+
+    def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:  # noqa: ARG002
+        """Mean log p(x), weighted if weights are given.
+
+        Parameters
+        ----------
+        X : array-like, data frame or Arrow table of shape (N, D)
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (N,), optional
+
+        Returns
+        -------
+        float
+        """
+        loglik, weight = self._loglik(X, sample_weight)
+        return loglik / weight
+
+    def bic(self, X: Any, sample_weight: ArrayLike | None = None) -> float:
+        """Bayesian information criterion, smaller is better; its N is the sum of the weights.
+
+        Parameters
+        ----------
+        X : array-like, data frame or Arrow table of shape (N, D)
+        sample_weight : array-like of shape (N,), optional
+
+        Returns
+        -------
+        float
+        """
+        loglik, weight = self._loglik(X, sample_weight)
+        return -2 * loglik + self._n_parameters() * float(np.log(weight))
+
+    def aic(self, X: Any, sample_weight: ArrayLike | None = None) -> float:
+        """Akaike information criterion, smaller is better; arguments as in ``bic``."""
+        return -2 * self._loglik(X, sample_weight)[0] + 2 * self._n_parameters()
+
+    def icl(self, X: Any, sample_weight: ArrayLike | None = None) -> float:
+        """Integrated completed likelihood: ``bic`` − 2 Σ w log max_k γ_k, smaller is better; arguments as in ``bic``.
+
+        It asks for components that are apart (Biernacki, Celeux & Govaert, IEEE Trans. PAMI 22 (2000)).
+        """
+        rows = self._rows(X)
+        sure = certainty([self._mixture()], Block(rows, as_weights(sample_weight, len(rows)), 0))
+        return self.bic(rows, sample_weight) - 2 * float(sure[0])
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> tuple[Array, Labels]:
+        """Draw rows and their components (S4, S5), which come mixed.
+
+        Parameters
+        ----------
+        n_samples : int
+        random_state : int, Generator, RandomState, optional
+            By default a generator of the estimator's own, which the fit seeded from its ``random_state`` and which
+            moves on: the first call after a fit can be repeated, a second one differs from it.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, D)
+        y : ndarray of shape (n_samples,)
+
+        Raises
+        ------
+        ValueError
+            If ``n_samples`` is no whole number of at least 1.
+        """
+        mixture = self._mixture()
+        if isinstance(n_samples, bool) or not isinstance(n_samples, Integral) or n_samples < 1:
+            raise ValueError(f"Invalid value for 'n_samples': {n_samples!r}. Sampling needs a whole number from 1.")
+        generator = self._generator if random_state is None else as_generator(random_state)
+        return mixture.sample(int(n_samples), generator, return_labels=True)
+
+    def _mixture(self) -> Mixture:
+        check_is_fitted(self)
+        return self.mixture_
+
+    def _rows(self, X: Any) -> Rows:
+        """The rows, if their columns are those of the fit."""
+        mixture = self._mixture()
+        table = _checked_table(X)
+        self._check_names(table.columns, mixture.columns)
+        if table.rows.shape[1] != mixture.n_features:
+            raise ValueError(
+                f"X has {table.rows.shape[1]} features, but {type(self).__name__} is expecting "
+                f"{mixture.n_features} features as input."
+            )
+        return table.rows
+
+    def _check_names(self, found: tuple[str, ...] | None, fitted: tuple[str, ...] | None) -> None:
+        """scikit-learn's check of feature names, in its words."""
+        name = type(self).__name__
+        if found is None and fitted is not None:
+            _warn(f"X does not have valid feature names, but {name} was fitted with feature names", UserWarning)
+        elif found is not None and fitted is None:
+            _warn(f"X has feature names, but {name} was fitted without feature names", UserWarning)
+        elif found != fitted and found is not None and fitted is not None:
+            lines = ["The feature names should match those that were passed during fit."]
+            for what, names in (
+                ("Feature names unseen at fit time:", sorted(set(found) - set(fitted))),
+                ("Feature names seen at fit time, yet now missing:", sorted(set(fitted) - set(found))),
+            ):
+                if names:
+                    lines += [what, *(f"- {each}" for each in names[:5]), *["- ..."] * (len(names) > 5)]
+            if len(lines) == 1:
+                lines.append("Feature names must be in the same order as they were in fit.")
+            raise ValueError("\n".join(lines) + "\n")
+
+    def _loglik(self, X: Any, sample_weight: ArrayLike | None) -> tuple[float, float]:
+        """Log-likelihood and weight of the rows."""
+        rows = self._rows(X)
+        weights = as_weights(sample_weight, len(rows))
+        return self._mixture().loglik(rows, weights), float(len(rows) if weights is None else weights.sum())
+
+    def _n_parameters(self) -> int:
+        """Free parameters; scikit-learn's private name for it is in use elsewhere."""
+        mixture = self._mixture()
+        return registry.get(self._family).n_parameters(mixture.n_components, mixture.n_features)
+
+    # Views of mixture_
+
+    @property
+    def weights_(self) -> Rows:
+        return self._view(self.mixture_.weights)
+
+    @property
+    def means_(self) -> Rows:
+        return self._view(self.mixture_.means)
+
+    @property
+    def covariances_(self) -> Rows:
+        structure = self.mixture_.structure
+        if isinstance(structure, Diagonal):
+            return self._view_by_family(np.square(structure.scale))
+        dense = structure.dense()
+        return self._view(dense[0] if isinstance(structure, Tied) else dense)
+
+    @property
+    def precisions_(self) -> Rows:
+        root = self._precisions_cholesky()
+        if isinstance(self.mixture_.structure, Diagonal):
+            return self._view_by_family(np.square(root))
+        return self._view(root @ np.swapaxes(root, -1, -2))
+
+    @property
+    def precisions_cholesky_(self) -> Rows:
+        return self._view_by_family(self._precisions_cholesky())
+
+    @property
+    def n_features_in_(self) -> int:
+        return self.mixture_.n_features
+
+    @property
+    def feature_names_in_(self) -> NDArray[np.object_]:
+        if self.mixture_.columns is None:
+            raise AttributeError("the table of the fit had no column names")
+        return np.array(self.mixture_.columns, dtype=object)
+
+    @property
+    def converged_(self) -> bool:
+        return self.status_.converged
+
+    def _precisions_cholesky(self) -> Array:
+        structure = self.mixture_.structure
+        white = structure.whitening
+        return white if isinstance(structure, Diagonal) else np.swapaxes(white, -1, -2)
+
+    def _view_by_family(self, array: Array) -> Rows:
+        return self._view(array[:, 0] if registry.get(self._family).isotropic else array)
+
+    def _view(self, array: Array) -> Rows:
+        view = np.array(array, dtype=self._dtype, order="C")
+        view.flags.writeable = False
+        return view
+
+
+def _fitted(cell: Cell, dtype: np.dtype[Any], generator: np.random.Generator) -> dict[str, Any]:
+    """The attributes that a fit leaves behind."""
+    fit = cell.fit
+    assert fit is not None
+    weight = fit.statistics.weight
+    return {
+        "mixture_": fit.model,
+        "status_": fit.status,
+        "notes_": tuple(note.sentence for note in cell.notes),
+        "n_iter_": fit.n_iter,
+        "lower_bound_": fit.loglik / weight,
+        "lower_bounds_": [step.loglik / weight for step in fit.trace],
+        "trace_": fit.trace,
+        "gradient_norm_": fit.gradient_norm,
+        "gap_": fit.gap,
+        "_family": cell.covariance,
+        "_dtype": dtype,
+        "_generator": generator,
+    }
+
+
+def _checked_table(X: Any) -> Table:
+    """The rows of a table; an array of one dimension could be a column or a row, and is refused."""
+    flat = X and not np.ndim(X[0]) if isinstance(X, list | tuple) else getattr(X, "ndim", 2) == 1
+    if flat and not hasattr(X, "to_frame"):  # a Series is a column
+        raise ValueError(
+            f"Expected 2D array, got 1D array instead:\narray={np.asarray(X)}.\n"
+            "Reshape your data either using array.reshape(-1, 1) if your data has a single feature or "
+            "array.reshape(1, -1) if it contains a single sample."
+        )
+    return as_table(X)
+
+
+def _initial(given: ArrayLike, shape: tuple[int, ...], name: str) -> Array:
+    """A parameter to start from, of that shape and finite."""
+    array = np.asarray(given, dtype=np.float64)
+    if array.shape != shape:
+        raise ValueError(f"The parameter '{name}' should have the shape of {shape}, but got {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"The parameter '{name}' contains NaN or infinity")
+    return array
+
+
+def _structure_of(precisions: ArrayLike, n_components: int, n_features: int, family: Family) -> Structure:
+    """The structure with these precisions, whose shape is that of ``precisions_``."""
+    k, d, name = n_components, n_features, f"{family.name} precision"
+    if family.kind == "diagonal":
+        array = _initial(precisions, (k,) if family.isotropic else (k, d), name)
+        if (array <= 0).any():
+            raise ValueError(f"'{name}' should be positive")
+        return Diagonal(np.broadcast_to(1 / np.sqrt(array.reshape(k, -1)), (k, d)).copy())
+    array = _initial(precisions, (d, d) if family.kind == "tied" else (k, d, d), name)
+    array = array.reshape(-1, d, d)
+    turned = np.swapaxes(array, 1, 2)
+    try:
+        if not np.allclose(array, turned):
+            raise SingularError("not symmetric")
+        root = Full.from_covariances((array + turned) / 2)
+    except SingularError:
+        raise ValueError(f"'{name}' should be symmetric, positive-definite") from None
+    factor = lower_of(np.swapaxes(root.whitening, 1, 2))
+    return Tied(factor[0], k) if family.kind == "tied" else Full(factor)
+
+
+def _warn(message: str, category: type[Warning]) -> None:
+    """Warn at the line that called into this package, or into scikit-learn around it."""
+    level, frame = 1, sys._getframe()  # noqa: SLF001
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ("mixtura", "sklearn"):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
+
+
+class _Printer:
+    """What ``verbose`` prints."""
+
+    def __init__(self, verbose: int, interval: int) -> None:
+        self.verbose, self.interval = verbose, interval
+        self.stage, self.passes = "", 0
+        self.began = self.last = time.perf_counter()
+
+    def passed(self, progress: Progress) -> None:
+        if not self.verbose:
+            return
+        if progress.stage != self.stage:
+            self.stage = progress.stage
+            print(f"{self.stage.capitalize()}: {progress.climbs} start{'s' * (progress.climbs > 1)}")
+        self.passes += 1
+        if self.passes % self.interval == 0:
+            now = time.perf_counter()
+            more = f"\t time lapse {now - self.last:.5f}s\t {progress.climbing} climbing" * (self.verbose > 1)
+            print(f"  Iteration {self.passes}{more}")
+            self.last = now
+
+    def ended(self, status: Status, lower_bound: float) -> None:
+        if self.verbose:
+            more = f" time lapse {time.perf_counter() - self.began:.5f}s\t lower bound {lower_bound:.5f}."
+            print(status.value + more * (self.verbose > 1))
