@@ -24,7 +24,7 @@ from mixtura._version import __version__
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from mixtura.choice import Observer
+    from mixtura.race import Observer
     from mixtura.result import Result
     from mixtura.sources.files import FileTable
     from mixtura.summary import Summary
@@ -74,10 +74,10 @@ class _Program(click.Group):
 
 
 def _write_whole() -> None:
-    """Give standard output a buffer where it has none (``python -u``): without, a write may take a part and no error."""
+    """Give standard output a buffer where it has none (``python -u``): without, a write may silently take a part."""
     if isinstance(getattr(sys.stdout, "buffer", None), io.RawIOBase):
         encoding, errors = sys.stdout.encoding, sys.stdout.errors
-        sys.stdout = open(sys.stdout.fileno(), "w", encoding=encoding, errors=errors, closefd=False)  # noqa: PTH123, SIM115
+        sys.stdout = open(sys.stdout.fileno(), "w", encoding=encoding, errors=errors, closefd=False)  # noqa: SIM115
 
 
 def _let_go() -> None:

@@ -49,8 +49,10 @@ def diagnose(fit: Fit) -> tuple[Note, ...]:
         notes.append(Note(f"{sentence}: the likelihood there says nothing.", leaning, healthy=False))
     if fit.prior.null_directions:
         notes.append(_null_note(fit))
-    for pair in _coinciding(fit, empty):
-        notes.append(Note(f"Components {pair[0]} and {pair[1]} coincide: fewer components say the same.", pair))
+    notes += [
+        Note(f"Components {i} and {j} coincide: fewer components say the same.", (i, j))
+        for i, j in _coinciding(fit, empty)
+    ]
     return tuple(notes)
 
 

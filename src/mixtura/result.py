@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mixtura import summary as _summary
-from mixtura.choice import CRITERIA, Candidate, Cell, Observer, Settings, chosen, search
+from mixtura.choice import CRITERIA, Cell, chosen, search
 from mixtura.core.arguments import as_generator
 from mixtura.core.em import Fit
 from mixtura.core.mixture import Mixture
 from mixtura.covariance import registry
 from mixtura.covariance.registry import Family
+from mixtura.race import Candidate, Observer, Settings
 from mixtura.sources.coerce import as_table, as_weights
 from mixtura.sources.memory import Memory
 from mixtura.start import METHODS
@@ -132,7 +133,7 @@ def fit(
     n_threads : int, optional
         By default as many as this process may use processors.
     progress : callable, optional
-        Is told of each pass; see mixtura.choice.Progress. A true answer ends the fit with the models as they are.
+        Is told of each pass; see mixtura.race.Progress. A true answer ends the fit with the models as they are.
 
     Returns
     -------
@@ -170,7 +171,7 @@ def fit(
     source = Memory(rows, weights, None if n_threads is None else _at_least("n_threads", n_threads, 1))
     seed = int(as_generator(random_state).integers(2**63))
     candidates = [Candidate(k, family) for k in counts for family in families]
-    cells = search(source, candidates, settings, seed, progress, columns=names)
+    cells = search(source, candidates, settings, seed, progress, columns=names, with_icl=True)
     return Result(
         tuple(cells),
         chosen(cells, criterion),

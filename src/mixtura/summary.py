@@ -297,13 +297,14 @@ def _bar(share: float) -> str:
 def _with_deviations(means: Sequence[float], deviations: Sequence[float]) -> list[str]:
     """Mean ± standard deviation down a column, to the digits that the smallest deviation makes worth telling."""
     both = list(zip(means, deviations, strict=True))
-    smallest, largest = max(min(deviations), 1e-300), max(abs(x) for x in [*means, *deviations])
-    places = max(0, 2 - math.floor(math.log10(smallest)))
-    if largest < 10.0 ** (12 - places):
+    first, last = (
+        math.floor(math.log10(max(x, 1e-300))) for x in (max(map(abs, [*means, *deviations])), min(deviations))
+    )
+    places = max(0, 2 - last)
+    if places <= 6 and first + places < 12:
         pairs = [(f"{m:,.{places}f}", f"{s:,.{places}f}") for m, s in both]
     else:
-        digits = min(16, max(4, math.ceil(math.log10(largest / smallest)) + 2))
-        pairs = [(f"{m:.{digits}e}", f"{s:.2e}") for m, s in both]
+        pairs = [(f"{m:.{min(first - last + 2, 16)}e}", f"{s:.2e}") for m, s in both]
     left, right = (max(map(len, part)) for part in zip(*pairs, strict=True))
     return [f"{mean:>{left}} ± {deviation:>{right}}" for mean, deviation in pairs]
 

@@ -1,6 +1,5 @@
 """The command line: every option, exit code and error sentence, through the real command."""
 
-import errno
 import inspect
 import io
 import json
@@ -73,8 +72,7 @@ def on_a_terminal(*args, stream="stderr", interrupt_at=None, **env):
         while True:
             try:
                 got = os.read(ours, 1 << 16)
-            except OSError as error:  # Linux says so when the other end is closed
-                assert error.errno == errno.EIO
+            except OSError:  # so Linux says that the other end is closed
                 break
             if not got:
                 break
@@ -276,7 +274,8 @@ def test_the_model_remembers_its_fit():
     assert saved.family == "full"
     assert saved.mixture.columns == ("length", "width")
     assert told["command"] == (
-        "mixtura fit table.csv --components 2 --covariance full --columns length,width --weights count --starts 1 --seed 3"
+        "mixtura fit table.csv --components 2 --covariance full --columns length,width "
+        "--weights count --starts 1 --seed 3"
     )
     assert (told["seed"], told["rows"], told["weight"], told["criterion"]) == (3, 100, 99.0, "bic")
     for key in ("loglik", "bic", "icl", "aic", "status", "converged", "gap", "gradient_norm", "passes", "starts"):
@@ -539,7 +538,7 @@ def test_show_json_holds_the_metadata(model):
 def test_show_believes_no_metadata(model):
     odd = {
         "command": 7, "rows": "many", "weight": True, "criterion": [], "notes": ["\x1b[2J", 5],
-        "chosen": {"loglik": 10**400, "bic": "low", "passes": 1.5, "starts": True, "sentence": "\x1b[31mfine", "gap": None},
+        "chosen": {"loglik": 10**400, "bic": "low", "passes": 1.5, "starts": True, "sentence": "\x1b[31mfine"},
     }  # fmt: skip
     mixtura.save(mixtura.load(model).mixture, "odd.mixtura", metadata=odd)
     result = run("show", "odd.mixtura")
@@ -592,12 +591,14 @@ def file_of(text):
     return "odd.csv"
 
 
+TEXT = "text ('short' in row 1, rows counted from 1)"
+COUNTED = "rows counted from 1"
+REMEDY = f"({COUNTED}): drop those rows or fill them in"
 ERRORS = {
     "missing table": (lambda: ["fit", "none.csv"], "there is no file none.csv"),
     "text column": (
         lambda: ["fit", "table.csv", "--columns", "kind"],
-        "table.csv: column 'kind' is not numeric but text ('short' in row 1, rows counted from 1); "
-        "leave it out or encode it as numbers",
+        f"table.csv: column 'kind' is not numeric but {TEXT}; leave it out or encode it as numbers",
     ),
     "only text": (
         lambda: ["fit", file_of("a\nx\ny\n")],
@@ -605,12 +606,11 @@ ERRORS = {
     ),
     "NaN": (
         lambda: ["fit", file_of("a,b\n1,2\n3,\n5,6\n")],
-        "odd.csv contains NaN (a missing value) in row 2, column 'b' (rows counted from 1): "
-        "drop those rows or fill them in",
+        f"odd.csv contains NaN (a missing value) in row 2, column 'b' {REMEDY}",
     ),
     "infinity": (
         lambda: ["fit", file_of("a,b\n1,2\n3,inf\n5,6\n")],
-        "odd.csv contains infinity in row 2, column 'b' (rows counted from 1): drop those rows or fill them in",
+        f"odd.csv contains infinity in row 2, column 'b' {REMEDY}",
     ),
     "no such column": (
         lambda: ["fit", "table.csv", "--columns", "lenght"],

@@ -8,7 +8,8 @@ from test_law_sums import assert_same_fit
 from variants import overlapping, row_weights, start_for
 
 from mixtura import Mixture, choice, e_step, em
-from mixtura.choice import Candidate, Settings, search
+from mixtura.choice import search
+from mixtura.race import Candidate, Settings
 from mixtura.covariance.registry import Family
 from mixtura.sources.memory import Memory
 

@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Status(Enum):
-    """The end of a fit: each member's value is the sentence that the user reads, with the remedy where one is needed."""
+    """The end of a fit: each member's value is the sentence that the user reads, with the remedy where there is one."""
 
     CONVERGED = "Converged: what is left to gain is below the tolerance, by the measured gradient."
     PRECISION = "Converged as far as double precision allows: no step raises the objective any more."

@@ -75,7 +75,7 @@ class Prior:
         return cls(PSEUDO_ROWS, scatter, np.zeros_like(scatter))
 
     @classmethod
-    def relative(cls, rows: Array, weights: Array, weight: float | None = None) -> Prior:
+    def relative(cls, rows: Array, weights: Array) -> Prior:
         """The default: tiny, and relative to the spread of the rows themselves.
 
         P = ν·S, where S has the rows' correlations and, for each column, a spread that far-off rows do not move
@@ -84,11 +84,9 @@ class Prior:
         Parameters
         ----------
         rows : ndarray of shape (N, D)
-            The rows, or a sample of them.
+            The rows, or a sample of them (see ``for_weight``).
         weights : ndarray of shape (N,)
             How much each counts.
-        weight : float, optional
-            The weight of all rows, where these are a sample.
         """
         share = weights / weights.sum()
         middle, spread = column_spread(rows, weights)
@@ -105,7 +103,7 @@ class Prior:
         values, vectors = np.linalg.eigh(correlation)
         idle = values <= NULL_SHARE * max(1.0, float(values[-1]))
         null = NULL_VARIANCE * (vectors[:, idle] @ vectors[:, idle].T)
-        count = PSEUDO_ROWS + PSEUDO_FRACTION * float(weights.sum() if weight is None else weight)
+        count = PSEUDO_ROWS + PSEUDO_FRACTION * float(weights.sum())
         return cls(
             count,
             count * spread[:, None] * correlation * spread,
@@ -113,8 +111,13 @@ class Prior:
             int(idle.sum()),
         )
 
+    def for_weight(self, weight: float) -> Prior:
+        """The default prior as it is where the rows weigh that much in all."""
+        count = PSEUDO_ROWS + PSEUDO_FRACTION * weight
+        return replace(self, count=count, scatter=self.scatter * (count / self.count))
+
     def leaning(self, rows: float, statistics: Statistics) -> Prior:
-        """This prior and that many rows' worth of the covariance pooled over the components."""
+        """The prior and that many rows' worth of the covariance pooled over the components."""
         if statistics.kind == "tied" or rows == 0:
             return self
         pooled = statistics.scatter().sum(0) / statistics.n.sum()

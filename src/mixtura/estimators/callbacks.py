@@ -11,7 +11,7 @@ from functools import wraps
 from importlib.util import find_spec
 from typing import Any, Self, TypeVar
 
-from mixtura.choice import Progress
+from mixtura.race import Progress
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 

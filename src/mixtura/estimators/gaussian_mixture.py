@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from mixtura.choice import Candidate, Cell, Progress, Settings, certainty, search
+from mixtura.choice import Cell, certainty, search
 from mixtura.core.arguments import as_generator
 from mixtura.core.em import Step
 from mixtura.core.mixture import Labels, Mixture
@@ -27,6 +27,7 @@ from mixtura.covariance import registry
 from mixtura.covariance.registry import Family
 from mixtura.covariance.structure import Diagonal, Full, SingularError, Structure, Tied, lower_of
 from mixtura.estimators.callbacks import CallbackSupport, FitTask, with_callbacks
+from mixtura.race import Candidate, Progress, Settings
 from mixtura.sources.coerce import Rows, Table, as_table, as_weights
 from mixtura.sources.memory import Memory
 from mixtura.sources.source import Block
@@ -264,7 +265,7 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
             printer.passed(progress)
             return task.passed(progress)
 
-        (cell,) = search(source, [candidate], settings, seed, observe, table.columns)
+        (cell,) = search(source, [candidate], settings, seed, observe, columns=table.columns)
         if cell.fit is None:
             raise ValueError(f"{ILL_DEFINED} ({cell.reason})")
         fitted = _fitted(cell, rows.dtype, np.random.default_rng(seed))

@@ -7,8 +7,22 @@ doubles, so that its speed does not hang on what a compiler recognises in a loop
 
 Triangles (A_k, and the sums of products, which are symmetric) are cut into blocks of ``BLOCK`` × ``BLOCK``, the
 blocks on the diagonal being triangles again: no product is formed twice or multiplied by a known zero. Where D is
-no multiple of ``BLOCK`` the first block row is the narrow one; it alone remains for D ≤ ``BLOCK``.
+no multiple of ``BLOCK`` the first block row is the lower one; it alone remains for D ≤ ``BLOCK``.
+
+What the functions below hand on to each other:
+
+========================= ==========================================================================================
+x, y, d, white, joint, …  columns of a tile, ``stride`` numbers apart, of which ``rows`` are in use
+r, share, w, inverse      one number a row of a tile
+means, panel, sums, …     one after the other: those of a component begin at m, p, slot, those of a column of a tile
+                          at o (of what is read) or q (of what is written)
+========================= ==========================================================================================
+
+All of it stands in one file because Numba's cache notices changes of the file of the compiled function only.
 """
+
+# ruff: noqa: PLR0917 — compiled functions take no keywords
+# pyright: reportMissingParameterType=false — their types are those of the arguments, or of what is emitted
 
 from __future__ import annotations
 
@@ -38,152 +52,21 @@ CHUNK = ABREAST * LANES
 #: Room for the sums of a block; where the sums of x and of 1 begin beside those of products.
 SLOT, FIRST_MOMENTS, TOTAL = 16, 10, 14
 
-#: Rows of a tile: for the first-level cache to hold it, for the second to hold the densities too, and between bounds.
-TILE_NUMBERS, JOINT_NUMBERS = 2048, 65_536
-LEAST_ROWS, MOST_ROWS = 128, 512
-LEAST_ROWS_DIAGONAL = 256
-
-#: What the loading of a damaged cache may raise.
-DAMAGED = (AttributeError, EOFError, ImportError, IndexError, pickle.UnpicklingError)
+#: A tile has as many rows as let its numbers stay in the first-level cache, but no fewer than the least (below it the
+#: sums over lanes tell) and no more than the most; in any case it stays in the second-level cache, densities included.
+TILE_NUMBERS, CACHE_NUMBERS = 2048, 131_072
+LEAST_ROWS, LEAST_ROWS_DIAGONAL, MOST_ROWS = 128, 256, 512
 
 #: Numbers between the columns of a tile, so that they do not compete for the same lines of the cache.
 PAD = 8
 
-_INDEX, _DOUBLE, _INT = ir.IntType(64), ir.DoubleType(), ir.IntType(64)
+#: What the loading of a damaged cache may raise.
+DAMAGED = (AttributeError, EOFError, ImportError, IndexError, pickle.UnpicklingError)
 
-
-class Lanes:
-    """Emits operations on vectors of LANES doubles."""
-
-    def __init__(self, builder: ir.IRBuilder) -> None:
-        self.builder = builder
-        self.type = ir.VectorType(_DOUBLE, LANES)
-        self.bits = ir.VectorType(_INT, LANES)
-        self.add, self.sub, self.mul, self.div = builder.fadd, builder.fsub, builder.fmul, builder.fdiv
-        self.zero = self.constant(0.0)
-
-    def constant(self, value: float) -> ir.Constant:
-        return ir.Constant(self.type, [float(value)] * LANES)
-
-    def integer(self, value: int) -> ir.Constant:
-        return ir.Constant(self.bits, [value] * LANES)
-
-    def fma(self, a: Any, b: Any, c: Any) -> Any:
-        """a b + c, in one rounding where the machine can."""
-        kind = ir.FunctionType(self.type, [self.type] * 3)
-        function = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.fmuladd.v{LANES}f64")
-        return self.builder.call(function, [a, b, c])
-
-    def at(self, pointer: Any, *places: Any) -> Any:
-        """The pointer moved on by the sum of the places, each a Python or an emitted integer."""
-        for place in places:
-            offset = ir.Constant(_INDEX, place) if isinstance(place, int) else place
-            pointer = self.builder.gep(pointer, [offset])
-        return pointer
-
-    def times(self, index: Any, factor: int) -> Any:
-        return self.builder.mul(index, ir.Constant(_INDEX, factor))
-
-    def load(self, pointer: Any, *places: Any) -> Any:
-        place = self.builder.bitcast(self.at(pointer, *places), self.type.as_pointer())
-        return self.builder.load(place, align=8)
-
-    def store(self, vector: Any, pointer: Any, *places: Any) -> None:
-        place = self.builder.bitcast(self.at(pointer, *places), self.type.as_pointer())
-        self.builder.store(vector, place, align=8)
-
-    def splat(self, pointer: Any, *places: Any) -> Any:
-        """One number in every lane."""
-        number = self.builder.load(self.at(pointer, *places))
-        single = self.builder.insert_element(ir.Constant(self.type, ir.Undefined), number, ir.Constant(_INT, 0))
-        mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-        return self.builder.shuffle_vector(single, ir.Constant(self.type, ir.Undefined), mask)
-
-    def loop(self, stop: Any, step: int, state: list[Any], body: Callable[[Any, list[Any]], list[Any]], start: int = 0) -> list[Any]:
-        """For index in range(start, stop, step): state = body(index, state); the last state."""
-        builder = self.builder
-        before = builder.block
-        head, inside, after = (builder.append_basic_block(name) for name in ("head", "inside", "after"))
-        builder.branch(head)
-        builder.position_at_end(head)
-        index = builder.phi(_INDEX)
-        held = [builder.phi(value.type) for value in state]
-        builder.cbranch(builder.icmp_signed("<", index, stop), inside, after)
-        builder.position_at_end(inside)
-        new = body(index, held)
-        following = builder.add(index, ir.Constant(_INDEX, step))
-        for phi, first, value in zip([index, *held], [ir.Constant(_INDEX, start), *state], [following, *new], strict=True):
-            phi.add_incoming(first, before)
-            phi.add_incoming(value, builder.block)
-        builder.branch(head)
-        builder.position_at_end(after)
-        return held
-
-    def totals(self, vectors: list[Any]) -> list[Any]:
-        """The sum over the lanes of each vector, in the lanes of few vectors, by folding all of them at once."""
-        padded = vectors + [self.zero] * (-len(vectors) % LANES)
-        folded = []
-        for start in range(0, len(padded), LANES):
-            group, width = padded[start : start + LANES], 1
-            while len(group) > 1:
-                group = [self._fold(a, b, width) for a, b in zip(group[::2], group[1::2], strict=True)]
-                width *= 2
-            folded += group
-        return folded
-
-    def add_totals(self, vectors: list[Any], sums: Any, slot: Any) -> None:
-        """The sum over the lanes of each vector added to the numbers from ``slot`` on."""
-        for g, total in enumerate(self.totals(vectors)):
-            self.store(self.add(self.load(sums, slot, g * LANES), total), sums, slot, g * LANES)
-
-    def _fold(self, a: Any, b: Any, width: int) -> Any:
-        """Neighbouring groups of ``width`` lanes added within a and b, the results interleaved."""
-        masks = (
-            [start + shift + base + i for start in range(0, LANES, 2 * width) for base in (0, LANES) for i in range(width)]
-            for shift in (0, width)
-        )
-        lower, upper = (
-            self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), LANES), mask)) for mask in masks
-        )
-        return self.add(lower, upper)
-
-    def polynomial(self, x: Any, coefficients: list[float]) -> Any:
-        """By Horner's rule, the constant coefficient first."""
-        value = self.constant(coefficients[-1])
-        for coefficient in reversed(coefficients[:-1]):
-            value = self.fma(value, x, self.constant(coefficient))
-        return value
-
-    def exp(self, x: Any) -> Any:
-        """e^x for x ≤ 0, within 1 unit in the last place; 0 below −708; NaN stays NaN."""
-        builder, magic = self.builder, self.constant(1.5 * 2.0**52)
-        shifted = self.fma(x, self.constant(1 / math.log(2)), magic)
-        power = self.sub(shifted, magic)
-        rest = self.fma(power, self.constant(-LN2_HIGH), x)
-        rest = self.fma(power, self.constant(-LN2_LOW), rest)
-        biased = builder.add(builder.bitcast(shifted, self.bits), self.integer(1023))
-        scale = builder.bitcast(builder.shl(biased, self.integer(52)), self.type)
-        value = self.mul(self.polynomial(rest, EXP), scale)
-        return builder.select(builder.fcmp_ordered("<", x, self.constant(-708.0)), self.zero, value)
-
-    def log(self, x: Any) -> Any:
-        """ln x for normal x ≥ 1, within a few units in the last place of the larger of ln x and 1; NaN stays NaN."""
-        builder = self.builder
-        # x = 2^power · part with √½ < part ≤ √2
-        bits = builder.sub(builder.bitcast(x, self.bits), self.integer(0x3FE6A09E667F3BCD))
-        power = builder.sitofp(builder.ashr(bits, self.integer(52)), self.type)
-        fraction = builder.and_(bits, self.integer(2**52 - 1))
-        part = builder.bitcast(builder.add(fraction, self.integer(0x3FE6A09E667F3BCD)), self.type)
-        s = self.div(self.sub(part, self.constant(1.0)), self.add(part, self.constant(1.0)))
-        square = self.mul(s, s)
-        tail = self.mul(self.mul(s, square), self.polynomial(square, LOG))
-        tail = self.fma(power, self.constant(LN2_LOW), tail)
-        value = self.fma(power, self.constant(LN2_HIGH), self.fma(s, self.constant(2.0), tail))
-        return self.add(value, self.sub(x, x))
-
+_INTEGER, _DOUBLE = ir.IntType(64), ir.DoubleType()
 
 #: ln 2 in two parts, the first with room for an exact product; polynomials that interpolate e^r on |r| ≤ ½ ln 2, and
-#: (ln((1 + s)/(1 − s)) − 2s)/s³ in s², for (1 + s)/(1 − s) between √½ and √2, at Chebyshev's points.
+#: (ln((1 + s)/(1 − s)) − 2s)/s³ in s², for (1 + s)/(1 − s) between √½ and √2, at Chebyshev's points; the bits of √½.
 LN2_HIGH, LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10
 EXP = [
     1.0,
@@ -208,6 +91,133 @@ LOG = [
     0.15331666676597175,
     0.146171283998073,
 ]
+ROOT_HALF = 0x3FE6A09E667F3BCD
+
+
+class Lanes:
+    """Emits operations on vectors of LANES doubles."""
+
+    def __init__(self, builder: ir.IRBuilder) -> None:
+        self.builder = builder
+        self.type = ir.VectorType(_DOUBLE, LANES)
+        self.bits = ir.VectorType(_INTEGER, LANES)
+        self.add, self.sub, self.mul, self.div = builder.fadd, builder.fsub, builder.fmul, builder.fdiv
+        self.zero = self.constant(0.0)
+
+    def constant(self, value: float) -> ir.Constant:
+        return ir.Constant(self.type, [float(value)] * LANES)
+
+    def integer(self, value: int) -> ir.Constant:
+        return ir.Constant(self.bits, [value] * LANES)
+
+    def fma(self, a: Any, b: Any, c: Any) -> Any:
+        """a b + c, in one rounding where the machine can."""
+        kind = ir.FunctionType(self.type, [self.type] * 3)
+        function = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.fmuladd.v{LANES}f64")
+        return self.builder.call(function, [a, b, c])
+
+    def at(self, pointer: Any, *places: Any) -> Any:
+        """The pointer moved on by the sum of the places, each a Python or an emitted integer."""
+        for place in places:
+            offset = ir.Constant(_INTEGER, place) if isinstance(place, int) else place
+            pointer = self.builder.gep(pointer, [offset])
+        return pointer
+
+    def times(self, index: Any, factor: int) -> Any:
+        return self.builder.mul(index, ir.Constant(_INTEGER, factor))
+
+    def load(self, pointer: Any, *places: Any) -> Any:
+        place = self.builder.bitcast(self.at(pointer, *places), self.type.as_pointer())
+        return self.builder.load(place, align=8)
+
+    def store(self, vector: Any, pointer: Any, *places: Any) -> None:
+        place = self.builder.bitcast(self.at(pointer, *places), self.type.as_pointer())
+        self.builder.store(vector, place, align=8)
+
+    def splat(self, pointer: Any, *places: Any) -> Any:
+        """One number in every lane."""
+        number = self.builder.load(self.at(pointer, *places))
+        first = self.builder.insert_element(self.zero, number, ir.Constant(_INTEGER, 0))
+        return self.shuffle(first, first, [0] * LANES)
+
+    def shuffle(self, a: Any, b: Any, places: list[int]) -> Any:
+        """The lanes of a, numbered from 0, and b, from LANES, at these places."""
+        return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), LANES), places))
+
+    def loop(self, start: int, stop: Any, step: int, state: list[Any], body: Callable[[Any, list[Any]], Any]) -> Any:
+        """For index in range(start, stop, step): state = body(index, state); the last state."""
+        builder, before = self.builder, self.builder.block
+        head, inside, after = (builder.append_basic_block(name) for name in ("head", "inside", "after"))
+        builder.branch(head)
+        builder.position_at_end(head)
+        index, *held = (builder.phi(kind) for kind in (_INTEGER, *(value.type for value in state)))
+        builder.cbranch(builder.icmp_signed("<", index, stop), inside, after)
+        builder.position_at_end(inside)
+        new = [builder.add(index, ir.Constant(_INTEGER, step)), *body(index, held)]
+        for phi, first, following in zip([index, *held], [ir.Constant(_INTEGER, start), *state], new, strict=True):
+            phi.add_incoming(first, before)
+            phi.add_incoming(following, builder.block)
+        builder.branch(head)
+        builder.position_at_end(after)
+        return held
+
+    def totals(self, vectors: list[Any]) -> list[Any]:
+        """The sum over the lanes of each vector, in the lanes of few vectors, by folding all of them at once."""
+        padded = vectors + [self.zero] * (-len(vectors) % LANES)
+        folded = []
+        for start in range(0, len(padded), LANES):
+            group, width = padded[start : start + LANES], 1
+            while len(group) > 1:
+                group = [self._fold(a, b, width) for a, b in zip(group[::2], group[1::2], strict=True)]
+                width *= 2
+            folded += group
+        return folded
+
+    def add_totals(self, vectors: list[Any], sums: Any, slot: Any) -> None:
+        """The sum over the lanes of each vector added to the numbers from ``slot`` on."""
+        for g, total in enumerate(self.totals(vectors)):
+            self.store(self.add(self.load(sums, slot, g * LANES), total), sums, slot, g * LANES)
+
+    def _fold(self, a: Any, b: Any, width: int) -> Any:
+        """Neighbouring groups of ``width`` lanes added within a and b, the results interleaved."""
+        starts = range(0, LANES, 2 * width)
+        lower = [start + own + i for start in starts for own in (0, LANES) for i in range(width)]
+        upper = [place + width for place in lower]
+        return self.add(self.shuffle(a, b, lower), self.shuffle(a, b, upper))
+
+    def polynomial(self, x: Any, coefficients: list[float]) -> Any:
+        """By Horner's rule, the constant coefficient first."""
+        value = self.constant(coefficients[-1])
+        for coefficient in reversed(coefficients[:-1]):
+            value = self.fma(value, x, self.constant(coefficient))
+        return value
+
+    def exp(self, x: Any) -> Any:
+        """e^x for x ≤ 0, within 1 unit in the last place; 0 below −708; NaN stays NaN."""
+        builder, magic = self.builder, self.constant(1.5 * 2.0**52)
+        shifted = self.fma(x, self.constant(1 / math.log(2)), magic)
+        power = self.sub(shifted, magic)
+        rest = self.fma(power, self.constant(-LN2_HIGH), x)
+        rest = self.fma(power, self.constant(-LN2_LOW), rest)
+        biased = builder.add(builder.bitcast(shifted, self.bits), self.integer(1023))
+        scale = builder.bitcast(builder.shl(biased, self.integer(52)), self.type)
+        value = self.mul(self.polynomial(rest, EXP), scale)
+        return builder.select(builder.fcmp_ordered("<", x, self.constant(-708.0)), self.zero, value)
+
+    def log(self, x: Any) -> Any:
+        """ln x for normal x ≥ 1, within a few units in the last place of the larger of ln x and 1; NaN stays NaN."""
+        builder = self.builder
+        # x = 2^power · part with √½ < part ≤ √2
+        bits = builder.sub(builder.bitcast(x, self.bits), self.integer(ROOT_HALF))
+        power = builder.sitofp(builder.ashr(bits, self.integer(52)), self.type)
+        fraction = builder.and_(bits, self.integer(2**52 - 1))
+        part = builder.bitcast(builder.add(fraction, self.integer(ROOT_HALF)), self.type)
+        s = self.div(self.sub(part, self.constant(1.0)), self.add(part, self.constant(1.0)))
+        square = self.mul(s, s)
+        tail = self.mul(self.mul(s, square), self.polynomial(square, LOG))
+        tail = self.fma(power, self.constant(LN2_LOW), tail)
+        value = self.fma(power, self.constant(LN2_HIGH), self.fma(s, self.constant(2.0), tail))
+        return self.add(value, self.sub(x, x))
 
 
 def emitted(emit: Callable[..., None]) -> Any:
@@ -290,7 +300,7 @@ def _block_row(height: int, first: bool, keep: bool) -> Any:
             return sum(multiply(coefficients, values, cut(flat)), [])
 
         flat = [v.zero] * (height * ABREAST)
-        acc = cut(flat if first else v.loop(i, 1, flat, column))
+        acc = cut(flat if first else v.loop(0, i, 1, flat, column))
         for c in range(height):
             mean = v.splat(means, m, i, c)
             values = [v.sub(v.load(x, o, v.times(stride, c), u * LANES), mean) for u in range(ABREAST)]
@@ -356,13 +366,13 @@ def _distance(scaled: bool) -> Any:
                     values = [v.mul(a, value) for value in values]
                 return [v.fma(value, value, total) for value, total in zip(values, squares, strict=True)]
 
-            squares = v.loop(columns, 1, [v.zero] * ABREAST, column)
+            squares = v.loop(0, columns, 1, [v.zero] * ABREAST, column)
             for u, total in enumerate(squares):
                 value = v.fma(total, v.constant(-0.5), v.splat(constants, k))
                 v.store(value, out, v.builder.mul(k, stride), s, u * LANES)
             return nothing
 
-        v.loop(rows, CHUNK, [], chunk)
+        v.loop(0, rows, CHUNK, [], chunk)
 
     return emitted(distance)
 
@@ -393,7 +403,7 @@ def _normaliser(weighted: bool) -> Any:
                     for value, top in zip(values, tops, strict=True)
                 ]
 
-            tops = v.loop(components, 1, [v.load(place) for place in places], highest, start=1)
+            tops = v.loop(1, components, 1, [v.load(place) for place in places], highest)
 
             def exponentials(k, sums):
                 here = [v.at(place, builder.mul(k, stride)) for place in places]
@@ -402,7 +412,7 @@ def _normaliser(weighted: bool) -> Any:
                     v.store(value, place)
                 return [v.add(value, sum_) for value, sum_ in zip(values, sums, strict=True)]
 
-            sums = v.loop(components, 1, [v.zero] * ABREAST, exponentials)
+            sums = v.loop(0, components, 1, [v.zero] * ABREAST, exponentials)
             total = state[0]
             if weighted:
                 for u in range(ABREAST):
@@ -418,9 +428,9 @@ def _normaliser(weighted: bool) -> Any:
                 total = v.add(total, tops[u])
             return [v.add(total, v.log(product))]
 
-        (total,) = v.loop(rows, CHUNK, [v.zero], chunk)
+        (total,) = v.loop(0, rows, CHUNK, [v.zero], chunk)
         (sum_,) = v.totals([total])
-        first = builder.extract_element(sum_, ir.Constant(_INT, 0))
+        first = builder.extract_element(sum_, ir.Constant(_INTEGER, 0))
         builder.store(builder.fadd(builder.load(loglik), first), loglik)
 
     return emitted(normalise)
@@ -469,7 +479,7 @@ def _strip(height: int, first: bool, products: str) -> Any:
             moments = [v.add(weighted[c], totals[len(pairs) + c]) for c in range(height)]
             return second + moments + ([v.add(weight, totals[-1])] if first else [])
 
-        totals = v.loop(rows, LANES, [v.zero] * (len(pairs) + height + first), step)
+        totals = v.loop(0, rows, LANES, [v.zero] * (len(pairs) + height + first), step)
         places = [*range(len(pairs)), *range(FIRST_MOMENTS, FIRST_MOMENTS + height), TOTAL]
         ordered = dict(zip(places, totals, strict=False))
         v.add_totals([ordered.get(place, v.zero) for place in range(SLOT)], sums, slot)
@@ -489,7 +499,7 @@ def _rectangle(height: int, width: int) -> Any:
             products = [(a, b) for a in left for b in right]
             return [v.fma(a, b, total) for (a, b), total in zip(products, totals, strict=True)]
 
-        v.add_totals(v.loop(rows, LANES, [v.zero] * (height * width), step), sums, slot)
+        v.add_totals(v.loop(0, rows, LANES, [v.zero] * (height * width), step), sums, slot)
 
     return emitted(rectangle)
 
@@ -520,7 +530,7 @@ def _mean_strip(height: int, first: bool) -> Any:
                 v.store(together, d, o, offset[c], s)
             return new
 
-        totals = v.loop(rows, LANES, [v.zero] * (2 * (height + first)), step)
+        totals = v.loop(0, rows, LANES, [v.zero] * (2 * (height + first)), step)
         for k in range(2):
             mine, moments = totals[k::2], [v.zero] * SLOT
             if first:
@@ -729,6 +739,30 @@ def _load(address, row_step, column_step, single, weights, start, stop, columns,
     return start, count, used
 
 
+@intrinsic
+def _prefetch(_: Any, address: Any) -> Any:
+    """Ask for the cache line at an address, which need not be valid."""
+
+    def code(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
+        pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [builder.inttoptr(values[0], pointer), *(ir.Constant(number, n) for n in (0, 2, 1))])
+        return context.get_dummy_value()
+
+    return types.void(types.intp), code
+
+
+@numba.njit
+def _fetch_ahead(address, row_step, column_step, columns, start, stop, room, k, components):
+    """Ask for part k of the rows of the next tile, if each row lies in one piece and few gaps lie between them."""
+    if 0 < column_step < row_step <= 2 * columns * column_step:
+        size = min(room, stop - start) * row_step
+        begin = address + start * row_step
+        for place in range(begin + size * k // components, begin + size * (k + 1) // components, 64):
+            _prefetch(place)
+
+
 @numba.njit
 def _copy_joint(out, stride, rows, joint, start):
     """The densities of a tile, row by row; what overflowed on the way is −∞."""
@@ -778,6 +812,7 @@ def sums_full(address, row_step, column_step, single, count, weights, means, whi
             address, row_step, column_step, single, weights, start, count, columns, x, stride, chosen, w
         )
         for k in range(components):
+            _fetch_ahead(address, row_step, column_step, columns, start, count, room, k, components)
             _density(x, columns, stride, used, panel, k * size, mean, k * columns, y, constants, k, joint)
         _normalise(joint, components, stride, used, len(weights) > 0 or rows < used, w, share, loglik)
         for k in range(components):
@@ -824,6 +859,7 @@ def sums_diagonal(address, row_step, column_step, single, count, weights, means,
             address, row_step, column_step, single, weights, start, count, columns, x, stride, chosen, w
         )
         for k in range(components):
+            _fetch_ahead(address, row_step, column_step, columns, start, count, room, k, components)
             _scaled_distance(x, columns, stride, used, scale, mean, k * columns, constants, k, joint)
         _normalise(joint, components, stride, used, len(weights) > 0 or rows < used, w, share, loglik)
         for k in range(components):
@@ -904,6 +940,7 @@ def sums_tied(address, row_step, column_step, single, count, weights, means, whi
         )
         _whiten(x, columns, stride, used, panel, 0, centre, 0, y, constants, 0, white)
         for k in range(components):
+            _fetch_ahead(address, row_step, column_step, columns, start, count, room, k, components)
             _white_distance(white, columns, stride, used, centre, white_means, k * columns, constants, k, joint)
         _normalise(joint, components, stride, used, len(weights) > 0 or rows < used, w, share, loglik)
         if pooled:

@@ -1,0 +1,296 @@
+"""From candidates to fits, all of them in shared passes.
+
+Starts race on a bounded sample of the rows, the best of each candidate is repaired there as long as that pays, and
+then it climbs on all rows to the tolerance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from mixtura.core.em import Fit, Stop, Task, climb_together, in_family
+from mixtura.core.mixture import Mixture
+from mixtura.core.status import Status
+from mixtura.covariance.prior import Prior
+from mixtura.covariance.registry import Family
+from mixtura.covariance.structure import SingularError
+from mixtura.diagnosis import unhealthy_components
+from mixtura.sources.sketch import Sample, sample
+from mixtura.sources.source import Block, Source
+from mixtura.start import METHODS, Parts, Rule, around, column_unit, completed, mixture_of, moved, split_and_merged
+
+#: Distinct rows on which starts race, at least …
+SAMPLE_ROWS = 5_000
+#: … and for each component.
+SAMPLE_ROWS_EACH = 100
+#: The race is run to this gap, in nats a row: enough to tell the hills apart.
+RACE_TOL = 1e-4
+#: Two climbs ended on the same hill when their objectives agree to this, in nats a row.
+SAME_HILL = 3e-4
+#: Rounds of repair at the most, and how many in a row may fail before a candidate is left as it is.
+REPAIR_ROUNDS = 12
+REPAIR_PATIENCE = 3
+#: Steps after which a repaired mixture that is further behind than this (nats a row) is given up.
+SCOUT = Stop(RACE_TOL, 8)
+ABANDON = 0.02
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to fit: see ``mixtura.fit`` for what each means."""
+
+    n_init: int = 4
+    tol: float = 1e-6
+    max_iter: int = 10_000
+    reg_covar: float | None = None
+    init_params: str = "k-means++"
+    accelerate: bool = True
+
+
+class Candidate(NamedTuple):
+    """A number of components in a covariance family; with a ``start`` that tells the means, from there alone."""
+
+    n_components: int
+    family: Family
+    start: Mixture | Rule | Parts | None = None
+
+    @property
+    def by_chance(self) -> bool:
+        """Whether the start involves chance, so that several are worth making: where the means are is not given."""
+        return self.start is None or (isinstance(self.start, Parts) and self.start.means is None)
+
+
+class Progress(NamedTuple):
+    """How far a search has come.
+
+    ``stage`` is "race" (all starts, on the sample), "repair" (the best of each candidate, moved about, on the
+    sample) or "climb" (the best of each candidate, on all rows); ``climbing`` of ``climbs`` are still on their way
+    after so many ``passes`` over the rows of that stage.
+    """
+
+    stage: str
+    passes: int
+    climbing: int
+    climbs: int
+
+
+#: Called after each pass; a true answer ends the fit, with the models as they are.
+Observer = Callable[[Progress], bool | None]
+
+
+@dataclass(eq=False)
+class Run:
+    """A candidate and what became of it.
+
+    Attributes
+    ----------
+    candidate : Candidate
+    raced : list of Fit
+        Where its starts ended.
+    failures : list of str
+        Why others did not get that far.
+    best : Fit or None
+        The best so far.
+    """
+
+    candidate: Candidate
+    raced: list[Fit] = field(default_factory=list[Fit])
+    failures: list[str] = field(default_factory=list[str])
+    best: Fit | None = None
+
+    @property
+    def agreeing(self) -> int:
+        """How many starts ended on the best one's hill."""
+        tops = [fit.objective / fit.statistics.weight for fit in self.raced if not fit.status.failed]
+        return sum(top > max(tops) - SAME_HILL for top in tops)
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """What a search stands on: the rows, the sample of them, and how to fit."""
+
+    source: Source
+    small: Sample
+    settings: Settings
+    seed: int
+    observer: Observer | None = None
+
+    @property
+    def rows(self) -> Source:
+        """All rows; the sample itself, each row with the weight of its copies, where it holds them all."""
+        return self.small if self.small.complete else self.source
+
+    @cached_property
+    def small_weight(self) -> float:
+        """Weight of the sample."""
+        return float(self.small.weights.sum())
+
+    @cached_property
+    def weight(self) -> float:
+        """Weight of all rows."""
+        return self.small_weight if self.small.complete else self.source.total(_weight)
+
+    @cached_property
+    def _relative(self) -> Prior:
+        return Prior.relative(self.small.rows, self.small.weights)
+
+    def prior(self, weight: float, n_components: int) -> Prior:
+        """The prior of a fit to rows of that weight."""
+        ridge, n_features = self.settings.reg_covar, self.small.n_features
+        if ridge is None:
+            return self._relative.for_weight(weight)
+        return Prior.absolute(ridge, weight, n_components, n_features) if ridge else Prior.none(n_features)
+
+    def start(self, rule: Rule, candidate: Candidate, lean: float) -> Mixture:
+        """The mixture that a rule makes of the sample."""
+        n_components, family, parts = candidate
+        prior = self.prior(self.small_weight, n_components)
+        model = mixture_of(rule, self.small, n_components, family, prior, lean=lean)
+        return completed(parts, model, self.small, family, prior) if isinstance(parts, Parts) else model
+
+    def climb(self, stage: str, starts: Iterable[tuple[Run, Mixture, Stop]]) -> list[tuple[Run, Fit]]:
+        """Climb from all the starts together: on all rows in the stage "climb", on the sample before."""
+        starts = list(starts)
+        source, weight = (self.rows, self.weight) if stage == "climb" else (self.small, self.small_weight)
+        tasks = [
+            Task(model, run.candidate.family, self.prior(weight, model.n_components), stop, self.settings.accelerate)
+            for run, model, stop in starts
+        ]
+
+        def watch(passes: int, climbing: int) -> bool | None:
+            return None if self.observer is None else self.observer(Progress(stage, passes, climbing, len(tasks)))
+
+        fits = climb_together(tasks, source, watch)
+        return [(run, fit) for (run, _, _), fit in zip(starts, fits, strict=True)]
+
+
+def search(
+    source: Source,
+    candidates: Sequence[Candidate],
+    settings: Settings,
+    seed: int,
+    observer: Observer | None = None,
+) -> tuple[list[Run], Source]:
+    """Fit every candidate to the rows of a source; one that fails is recorded and leaves the others alone.
+
+    Also returned are the rows that the best fits belong to: the source, or a sample that stands for it.
+    """
+    largest = max(candidate.n_components for candidate in candidates)
+    small = sample(source, max(SAMPLE_ROWS, SAMPLE_ROWS_EACH * largest), seed)
+    ground = Ground(source, small, settings, seed, observer)
+    runs = [Run(candidate) for candidate in candidates]
+    by_chance = [run for run in runs if run.candidate.by_chance]
+    _race(ground, by_chance)
+    _repair(ground, by_chance)
+    _climb(ground, runs)
+    return runs, ground.rows
+
+
+def _race(ground: Ground, runs: Sequence[Run]) -> None:
+    """Every start, on the sample, far enough to tell the hills apart."""
+    settings = ground.settings
+    stop = Stop(max(settings.tol, RACE_TOL), settings.max_iter)
+    starts: list[tuple[Run, Mixture, Stop]] = []
+    for run in runs:
+        n_components = run.candidate.n_components
+        for attempt in range(settings.n_init):
+            rng = np.random.default_rng([ground.seed, n_components, attempt])
+            rule = METHODS[settings.init_params](ground.small, n_components, rng)
+            try:
+                starts.append((run, ground.start(rule, run.candidate, ground.small.n_features + 1.0), stop))
+            except SingularError as error:
+                run.failures.append(str(error))
+    for run, fit in ground.climb("race", starts):
+        run.raced.append(fit)
+        run.best = max(run.raced, key=_merit)
+
+
+def _repair(ground: Ground, runs: Sequence[Run]) -> None:
+    """Move a component of the best of each candidate elsewhere, as long as that pays."""
+    stop = Stop(max(ground.settings.tol, RACE_TOL), ground.settings.max_iter)
+    repairable = [(run, run.best) for run in runs if run.best is not None and _repairable(run.best)]
+    patience = {id(run): REPAIR_PATIENCE for run, _ in repairable}
+    for turn in range(ground.settings.n_init, ground.settings.n_init + REPAIR_ROUNDS):
+        tried = [(run, run.best) for run, _ in repairable if run.best is not None and patience[id(run)] > 0]
+        starts: list[tuple[Run, Mixture, Stop]] = []
+        for run, best in tried:
+            rng = np.random.default_rng([ground.seed, best.model.n_components, turn])
+            patience[id(run)] -= 1
+            try:
+                starts.append((run, ground.start(_move(best, ground.small, rng), run.candidate, 1.0), SCOUT))
+            except SingularError:
+                continue  # that move led nowhere
+        least = {id(run): best.objective - ABANDON * ground.small_weight for run, best in tried}
+        scouts = [(run, fit) for run, fit in ground.climb("repair", starts) if fit.objective > least[id(run)]]
+        climbed = ground.climb("repair", [(run, scout.model, stop) for run, scout in scouts])
+        for (run, scout), (_, fit) in zip(scouts, climbed, strict=True):
+            if run.best is not None and _merit(fit) > _merit(run.best, RACE_TOL * ground.small_weight):
+                run.best = _joined(scout, fit)
+                patience[id(run)] = REPAIR_PATIENCE
+
+
+def _climb(ground: Ground, runs: Sequence[Run]) -> None:
+    """The best of each candidate, or the start that it came with, on all rows, to the tolerance."""
+    settings = ground.settings
+    starts: list[tuple[Run, Mixture, Stop]] = []
+    for run in runs:
+        best, passes = run.best, 0
+        if run.candidate.by_chance:
+            passes = best.n_iter if best is not None and ground.small.complete else 0
+            if best is None or best.status.failed or passes >= settings.max_iter:
+                continue
+        try:
+            model = _given(ground, run.candidate) if best is None else best.model
+        except SingularError as error:
+            run.failures.append(str(error))
+        else:
+            starts.append((run, model, Stop(settings.tol, settings.max_iter - passes)))
+    for run, fit in ground.climb("climb", starts):
+        run.best = _joined(run.best, fit) if run.best is not None and ground.small.complete else fit
+
+
+def _given(ground: Ground, candidate: Candidate) -> Mixture:
+    """The mixture that a candidate starts from."""
+    n_components, family, start = candidate
+    prior = ground.prior(ground.weight, n_components)
+    if isinstance(start, Mixture):
+        return in_family(start, family)
+    if isinstance(start, Parts):
+        unit = column_unit(ground.small)
+        return completed(start, around(start.means, ground.source, family, prior, unit), ground.source, family, prior)
+    return mixture_of(start, ground.source, n_components, family, prior)
+
+
+def _merit(fit: Fit, margin: float = 0.0) -> tuple[bool, int, float]:
+    """What makes one fit of a candidate better than another: it holds, its components do, its objective is high."""
+    return not fit.status.failed, -len(unhealthy_components(fit)), fit.objective + margin
+
+
+def _repairable(fit: Fit) -> bool:
+    """Whether a component could be moved elsewhere, and the climb has steps left."""
+    return fit.model.n_components > 1 and fit.status not in (Status.SINGULAR, Status.MAX_ITER, Status.STOPPED)
+
+
+def _move(fit: Fit, small: Sample, rng: np.random.Generator) -> Rule:
+    """Responsibilities with the components that are empty or have collapsed elsewhere, or else one drawn by chance."""
+    n_components = fit.model.n_components
+    gone = unhealthy_components(fit)
+    if not gone and n_components > 2 and rng.random() < 0.5:
+        return split_and_merged(fit.model, small, rng)
+    return moved(fit.model, gone or (int(rng.integers(n_components)),), small, rng)
+
+
+def _joined(before: Fit, after: Fit) -> Fit:
+    """One fit of a climb and the one that went on from it over the same rows."""
+    passes = before.trace[-1].passes if before.trace else 0
+    later = tuple(step._replace(passes=passes + step.passes) for step in after.trace[1:])
+    return replace(after, trace=before.trace + later, n_iter=before.n_iter + after.n_iter)
+
+
+def _weight(block: Block) -> float:
+    return float(len(block.rows) if block.weights is None else block.weights.sum())
