@@ -24,6 +24,7 @@ from mixtura._version import __version__
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from mixtura import race
     from mixtura.race import Observer
     from mixtura.result import Result
     from mixtura.sources.files import FileTable
@@ -428,9 +429,7 @@ def _progress(quiet: bool) -> Generator[Observer | None]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from mixtura import choice
-
-    stages = {"race": "Racing starts", "climb": "Climbing"}
+    stages = {"race": "Racing starts", "repair": "Repairing", "climb": "Climbing"}
     with Progress(
         TextColumn("{task.description:<13}"),
         BarColumn(),
@@ -442,7 +441,7 @@ def _progress(quiet: bool) -> Generator[Observer | None]:
     ) as bars:
         task = bars.add_task("", visible=False, passes=0)
 
-        def observe(seen: choice.Progress) -> None:
+        def observe(seen: race.Progress) -> None:
             bars.update(
                 task,
                 description=stages.get(seen.stage, seen.stage),

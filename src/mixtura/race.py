@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mixtura import kernels
 from mixtura.core.em import Fit, Stop, Task, climb_together, in_family
 from mixtura.core.mixture import Mixture
 from mixtura.core.status import Status
@@ -20,6 +21,7 @@ from mixtura.covariance.prior import Prior
 from mixtura.covariance.registry import Family
 from mixtura.covariance.structure import SingularError
 from mixtura.diagnosis import unhealthy_components
+from mixtura.kernels import Kernel
 from mixtura.sources.sketch import Sample, sample
 from mixtura.sources.source import Block, Source
 from mixtura.start import METHODS, Parts, Rule, around, column_unit, completed, mixture_of, moved, split_and_merged
@@ -118,6 +120,7 @@ class Ground:
     small: Sample
     settings: Settings
     seed: int
+    kernel: Kernel
     observer: Observer | None = None
 
     @property
@@ -148,10 +151,16 @@ class Ground:
 
     def start(self, rule: Rule, candidate: Candidate, lean: float) -> Mixture:
         """The mixture that a rule makes of the sample."""
+        n_components, family, _ = candidate
+        return mixture_of(rule, self.small, n_components, family, self.prior(self.small_weight, n_components), lean=lean)
+
+    def first(self, rule: Rule, candidate: Candidate) -> Mixture:
+        """The start that a rule makes, with the parts in their place that the candidate gives."""
         n_components, family, parts = candidate
-        prior = self.prior(self.small_weight, n_components)
-        model = mixture_of(rule, self.small, n_components, family, prior, lean=lean)
-        return completed(parts, model, self.small, family, prior) if isinstance(parts, Parts) else model
+        model = self.start(rule, candidate, self.small.n_features + 1.0)
+        if not isinstance(parts, Parts):
+            return model
+        return completed(parts, model, self.small, family, self.prior(self.small_weight, n_components))
 
     def climb(self, stage: str, starts: Iterable[tuple[Run, Mixture, Stop]]) -> list[tuple[Run, Fit]]:
         """Climb from all the starts together: on all rows in the stage "climb", on the sample before."""
@@ -165,7 +174,7 @@ class Ground:
         def watch(passes: int, climbing: int) -> bool | None:
             return None if self.observer is None else self.observer(Progress(stage, passes, climbing, len(tasks)))
 
-        fits = climb_together(tasks, source, watch)
+        fits = climb_together(tasks, source, watch, self.kernel)
         return [(run, fit) for (run, _, _), fit in zip(starts, fits, strict=True)]
 
 
@@ -182,7 +191,9 @@ def search(
     """
     largest = max(candidate.n_components for candidate in candidates)
     small = sample(source, max(SAMPLE_ROWS, SAMPLE_ROWS_EACH * largest), seed)
-    ground = Ground(source, small, settings, seed, observer)
+    n_rows = small.n_rows if small.complete else source.n_rows
+    kernel = kernels.choose(n_rows, largest, source.n_features)  # of the same edition for the sample and for all rows
+    ground = Ground(source, small, settings, seed, kernel, observer)
     runs = [Run(candidate) for candidate in candidates]
     by_chance = [run for run in runs if run.candidate.by_chance]
     _race(ground, by_chance)
@@ -202,7 +213,7 @@ def _race(ground: Ground, runs: Sequence[Run]) -> None:
             rng = np.random.default_rng([ground.seed, n_components, attempt])
             rule = METHODS[settings.init_params](ground.small, n_components, rng)
             try:
-                starts.append((run, ground.start(rule, run.candidate, ground.small.n_features + 1.0), stop))
+                starts.append((run, ground.first(rule, run.candidate), stop))
             except SingularError as error:
                 run.failures.append(str(error))
     for run, fit in ground.climb("race", starts):

@@ -294,12 +294,15 @@ def _bar(share: float) -> str:
     return "█" * whole + " ▏▎▍▌▋▊▉"[eighths].strip()
 
 
+def _power(value: float) -> int:
+    """The power of ten in front of a number's first digit."""
+    return math.floor(math.log10(max(value, 1e-300)))
+
+
 def _with_deviations(means: Sequence[float], deviations: Sequence[float]) -> list[str]:
     """Mean ± standard deviation down a column, to the digits that the smallest deviation makes worth telling."""
     both = list(zip(means, deviations, strict=True))
-    first, last = (
-        math.floor(math.log10(max(x, 1e-300))) for x in (max(map(abs, [*means, *deviations])), min(deviations))
-    )
+    first, last = _power(max(map(abs, [*means, *deviations]))), _power(min(deviations))
     places = max(0, 2 - last)
     if places <= 6 and first + places < 12:
         pairs = [(f"{m:,.{places}f}", f"{s:,.{places}f}") for m, s in both]

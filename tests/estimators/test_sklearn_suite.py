@@ -31,8 +31,8 @@ EXPECTED_FAILURES: dict[str, str] = {
     ),
     "test_monotonic_likelihood": (
         "never falls, as the test wants, but 600 fits of a single pass are then to converge to tol=1e-7. scikit-learn "
-        "calls it converged when the last pass gained less than that; by the gap, which Mixtura goes by, more than "
-        "1e-5 nats a row is still missing."
+        "calls it converged when the last pass gained less than that; by the gap, which Mixtura goes by, 1e-4 nats "
+        "a row are then still missing."
     ),
     "test_gaussian_mixture_setting_best_params": (
         "two components that hold a single row each, with reg_covar=0: their variances of 4e-16 and 9e-16, and the "
@@ -40,17 +40,25 @@ EXPECTED_FAILURES: dict[str, str] = {
     ),
     "test_gaussian_mixture_precisions_init_diag": (
         "wants as many iterations from precisions_init, taken from one run of k-means, as without; "
-        "the starts are different ones here. Both end on the same parameters."
+        "the starts are different ones here. Both end on the same maximum."
     ),
     "test_score[float32]": (
         "wants score to agree to 7 decimals with the float32 mean of the float32 score_samples; "
         "Mixtura sums in float64."
+    ),
+    "test_gaussian_mixture_raises_where_array_api_not_implemented": (
+        "wants 'kmeans' and 'k-means++' to be refused while array_api_dispatch is on. They work, on NumPy arrays; "
+        "Mixtura does not claim array API support."
     ),
     "test_max_iter_zero": ZERO_PASSES,
     "test_init_means_not_duplicated": ZERO_PASSES,
     "test_gaussian_mixture_precisions_init": PRIVATE,
     "test_gaussian_mixture_all_init_does_not_estimate_gaussian_parameters": PRIVATE,
 }
+
+SOURCE = Path(SPEC.origin).read_text(encoding="utf-8")
+if "or scale the input data" not in SOURCE:
+    EXPECTED_FAILURES["test_regularisation"] = "wants the words of a message that scikit-learn has changed since."
 
 
 @pytest.fixture(params=[np.float64, np.float32], ids=["float64", "float32"])
@@ -71,7 +79,6 @@ def expected_failure(request):
         request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
 
 
-SOURCE = Path(SPEC.origin).read_text(encoding="utf-8")
 exec(compile(SOURCE.replace(THEIRS, OURS), SPEC.origin, "exec"))
 
 

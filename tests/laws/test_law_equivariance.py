@@ -7,10 +7,11 @@ import pytest
 from test_law_sums import assert_same_fit
 from variants import overlapping, row_weights, start_for
 
-from mixtura import Mixture, choice, e_step, em
+from mixtura import Mixture, e_step, em, race
 from mixtura.choice import search
 from mixtura.race import Candidate, Settings
 from mixtura.covariance.registry import Family
+from mixtura.race import Candidate, Settings
 from mixtura.sources.memory import Memory
 
 
@@ -85,8 +86,8 @@ def test_the_order_of_the_rows_changes_no_bit(family, init_params):
 
 
 def test_the_order_of_many_rows_changes_no_more_than_rounding(family, monkeypatch):
-    monkeypatch.setattr(choice, "SAMPLE_ROWS", 60)
-    monkeypatch.setattr(choice, "SAMPLE_ROWS_EACH", 10)
+    monkeypatch.setattr(race, "SAMPLE_ROWS", 60)
+    monkeypatch.setattr(race, "SAMPLE_ROWS_EACH", 10)
     rows, weights = overlapping(), row_weights(240)
     order = np.random.default_rng(2).permutation(240)
     one, other = fitted(rows, family, weights), fitted(rows[order], family, weights[order])
@@ -119,13 +120,13 @@ def test_the_order_of_columns_is_all_that_reordering_them_changes(family, kernel
 @pytest.mark.parametrize("complete", [True, False], ids=["few rows", "many rows"])
 def test_a_weight_is_a_number_of_copies(family, complete, monkeypatch):
     if not complete:
-        monkeypatch.setattr(choice, "SAMPLE_ROWS", 60)
-        monkeypatch.setattr(choice, "SAMPLE_ROWS_EACH", 10)
+        monkeypatch.setattr(race, "SAMPLE_ROWS", 60)
+        monkeypatch.setattr(race, "SAMPLE_ROWS_EACH", 10)
     rows = overlapping()
     counts = np.random.default_rng(5).integers(0, 3, len(rows))
     repeated = np.repeat(rows, counts, axis=0)
     cells = [
-        search(source, [Candidate(k, family) for k in (1, 3)], Settings(), seed=0)
+        search(source, [Candidate(k, family) for k in (1, 3)], Settings(), seed=0, with_icl=True)
         for source in (Memory(rows, counts.astype(float)), Memory(repeated), Memory(repeated[::-1]))
     ]
     for several in zip(*cells, strict=True):
@@ -144,11 +145,11 @@ def test_any_number_of_threads_makes_the_same_choice(monkeypatch):
     from mixtura.sources import memory
 
     monkeypatch.setattr(memory, "BLOCK_ROWS", 17)
-    monkeypatch.setattr(choice, "SAMPLE_ROWS", 60)
-    monkeypatch.setattr(choice, "SAMPLE_ROWS_EACH", 10)
+    monkeypatch.setattr(race, "SAMPLE_ROWS", 60)
+    monkeypatch.setattr(race, "SAMPLE_ROWS_EACH", 10)
     rows, weights = overlapping(), row_weights(240)
     candidates = [Candidate(k, family) for k in (1, 2, 3) for family in FAMILIES]
-    one, other = (search(Memory(rows, weights, n), candidates, Settings(), seed=4) for n in (1, 5))
+    one, other = (search(Memory(rows, weights, n), candidates, Settings(), seed=4, with_icl=True) for n in (1, 5))
     for a, b in zip(one, other, strict=True):
         assert a.fit.model == b.fit.model
         assert (a.bic, a.icl, a.aic) == (b.bic, b.icl, b.aic)

@@ -103,8 +103,8 @@ def test_quasi_newton_steps_end_on_the_hill_of_mclust_or_on_the_top_of_another()
             assert fit.model.logpdf(rows) == pytest.approx(case.end.logpdf(rows), abs=1e-4)
         elif fit.loglik < case.loglik:
             lower.append(str(case))
-    assert len(same) >= 0.87 * len(STRICT), len(same)
-    assert len(lower) <= 0.05 * len(STRICT), lower
+    assert len(same) >= 0.94 * len(STRICT), len(same)
+    assert len(lower) <= 0.03 * len(STRICT), lower
     assert len(singular) <= 1, singular
 
 
@@ -132,7 +132,8 @@ def test_the_search_is_no_worse_than_the_default_start_of_mclust(name):
     rows, table = rows_of(name), numbers_of(f"mclust_{name}")["default_start"]
     candidates = [Candidate(numbers["G"], registry.get(numbers["model"])) for numbers in table]
     for seed in (0, 1):
-        for cell, numbers in zip(search(Memory(rows), candidates, Settings(tol=1e-9), seed), table, strict=True):
+        cells = search(Memory(rows), candidates, Settings(tol=1e-9), seed, with_icl=True)
+        for cell, numbers in zip(cells, table, strict=True):
             what = f"{numbers['model']},{numbers['G']}, seed {seed}"
             assert cell.eligible, what
             assert cell.loglik >= numbers["loglik"] - 1e-6, what

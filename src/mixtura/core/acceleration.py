@@ -26,6 +26,9 @@ MEMORY = 10
 #: The Newton decrement sees only the curvature that the memory holds. On 24 overlapping problems the gap that was left
 #: stayed below this multiple of it, from the first pass at which that fell below 1e-6 nats a row.
 UNSEEN = 20.0
+#: While the gradient is longer than this, EM steps alone: from afar they are as quick, and they stay on their hill
+#: (from 235 fixed starts, 224 climbs then end where EM ends; with quasi-Newton steps from the first on, 208).
+NEAR = 0.1
 #: A gradient (in units of Fisher information, a row) below this is zero but for rounding.
 ROUNDING_NORM = 1e-8
 #: The most by which a logarithm (of a weight, of a scale) may change in one quasi-Newton step.
@@ -173,7 +176,7 @@ class QuasiNewton(Steps):
         return View(norm, UNSEEN * 0.5 * max(rise, norm**2) if self.pairs else np.inf, direction)
 
     def propose(self, here: Point, view: View) -> Proposals:
-        if view.direction is not None:
+        if view.direction is not None and view.gradient_norm < NEAR:
             origin, rise = here.position, float(view.direction @ here.slope)
             length = min(1.0, STEP_CAP / _largest_logarithm(here.model, view.direction))
             weight = here.statistics.weight

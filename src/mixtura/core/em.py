@@ -193,16 +193,19 @@ def _e_steps(models: Sequence[Mixture], kernel: Kernel, block: Block) -> _Record
     return _Records(accumulate(model, kernel, block.rows, block.weights) for model in models)
 
 
-def climb_together(tasks: Sequence[Task], source: Source, callback: Callback | None = None) -> list[Fit]:
+def climb_together(
+    tasks: Sequence[Task], source: Source, callback: Callback | None = None, kernel: Kernel | None = None
+) -> list[Fit]:
     """All the climbs over shared passes: each pass sums, for every model still climbing, its statistics (S10).
 
-    A climb whose covariances become singular ends with that status and leaves the others alone.
+    The kernel is the one for a problem of that size unless one is given. A climb whose covariances become singular ends with that status and leaves the others alone.
     """
     climbs = [climb(task) for task in tasks]
     wanted = {i: next(way) for i, way in enumerate(climbs)}
     fits: dict[int, Fit] = {}
-    largest = max((model.n_components for model in wanted.values()), default=1)
-    kernel = kernels.choose(source.n_rows, largest, source.n_features)
+    if kernel is None:
+        largest = max((model.n_components for model in wanted.values()), default=1)
+        kernel = kernels.choose(source.n_rows, largest, source.n_features)
     passes = 0
     while wanted:
         records = source.total(partial(_e_steps, tuple(wanted.values()), kernel))

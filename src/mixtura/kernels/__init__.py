@@ -12,7 +12,7 @@ from mixtura.core.statistics import Array, Kind
 Rows = NDArray[np.float64] | NDArray[np.float32]
 
 #: From this much work on (rows × components × (8 + columns²), a pass) the compiled kernels repay their loading.
-COMPILED_FROM = 4e7
+COMPILED_FROM = 4e6
 
 
 class Whitened(NamedTuple):

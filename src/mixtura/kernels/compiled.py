@@ -52,7 +52,7 @@ def _place(rows: Rows) -> tuple[int, int, int, bool, int]:
 def log_joint(rows: Rows, model: Whitened) -> Array:
     """(B, K) log π_k + log N(x_n|μ_k,Σ_k) (S2, S6)."""
     joint = np.empty((len(rows), len(model.means)))
-    _run(f"joint_{model.kind}", *_place(rows), *_model(model), joint)
+    _run(f"joint_{model.kind}", _place(rows), *_model(model), joint)
     return joint
 
 
@@ -61,5 +61,5 @@ def accumulate(rows: Rows, weights: Array | None, model: Whitened) -> Sums:
     n, s1 = np.zeros(len(model.means)), np.zeros(model.means.shape)
     s2 = np.zeros(model.whitening.shape)
     each = np.empty(0) if weights is None else np.array(weights, dtype=np.float64)
-    loglik = _run(f"sums_{model.kind}", *_place(rows), each, *_model(model), n, s1, s2)
+    loglik = _run(f"sums_{model.kind}", _place(rows), each, *_model(model), n, s1, s2)
     return Sums(loglik, n, s1, s2)

@@ -21,8 +21,9 @@ means, panel, sums, …     one after the other: those of a component begin at m
 All of it stands in one file because Numba's cache notices changes of the file of the compiled function only.
 """
 
-# ruff: noqa: PLR0917 — compiled functions take no keywords
-# pyright: reportMissingParameterType=false — their types are those of the arguments, or of what is emitted
+# Compiled functions take no keywords, and their types are those of the arguments, or of what is emitted.
+# ruff: noqa: PLR0917
+# pyright: reportMissingParameterType=false
 
 from __future__ import annotations
 
@@ -105,9 +106,11 @@ class Lanes:
         self.zero = self.constant(0.0)
 
     def constant(self, value: float) -> ir.Constant:
+        """A number in every lane."""
         return ir.Constant(self.type, [float(value)] * LANES)
 
     def integer(self, value: int) -> ir.Constant:
+        """A whole number in every lane, of the same width."""
         return ir.Constant(self.bits, [value] * LANES)
 
     def fma(self, a: Any, b: Any, c: Any) -> Any:
@@ -123,19 +126,26 @@ class Lanes:
             pointer = self.builder.gep(pointer, [offset])
         return pointer
 
-    def times(self, index: Any, factor: int) -> Any:
-        return self.builder.mul(index, ir.Constant(_INTEGER, factor))
+    def plus(self, index: Any, number: int) -> Any:
+        """An index moved on by a Python integer."""
+        return self.builder.add(index, ir.Constant(_INTEGER, number))
+
+    def times(self, index: Any, number: int) -> Any:
+        """An index times a Python integer."""
+        return self.builder.mul(index, ir.Constant(_INTEGER, number))
 
     def load(self, pointer: Any, *places: Any) -> Any:
+        """The vector that begins there."""
         place = self.builder.bitcast(self.at(pointer, *places), self.type.as_pointer())
         return self.builder.load(place, align=8)
 
     def store(self, vector: Any, pointer: Any, *places: Any) -> None:
+        """Write a vector there."""
         place = self.builder.bitcast(self.at(pointer, *places), self.type.as_pointer())
         self.builder.store(vector, place, align=8)
 
     def splat(self, pointer: Any, *places: Any) -> Any:
-        """One number in every lane."""
+        """The number there, in every lane."""
         number = self.builder.load(self.at(pointer, *places))
         first = self.builder.insert_element(self.zero, number, ir.Constant(_INTEGER, 0))
         return self.shuffle(first, first, [0] * LANES)
@@ -153,7 +163,7 @@ class Lanes:
         index, *held = (builder.phi(kind) for kind in (_INTEGER, *(value.type for value in state)))
         builder.cbranch(builder.icmp_signed("<", index, stop), inside, after)
         builder.position_at_end(inside)
-        new = [builder.add(index, ir.Constant(_INTEGER, step)), *body(index, held)]
+        new = [self.plus(index, step), *body(index, held)]
         for phi, first, following in zip([index, *held], [ir.Constant(_INTEGER, start), *state], new, strict=True):
             phi.add_incoming(first, before)
             phi.add_incoming(following, builder.block)
@@ -173,9 +183,9 @@ class Lanes:
             folded += group
         return folded
 
-    def add_totals(self, vectors: list[Any], sums: Any, slot: Any) -> None:
-        """The sum over the lanes of each vector added to the numbers from ``slot`` on."""
-        for g, total in enumerate(self.totals(vectors)):
+    def add_totals(self, vectors: dict[int, Any], sums: Any, slot: Any) -> None:
+        """The sum over the lanes of each vector added to a number of the slot, whose place is the key."""
+        for g, total in enumerate(self.totals([vectors.get(place, self.zero) for place in range(SLOT)])):
             self.store(self.add(self.load(sums, slot, g * LANES), total), sums, slot, g * LANES)
 
     def _fold(self, a: Any, b: Any, width: int) -> Any:
@@ -234,38 +244,96 @@ def emitted(emit: Callable[..., None]) -> Any:
 
         return types.void(*(a if isinstance(a, types.Array) else types.intp for a in arguments)), code
 
-    names = list(inspect.signature(emit).parameters.values())[1:]
-    own = inspect.Parameter("_", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    definition.__signature__ = inspect.Signature([own, *names])
-    definition.__name__ = emit.__name__
+    definition.__signature__ = inspect.signature(emit)
     return intrinsic(definition)
 
 
-# ------------------------------------------------------------------------------------------------
-# Triangles in blocks
+def emitted_by_height(emit: Callable[..., None]) -> Any:
+    """The same for ``emit(lanes, height, first, i, …)``, which knows the height of the block that begins at i.
+
+    Blocks are ``BLOCK`` high, except the first, for which there is a branch for each height from 1 on.
+    """
+
+    def choose(v: Lanes, height: Any, i: Any, *arguments: Any) -> None:
+        builder, zero = v.builder, ir.Constant(_INTEGER, 0)
+        is_first = builder.icmp_signed("==", i, zero)
+        for known in range(1, BLOCK + 1):
+            here = builder.icmp_signed("==", height, ir.Constant(_INTEGER, known))
+            with builder.if_then(builder.and_(is_first, here)):
+                emit(v, known, True, zero, *arguments)
+        with builder.if_then(builder.not_(is_first)):
+            emit(v, BLOCK, False, i, *arguments)
+
+    parameters = inspect.signature(emit).parameters
+    choose.__signature__ = inspect.Signature([p for name, p in parameters.items() if name != "first"])
+    return emitted(choose)
 
 
 @numba.njit
-def _first_block(columns):
+def _first_height(columns):
     """Height of the first block row."""
-    return columns % BLOCK if columns % BLOCK else BLOCK
+    return columns % BLOCK or BLOCK
 
 
-@numba.njit
-def _panel_size(columns):
-    """Numbers that ``_pack`` writes."""
-    first = _first_block(columns)
-    size = first * first
-    for i in range(first, columns, BLOCK):
-        size += (i + BLOCK) * BLOCK
-    return size
+# ------------------------------------------------------------------------------------------------
+# Densities
+
+
+def _multiply(v: Lanes, coefficients: list[Any], values: list[Any], acc: list[list[Any]]) -> list[list[Any]]:
+    """acc + coefficients valuesᵀ."""
+    return [
+        [v.fma(a, value, total) for value, total in zip(values, row, strict=True)]
+        for a, row in zip(coefficients, acc, strict=True)
+    ]
+
+
+def _block_row(keep: bool) -> Any:
+    """A block row of A y for a chunk of rows, y = x − μ being formed on the way and kept for the later block rows.
+
+    It goes to ``out`` if it is to be kept; else −½‖·‖² is added to what is there, or to c_k in the first.
+    """
+
+    def block_row(v, height, first, i, panel, p, means, m, x, o, stride, y, constants, k, out, q):
+        abreast = range(ABREAST)
+
+        def cut(flat):
+            return [flat[r * ABREAST : (r + 1) * ABREAST] for r in range(height)]
+
+        def column(j, flat):
+            values = [v.load(y, v.times(j, CHUNK), u * LANES) for u in abreast]
+            coefficients = [v.splat(panel, p, v.times(j, height), r) for r in range(height)]
+            return [total for row in _multiply(v, coefficients, values, cut(flat)) for total in row]
+
+        flat = [v.zero] * (height * ABREAST)
+        acc = cut(flat if first else v.loop(0, i, 1, flat, column))
+        for c in range(height):
+            mean = v.splat(means, m, i, c)
+            values = [v.sub(v.load(x, o, v.times(stride, c), u * LANES), mean) for u in abreast]
+            for u in abreast:
+                v.store(values[u], y, v.times(i, CHUNK), c * CHUNK + u * LANES)
+            below = [v.splat(panel, p, v.times(i, height), c * height + r) for r in range(c, height)]
+            acc[c:] = _multiply(v, below, values, acc[c:])
+        for u in abreast:
+            results = [row[u] for row in acc]
+            if keep:
+                for r, result in enumerate(results):
+                    v.store(result, out, q, v.times(stride, r), u * LANES)
+            else:
+                squares = reduce(lambda total, result: v.fma(result, result, total), results, v.zero)
+                before = v.splat(constants, k) if first else v.load(out, q, u * LANES)
+                v.store(v.fma(squares, v.constant(-0.5), before), out, q, u * LANES)
+
+    return emitted_by_height(block_row)
+
+
+_white_block_row, _density_block_row = _block_row(keep=True), _block_row(keep=False)
 
 
 @numba.njit
 def _pack(matrix, panel, p):
     """The block rows of a lower triangle in the order in which they are used, column after column."""
     columns = len(matrix)
-    i, height = 0, _first_block(columns)
+    i, height = 0, _first_height(columns)
     while i < columns:
         for j in range(i + height):
             for r in range(height):
@@ -274,83 +342,39 @@ def _pack(matrix, panel, p):
         i, height = i + height, BLOCK
 
 
-# ------------------------------------------------------------------------------------------------
-# Densities
+@numba.njit
+def _panel_size(columns):
+    """Numbers that ``_pack`` writes."""
+    size = 0
+    i, height = 0, _first_height(columns)
+    while i < columns:
+        size += (i + height) * height
+        i, height = i + height, BLOCK
+    return size
 
 
-def _block_row(height: int, first: bool, keep: bool) -> Any:
-    """A block row of A y for a chunk of rows, y = x − μ being formed on the way and kept for the later block rows.
-
-    It goes to ``out`` if it is to be kept; else −½‖·‖² is added to what is there, or to c_k in the first.
-    """
-
-    def block_row(v, panel, p, means, m, i, x, o, stride, y, constants, k, out, q):
-        def multiply(coefficients, values, acc):
-            return [
-                [v.fma(a, value, total) for value, total in zip(values, row, strict=True)]
-                for a, row in zip(coefficients, acc, strict=True)
-            ]
-
-        def cut(flat):
-            return [flat[r * ABREAST : (r + 1) * ABREAST] for r in range(height)]
-
-        def column(j, flat):
-            values = [v.load(y, v.times(j, CHUNK), u * LANES) for u in range(ABREAST)]
-            coefficients = [v.splat(panel, p, v.times(j, height), r) for r in range(height)]
-            return sum(multiply(coefficients, values, cut(flat)), [])
-
-        flat = [v.zero] * (height * ABREAST)
-        acc = cut(flat if first else v.loop(0, i, 1, flat, column))
-        for c in range(height):
-            mean = v.splat(means, m, i, c)
-            values = [v.sub(v.load(x, o, v.times(stride, c), u * LANES), mean) for u in range(ABREAST)]
-            for u, value in enumerate(values):
-                v.store(value, y, v.times(i, CHUNK), c * CHUNK + u * LANES)
-            below = [v.splat(panel, p, v.times(i, height), c * height + r) for r in range(c, height)]
-            acc[c:] = multiply(below, values, acc[c:])
-        if keep:
-            for r, row in enumerate(acc):
-                for u, value in enumerate(row):
-                    v.store(value, out, q, v.times(stride, r), u * LANES)
-            return
-        for u in range(ABREAST):
-            squares = v.zero
-            for row in acc:
-                squares = v.fma(row[u], row[u], squares)
-            before = v.splat(constants, k) if first else v.load(out, q, u * LANES)
-            v.store(v.fma(squares, v.constant(-0.5), before), out, q, u * LANES)
-
-    return emitted(block_row)
+@numba.njit
+def _density(x, columns, stride, rows, panel, p, means, m, y, constants, k, out):
+    """c_k − ½‖A (x − μ)‖² of a tile, in row k of ``out``."""
+    for s in range(0, rows, CHUNK):
+        i, height, block = 0, _first_height(columns), p
+        while i < columns:
+            o, q = i * stride + s, k * stride + s
+            _density_block_row(height, i, panel, block, means, m, x, o, stride, y, constants, k, out, q)
+            block += (i + height) * height
+            i, height = i + height, BLOCK
 
 
-def _whitener(keep: bool) -> Any:
-    """A (x − μ) of a tile, or c_k − ½‖A (x − μ)‖² in row k of ``out``, with the panel of A at p and the mean at m."""
-    one, two, three, four = (_block_row(height, True, keep) for height in (1, 2, 3, 4))
-    more = _block_row(BLOCK, False, keep)
-
-    @numba.njit
-    def whiten(x, columns, stride, rows, panel, p, means, m, y, constants, k, out):
-        first = _first_block(columns)
-        for s in range(0, rows, CHUNK):
-            q = k * stride + s
-            if first == 1:
-                one(panel, p, means, m, 0, x, s, stride, y, constants, k, out, q)
-            elif first == 2:
-                two(panel, p, means, m, 0, x, s, stride, y, constants, k, out, q)
-            elif first == 3:
-                three(panel, p, means, m, 0, x, s, stride, y, constants, k, out, q)
-            else:
-                four(panel, p, means, m, 0, x, s, stride, y, constants, k, out, q)
-            block = p + first * first
-            for i in range(first, columns, BLOCK):
-                o = i * stride + s
-                more(panel, block, means, m, i, x, o, stride, y, constants, k, out, o if keep else q)
-                block += (i + BLOCK) * BLOCK
-
-    return whiten
-
-
-_whiten, _density = _whitener(keep=True), _whitener(keep=False)
+@numba.njit
+def _whiten(x, columns, stride, rows, panel, mean, y, out):
+    """A (x − μ) of a tile."""
+    for s in range(0, rows, CHUNK):
+        i, height, block = 0, _first_height(columns), 0
+        while i < columns:
+            o = i * stride + s
+            _white_block_row(height, i, panel, block, mean, 0, x, o, stride, y, mean, 0, out, o)
+            block += (i + height) * height
+            i, height = i + height, BLOCK
 
 
 def _distance(scaled: bool) -> Any:
@@ -428,9 +452,8 @@ def _normaliser(weighted: bool) -> Any:
                 total = v.add(total, tops[u])
             return [v.add(total, v.log(product))]
 
-        (total,) = v.loop(0, rows, CHUNK, [v.zero], chunk)
-        (sum_,) = v.totals([total])
-        first = builder.extract_element(sum_, ir.Constant(_INTEGER, 0))
+        (total,) = v.totals(v.loop(0, rows, CHUNK, [v.zero], chunk))
+        first = builder.extract_element(total, ir.Constant(_INTEGER, 0))
         builder.store(builder.fadd(builder.load(loglik), first), loglik)
 
     return emitted(normalise)
@@ -451,172 +474,125 @@ def _normalise(joint, components, stride, rows, weighted, weights, share, loglik
 # Sums
 
 
-def _strip(height: int, first: bool, products: str) -> Any:
-    """Sums over a tile of r y and of products r y yᵀ for ``height`` columns of y = x − μ, added to a slot.
+def _strip(triangle: bool) -> Any:
+    """Sums over a tile of r y and of products r y yᵀ for the columns y = x − μ of a block row, added to a slot.
 
-    ``first`` forms r = e · share, in place of e, and adds Σ r. The products are those of the "triangle", for which
-    y and r y are kept too, or of its "diagonal".
+    The first forms r = e · share, in place of e, and adds Σ r. The products are those of the ``triangle``, and then
+    y and r y are kept too, or else of its diagonal.
     """
 
-    def strip(v, x, o, stride, means, m, r, q, share, y, z, rows, sums, slot):
-        pairs = [(c, b) for c in range(height) for b in range(c + 1) if products == "triangle" or b == c]
-        mean = [v.splat(means, m, c) for c in range(height)]
-        offset = [v.times(stride, c) for c in range(height)]
+    def strip(v, height, first, i, x, stride, means, m, r, q, share, y, z, rows, sums, slot):
+        pairs = [(c, b) for c in range(height) for b in range(c + 1) if triangle or b == c]
+        mean = [v.splat(means, m, i, c) for c in range(height)]
+        offset = [v.builder.mul(stride, v.plus(i, c)) for c in range(height)]
 
         def step(s, totals):
             weight = v.load(r, q, s)
             if first:
                 weight = v.mul(weight, v.load(share, s))
                 v.store(weight, r, q, s)
-            values = [v.sub(v.load(x, o, offset[c], s), mean[c]) for c in range(height)]
+            values = [v.sub(v.load(x, offset[c], s), mean[c]) for c in range(height)]
             weighted = [v.mul(weight, value) for value in values]
-            if products == "triangle":
+            if triangle:
                 for c in range(height):
-                    v.store(values[c], y, o, offset[c], s)
+                    v.store(values[c], y, offset[c], s)
                     if not first:
-                        v.store(weighted[c], z, offset[c], s)
-            second = [v.fma(weighted[c], values[b], totals[i]) for i, (c, b) in enumerate(pairs)]
+                        v.store(weighted[c], z, v.times(stride, c), s)
+            second = [v.fma(weighted[c], values[b], totals[n]) for n, (c, b) in enumerate(pairs)]
             moments = [v.add(weighted[c], totals[len(pairs) + c]) for c in range(height)]
             return second + moments + ([v.add(weight, totals[-1])] if first else [])
 
         totals = v.loop(0, rows, LANES, [v.zero] * (len(pairs) + height + first), step)
         places = [*range(len(pairs)), *range(FIRST_MOMENTS, FIRST_MOMENTS + height), TOTAL]
-        ordered = dict(zip(places, totals, strict=False))
-        v.add_totals([ordered.get(place, v.zero) for place in range(SLOT)], sums, slot)
+        v.add_totals(dict(zip(places, totals, strict=False)), sums, slot)
 
-    return emitted(strip)
-
-
-def _rectangle(height: int, width: int) -> Any:
-    """Sums over a tile of (r y) yᵀ for ``height`` columns of r y and ``width`` of y, added to a slot."""
-
-    def rectangle(v, z, y, o, stride, rows, sums, slot):
-        offset = [v.times(stride, c) for c in range(max(height, width))]
-
-        def step(s, totals):
-            left = [v.load(z, offset[c], s) for c in range(height)]
-            right = [v.load(y, o, offset[b], s) for b in range(width)]
-            products = [(a, b) for a in left for b in right]
-            return [v.fma(a, b, total) for (a, b), total in zip(products, totals, strict=True)]
-
-        v.add_totals(v.loop(0, rows, LANES, [v.zero] * (height * width), step), sums, slot)
-
-    return emitted(rectangle)
+    return emitted_by_height(strip)
 
 
-def _mean_strip(height: int, first: bool) -> Any:
-    """Sums of r y over a tile for ``height`` columns and two components, and over these components, into ``d``.
+_triangle_strip, _square_strip = _strip(triangle=True), _strip(triangle=False)
 
-    ``first`` forms r = e · share, in place of e, and adds Σ r.
+
+@emitted_by_height
+def _mean_strip(v, height, first, i, x, columns, stride, means, m, r, q, share, d, rows, sums, slot, slots):
+    """Sums of r y over a tile for the columns y of a block row and two components, and over these two, into d.
+
+    The first forms r = e · share, in place of e, and adds Σ r.
     """
+    mean = [[v.splat(means, m, v.times(columns, k), i, c) for c in range(height)] for k in range(2)]
+    offset = [v.builder.mul(stride, v.plus(i, c)) for c in range(height)]
 
-    def strip(v, x, o, stride, means, m, columns, r, q, share, d, rows, sums, slot, slots):
-        mean = [[v.splat(means, m, v.times(columns, k), c) for c in range(height)] for k in range(2)]
-        offset = [v.times(stride, c) for c in range(height)]
+    def step(s, totals):
+        weights = [v.load(r, q, v.times(stride, k), s) for k in range(2)]
+        new = []
+        if first:
+            weights = [v.mul(weight, v.load(share, s)) for weight in weights]
+            for k in range(2):
+                v.store(weights[k], r, q, v.times(stride, k), s)
+                new.append(v.add(weights[k], totals[k]))
+        for c in range(height):
+            value, together = v.load(x, offset[c], s), v.load(d, offset[c], s)
+            for k in range(2):
+                y = v.sub(value, mean[k][c])
+                together = v.fma(weights[k], y, together)
+                new.append(v.fma(weights[k], y, totals[len(new)]))
+            v.store(together, d, offset[c], s)
+        return new
 
-        def step(s, totals):
-            weights = [v.load(r, q, v.times(stride, k), s) for k in range(2)]
-            if first:
-                weights = [v.mul(weight, v.load(share, s)) for weight in weights]
-                for k in range(2):
-                    v.store(weights[k], r, q, v.times(stride, k), s)
-            new = [v.add(weights[k], totals[k]) for k in range(2)] if first else []
-            for c in range(height):
-                value, together = v.load(x, o, offset[c], s), v.load(d, o, offset[c], s)
-                for k in range(2):
-                    y = v.sub(value, mean[k][c])
-                    together = v.fma(weights[k], y, together)
-                    new.append(v.fma(weights[k], y, totals[len(new)]))
-                v.store(together, d, o, offset[c], s)
-            return new
-
-        totals = v.loop(0, rows, LANES, [v.zero] * (2 * (height + first)), step)
-        for k in range(2):
-            mine, moments = totals[k::2], [v.zero] * SLOT
-            if first:
-                moments[TOTAL] = mine.pop(0)
-            moments[FIRST_MOMENTS : FIRST_MOMENTS + height] = mine
-            v.add_totals(moments, sums, v.builder.add(slot, v.times(slots, k)))
-
-    return emitted(strip)
+    totals = v.loop(0, rows, LANES, [v.zero] * (2 * (height + first)), step)
+    places = [TOTAL] * first + [FIRST_MOMENTS + c for c in range(height)]
+    for k in range(2):
+        v.add_totals(dict(zip(places, totals[k::2], strict=True)), sums, v.builder.add(slot, v.times(slots, k)))
 
 
-def _strips(products: str) -> tuple[Any, Any]:
-    """The first strip, whatever its height, and any later one."""
-    one, two, three, four = (_strip(height, True, products) for height in (1, 2, 3, 4))
+@emitted_by_height
+def _rectangle(v, height, first, j, z, y, stride, rows, sums, slot):
+    """Sums over a tile of (r y) yᵀ for the columns r y in z and those of y from j on, added to a slot."""
+    del first
+    offset = [v.builder.mul(stride, v.plus(j, b)) for b in range(height)]
 
-    @numba.njit
-    def first_strip(x, height, stride, means, m, r, q, share, y, z, rows, sums, slot):
-        if height == 1:
-            one(x, 0, stride, means, m, r, q, share, y, z, rows, sums, slot)
-        elif height == 2:
-            two(x, 0, stride, means, m, r, q, share, y, z, rows, sums, slot)
-        elif height == 3:
-            three(x, 0, stride, means, m, r, q, share, y, z, rows, sums, slot)
-        else:
-            four(x, 0, stride, means, m, r, q, share, y, z, rows, sums, slot)
+    def step(s, totals):
+        left = [v.load(z, v.times(stride, c), s) for c in range(BLOCK)]
+        right = [v.load(y, offset[b], s) for b in range(height)]
+        products = [(a, b) for a in left for b in right]
+        return [v.fma(a, b, total) for (a, b), total in zip(products, totals, strict=True)]
 
-    return first_strip, _strip(BLOCK, False, products)
-
-
-_first_triangle, _triangle = _strips("triangle")
-_first_squares, _squares = _strips("diagonal")
-_mean_strip_1, _mean_strip_2, _mean_strip_3, _mean_strip_4 = (_mean_strip(height, True) for height in (1, 2, 3, 4))
-_mean_strip_more = _mean_strip(BLOCK, False)
-_rectangle_1, _rectangle_2, _rectangle_3, _rectangle_4 = (_rectangle(BLOCK, width) for width in (1, 2, 3, 4))
+    totals = v.loop(0, rows, LANES, [v.zero] * (BLOCK * height), step)
+    v.add_totals(dict(enumerate(totals)), sums, slot)
 
 
 @numba.njit
 def _add_means(x, columns, stride, rows, means, m, r, q, share, d, sums, slot, slots):
     """Sums of r and r y for two more components, over the tile, and of r y over all components so far."""
-    first = _first_block(columns)
-    if first == 1:
-        _mean_strip_1(x, 0, stride, means, m, columns, r, q, share, d, rows, sums, slot, slots)
-    elif first == 2:
-        _mean_strip_2(x, 0, stride, means, m, columns, r, q, share, d, rows, sums, slot, slots)
-    elif first == 3:
-        _mean_strip_3(x, 0, stride, means, m, columns, r, q, share, d, rows, sums, slot, slots)
-    else:
-        _mean_strip_4(x, 0, stride, means, m, columns, r, q, share, d, rows, sums, slot, slots)
-    for i in range(first, columns, BLOCK):
+    i, height = 0, _first_height(columns)
+    while i < columns:
+        _mean_strip(height, i, x, columns, stride, means, m, r, q, share, d, rows, sums, slot, slots)
         slot += SLOT
-        _mean_strip_more(x, i * stride, stride, means, m + i, columns, r, q, share, d, rows, sums, slot, slots)
+        i, height = i + height, BLOCK
 
 
 @numba.njit
 def _add_squares(x, columns, stride, rows, means, m, r, q, share, sums, slot):
     """Sums of r, r y and r y² of a tile under one component."""
-    first = _first_block(columns)
-    _first_squares(x, first, stride, means, m, r, q, share, x, x, rows, sums, slot)
-    for i in range(first, columns, BLOCK):
+    i, height = 0, _first_height(columns)
+    while i < columns:
+        _square_strip(height, i, x, stride, means, m, r, q, share, x, x, rows, sums, slot)
         slot += SLOT
-        _squares(x, i * stride, stride, means, m + i, r, q, share, x, x, rows, sums, slot)
+        i, height = i + height, BLOCK
 
 
 @numba.njit
 def _add_products(x, columns, stride, rows, means, m, r, q, share, y, z, sums, slot):
     """Sums of r, r y and the lower triangle of r y yᵀ of a tile under one component; z takes BLOCK columns of r y."""
-    first = _first_block(columns)
-    _first_triangle(x, first, stride, means, m, r, q, share, y, z, rows, sums, slot)
-    slot += SLOT
-    for i in range(first, columns, BLOCK):
-        _triangle(x, i * stride, stride, means, m + i, r, q, share, y, z, rows, sums, slot)
+    i, height = 0, _first_height(columns)
+    while i < columns:
+        _triangle_strip(height, i, x, stride, means, m, r, q, share, y, z, rows, sums, slot)
         slot += SLOT
-        if first == 1:
-            _rectangle_1(z, y, 0, stride, rows, sums, slot)
-        elif first == 2:
-            _rectangle_2(z, y, 0, stride, rows, sums, slot)
-        elif first == 3:
-            _rectangle_3(z, y, 0, stride, rows, sums, slot)
-        else:
-            _rectangle_4(z, y, 0, stride, rows, sums, slot)
-        slot += SLOT
-        for j in range(first, i, BLOCK):
-            if BLOCK == 3:
-                _rectangle_3(z, y, j * stride, stride, rows, sums, slot)
-            else:
-                _rectangle_4(z, y, j * stride, stride, rows, sums, slot)
+        j, width = 0, _first_height(columns)
+        while j < i:
+            _rectangle(width, j, z, y, stride, rows, sums, slot)
             slot += SLOT
+            j, width = j + width, BLOCK
+        i, height = i + height, BLOCK
 
 
 @numba.njit
@@ -627,15 +603,24 @@ def _slots(columns, products):
 
 
 @numba.njit
-def _read_means(sums, slot, columns, n, k, s1, squares, s2):
-    """What ``_add_means`` has added up, and ``_add_squares`` where there are squares."""
+def _read_means(sums, slot, columns, n, k, s1):
+    """What ``_add_means`` has added up."""
     n[k] = sums[slot + TOTAL]
-    i, height = 0, _first_block(columns)
+    i, height = 0, _first_height(columns)
     while i < columns:
         for c in range(height):
             s1[k, i + c] = sums[slot + FIRST_MOMENTS + c]
-            if squares:
-                s2[k, i + c] = sums[slot + c]
+        slot += SLOT
+        i, height = i + height, BLOCK
+
+
+@numba.njit
+def _read_squares(sums, slot, columns, k, s2):
+    """What ``_add_squares`` has added up, beside what ``_add_means`` does."""
+    i, height = 0, _first_height(columns)
+    while i < columns:
+        for c in range(height):
+            s2[k, i + c] = sums[slot + c]
         slot += SLOT
         i, height = i + height, BLOCK
 
@@ -644,8 +629,7 @@ def _read_means(sums, slot, columns, n, k, s1, squares, s2):
 def _read_products(sums, slot, columns, n, k, s1, s2):
     """What ``_add_products`` has added up; s2 is added to."""
     n[k] = sums[slot + TOTAL]
-    first = _first_block(columns)
-    i, height = 0, first
+    i, height = 0, _first_height(columns)
     while i < columns:
         for c in range(height):
             s1[k, i + c] = sums[slot + FIRST_MOMENTS + c]
@@ -653,7 +637,7 @@ def _read_products(sums, slot, columns, n, k, s1, s2):
                 s2[i + c, i + b] += sums[slot + c * (c + 1) // 2 + b]
                 s2[i + b, i + c] = s2[i + c, i + b]
         slot += SLOT
-        j, width = 0, first
+        j, width = 0, _first_height(columns)
         while j < i:
             for c in range(height):
                 for b in range(width):
@@ -665,28 +649,33 @@ def _read_products(sums, slot, columns, n, k, s1, s2):
 
 
 # ------------------------------------------------------------------------------------------------
-# Tiles and passes
+# Tiles
 
 
 def _reader(kind: ir.Type) -> Any:
-    """The number of that type at an address, as a double."""
+    """The number of that type at an address, as a double, to x."""
 
-    @intrinsic
-    def read(_: Any, address: Any) -> Any:
-        def code(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
-            number = builder.load(builder.inttoptr(values[0], kind.as_pointer()), align=1)
-            return number if kind is _DOUBLE else builder.fpext(number, _DOUBLE)
+    def read(v, address, x, o):
+        number = v.builder.load(v.builder.inttoptr(address, kind.as_pointer()), align=1)
+        v.builder.store(number if kind is _DOUBLE else v.builder.fpext(number, _DOUBLE), v.at(x, o))
 
-        return types.float64(types.intp), code
-
-    return read
+    return emitted(read)
 
 
 _read_double, _read_single = _reader(_DOUBLE), _reader(ir.FloatType())
 
 
+@emitted
+def _prefetch(v, address):
+    """Ask for the cache line at an address, which need not be valid."""
+    pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+    function = cgutils.get_or_insert_function(v.builder.module, kind, "llvm.prefetch.p0")
+    v.builder.call(function, [v.builder.inttoptr(address, pointer), *(ir.Constant(number, n) for n in (0, 2, 1))])
+
+
 @numba.njit
-def _workspace(size):
+def _aligned(size):
     """Numbers that begin at the boundary of a cache line."""
     numbers = np.empty(size + 8)
     start = (-numbers.ctypes.data % 64) // 8
@@ -697,70 +686,63 @@ def _workspace(size):
 def _tile_rows(columns, components, least):
     """Rows of a tile."""
     rows = max(least, min(MOST_ROWS, TILE_NUMBERS // columns))
-    return max(CHUNK, min(rows, JOINT_NUMBERS // components) // CHUNK * CHUNK)
+    return max(CHUNK, min(rows, CACHE_NUMBERS // (2 * columns + components)) // CHUNK * CHUNK)
 
 
 @numba.njit
-def _load(address, row_step, column_step, single, weights, start, stop, columns, x, stride, chosen, w):
-    """Fill a tile with the next rows that have weight; where it goes on, and how many lanes are in use.
+def _choose(place, weights, start, chosen, w):
+    """The next rows that have weight; where it goes on, how many rows there are, and how many are used.
 
-    Lanes are used by the chunk: those left over repeat the last row, with weight 0.
+    Rows are used by the chunk: those left over repeat the last one, with weight 0.
     """
-    room = len(chosen)
-    count = 0
-    if len(weights) == 0:
-        count = min(room, stop - start)
-        for s in range(count):
-            chosen[s] = (start + s) * row_step
-            w[s] = 1.0
-        start += count
-    else:
-        while start < stop and count < room:
-            if weights[start] > 0:
-                chosen[count] = start * row_step
-                w[count] = weights[start]
-                count += 1
-            start += 1
-    if count == 0:
-        return start, 0, 0
+    row_step, stop, room, count = place[1], place[4], len(chosen), 0
+    while start < stop and count < room:
+        weight = weights[start] if len(weights) > 0 else 1.0
+        if weight > 0:
+            chosen[count], w[count] = start * row_step, weight
+            count += 1
+        start += 1
     used = (count + CHUNK - 1) // CHUNK * CHUNK
     for s in range(count, used):
-        chosen[s] = chosen[count - 1]
-        w[s] = 0.0
-    for s0 in range(0, used, CHUNK):
-        for d in range(columns):
-            place, o = address + d * column_step, d * stride
-            if single:
-                for s in range(s0, s0 + CHUNK):
-                    x[o + s] = _read_single(place + chosen[s])
-            else:
-                for s in range(s0, s0 + CHUNK):
-                    x[o + s] = _read_double(place + chosen[s])
+        chosen[s], w[s] = chosen[count - 1], 0.0
     return start, count, used
 
 
-@intrinsic
-def _prefetch(_: Any, address: Any) -> Any:
-    """Ask for the cache line at an address, which need not be valid."""
-
-    def code(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
-        pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(function, [builder.inttoptr(values[0], pointer), *(ir.Constant(number, n) for n in (0, 2, 1))])
-        return context.get_dummy_value()
-
-    return types.void(types.intp), code
+@numba.njit
+def _load(place, weights, start, columns, x, stride, chosen, w):
+    """Fill a tile with the next rows that have weight, and say what ``_choose`` says."""
+    address, _, column_step, single, _ = place
+    start, count, used = _choose(place, weights, start, chosen, w)
+    for chunk in range(0, used, CHUNK):
+        for d in range(columns):
+            column = address + d * column_step
+            if single:
+                for s in range(chunk, chunk + CHUNK):
+                    _read_single(column + chosen[s], x, d * stride + s)
+            else:
+                for s in range(chunk, chunk + CHUNK):
+                    _read_double(column + chosen[s], x, d * stride + s)
+    return start, count, used
 
 
 @numba.njit
-def _fetch_ahead(address, row_step, column_step, columns, start, stop, room, k, components):
+def _fetch_ahead(place, start, columns, room, k, components):
     """Ask for part k of the rows of the next tile, if each row lies in one piece and few gaps lie between them."""
+    address, row_step, column_step, _, stop = place
     if 0 < column_step < row_step <= 2 * columns * column_step:
         size = min(room, stop - start) * row_step
         begin = address + start * row_step
-        for place in range(begin + size * k // components, begin + size * (k + 1) // components, 64):
-            _prefetch(place)
+        for line in range(begin + size * k // components, begin + size * (k + 1) // components, 64):
+            _prefetch(line)
+
+
+@numba.njit
+def _tile(columns, components, least):
+    """Room for a tile and for the densities of its rows: rows, stride, x, joint, share, w, chosen."""
+    room = _tile_rows(columns, components, least)
+    stride = room + PAD
+    x, joint = _aligned(columns * stride), _aligned(components * stride)
+    return room, stride, x, joint, _aligned(room), _aligned(room), np.empty(room, np.intp)
 
 
 @numba.njit
@@ -769,105 +751,98 @@ def _copy_joint(out, stride, rows, joint, start):
     for k in range(joint.shape[1]):
         for s in range(rows):
             value = out[k * stride + s]
-            joint[start + s, k] = value if value == value else -np.inf
+            joint[start + s, k] = -np.inf if np.isnan(value) else value
 
 
-def joint_full(address, row_step, column_step, single, count, means, whitening, constants, joint):
-    """``log_joint`` of "full" into joint (B, K)."""
-    components, columns = means.shape
-    room = _tile_rows(columns, components, LEAST_ROWS)
-    stride = room + PAD
-    x, y, out = _workspace(columns * stride), _workspace(columns * CHUNK), _workspace(components * stride)
-    chosen, w, everything = np.empty(room, np.intp), np.empty(room), np.empty(0)
-    size, mean = _panel_size(columns), means.ravel()
+# ------------------------------------------------------------------------------------------------
+# Passes over a block of rows: ``place`` says where it lies (address, steps of rows and columns, whether in single
+# precision, how many rows). Those called joint_… write joint (B, K), those called sums_… n (K,), s1 (K, D) and s2, and
+# return the log-likelihood.
+
+
+@numba.njit
+def _pack_all(whitening):
+    """The panels of all components."""
+    components, columns = whitening.shape[:2]
+    size = _panel_size(columns)
     panel = np.empty(components * size)
     for k in range(components):
         _pack(whitening[k], panel, k * size)
-    start = 0
-    while start < count:
+    return size, panel
+
+
+def joint_full(place, means, whitening, constants, joint):
+    """``log_joint`` of kind "full"."""
+    components, columns = means.shape
+    _, stride, x, out, _, w, chosen = _tile(columns, components, LEAST_ROWS)
+    y, mean, everything = _aligned(columns * CHUNK), means.ravel(), np.empty(0)
+    size, panel = _pack_all(whitening)
+    start = np.intp(0)
+    while start < len(joint):
         begin = start
-        start, rows, used = _load(
-            address, row_step, column_step, single, everything, start, count, columns, x, stride, chosen, w
-        )
+        start, rows, used = _load(place, everything, start, columns, x, stride, chosen, w)
         for k in range(components):
             _density(x, columns, stride, used, panel, k * size, mean, k * columns, y, constants, k, out)
         _copy_joint(out, stride, rows, joint, begin)
 
 
-def sums_full(address, row_step, column_step, single, count, weights, means, whitening, constants, n, s1, s2):
-    """``accumulate`` of "full" into n (K,), s1 (K, D), s2 (K, D, D); the log-likelihood."""
+def sums_full(place, weights, means, whitening, constants, n, s1, s2):
+    """``accumulate`` of kind "full", s2 being (K, D, D)."""
     components, columns = means.shape
-    room = _tile_rows(columns, components, LEAST_ROWS)
-    stride = room + PAD
-    x, y, z = _workspace(columns * stride), _workspace(columns * stride), _workspace(BLOCK * stride)
-    joint, share, w = _workspace(components * stride), _workspace(room), _workspace(room)
-    chosen, loglik = np.empty(room, np.intp), np.zeros(1)
-    size, slots, mean = _panel_size(columns), _slots(columns, True), means.ravel()
-    panel, sums = np.empty(components * size), np.zeros(components * slots)
-    for k in range(components):
-        _pack(whitening[k], panel, k * size)
-    start = 0
-    while start < count:
-        start, rows, used = _load(
-            address, row_step, column_step, single, weights, start, count, columns, x, stride, chosen, w
-        )
+    room, stride, x, joint, share, w, chosen = _tile(columns, components, LEAST_ROWS)
+    y, z = _aligned(columns * stride), _aligned(BLOCK * stride)
+    mean, loglik = means.ravel(), np.zeros(1)
+    size, panel = _pack_all(whitening)
+    slots = _slots(columns, True)
+    sums = np.zeros(components * slots)
+    start = np.intp(0)
+    while start < place[4]:
+        start, rows, used = _load(place, weights, start, columns, x, stride, chosen, w)
         for k in range(components):
-            _fetch_ahead(address, row_step, column_step, columns, start, count, room, k, components)
+            _fetch_ahead(place, start, columns, room, k, components)
             _density(x, columns, stride, used, panel, k * size, mean, k * columns, y, constants, k, joint)
         _normalise(joint, components, stride, used, len(weights) > 0 or rows < used, w, share, loglik)
         for k in range(components):
-            _add_products(
-                x, columns, stride, used, mean, k * columns, joint, k * stride, share, y, z, sums, k * slots
-            )
+            m, q, slot = k * columns, k * stride, k * slots
+            _add_products(x, columns, stride, used, mean, m, joint, q, share, y, z, sums, slot)
     for k in range(components):
         _read_products(sums, k * slots, columns, n, k, s1, s2[k])
     return loglik[0]
 
 
-def joint_diagonal(address, row_step, column_step, single, count, means, whitening, constants, joint):
-    """``log_joint`` of "diagonal" into joint (B, K)."""
+def joint_diagonal(place, means, whitening, constants, joint):
+    """``log_joint`` of kind "diagonal"."""
     components, columns = means.shape
-    room = _tile_rows(columns, components, LEAST_ROWS_DIAGONAL)
-    stride = room + PAD
-    x, out = _workspace(columns * stride), _workspace(components * stride)
-    chosen, w, everything = np.empty(room, np.intp), np.empty(room), np.empty(0)
-    mean, scale = means.ravel(), whitening.ravel()
-    start = 0
-    while start < count:
+    _, stride, x, out, _, w, chosen = _tile(columns, components, LEAST_ROWS_DIAGONAL)
+    mean, scale, everything = means.ravel(), whitening.ravel(), np.empty(0)
+    start = np.intp(0)
+    while start < len(joint):
         begin = start
-        start, rows, used = _load(
-            address, row_step, column_step, single, everything, start, count, columns, x, stride, chosen, w
-        )
+        start, rows, used = _load(place, everything, start, columns, x, stride, chosen, w)
         for k in range(components):
             _scaled_distance(x, columns, stride, used, scale, mean, k * columns, constants, k, out)
         _copy_joint(out, stride, rows, joint, begin)
 
 
-def sums_diagonal(address, row_step, column_step, single, count, weights, means, whitening, constants, n, s1, s2):
-    """``accumulate`` of "diagonal" into n (K,), s1 (K, D), s2 (K, D); the log-likelihood."""
+def sums_diagonal(place, weights, means, whitening, constants, n, s1, s2):
+    """``accumulate`` of kind "diagonal", s2 being (K, D)."""
     components, columns = means.shape
-    room = _tile_rows(columns, components, LEAST_ROWS_DIAGONAL)
-    stride = room + PAD
-    x, joint = _workspace(columns * stride), _workspace(components * stride)
-    share, w = _workspace(room), _workspace(room)
-    chosen, loglik = np.empty(room, np.intp), np.zeros(1)
-    mean, scale, slots = means.ravel(), whitening.ravel(), _slots(columns, False)
+    room, stride, x, joint, share, w, chosen = _tile(columns, components, LEAST_ROWS_DIAGONAL)
+    mean, scale, loglik = means.ravel(), whitening.ravel(), np.zeros(1)
+    slots = _slots(columns, False)
     sums = np.zeros(components * slots)
-    start = 0
-    while start < count:
-        start, rows, used = _load(
-            address, row_step, column_step, single, weights, start, count, columns, x, stride, chosen, w
-        )
+    start = np.intp(0)
+    while start < place[4]:
+        start, rows, used = _load(place, weights, start, columns, x, stride, chosen, w)
         for k in range(components):
-            _fetch_ahead(address, row_step, column_step, columns, start, count, room, k, components)
+            _fetch_ahead(place, start, columns, room, k, components)
             _scaled_distance(x, columns, stride, used, scale, mean, k * columns, constants, k, joint)
         _normalise(joint, components, stride, used, len(weights) > 0 or rows < used, w, share, loglik)
         for k in range(components):
-            _add_squares(
-                x, columns, stride, used, mean, k * columns, joint, k * stride, share, sums, k * slots
-            )
+            _add_squares(x, columns, stride, used, mean, k * columns, joint, k * stride, share, sums, k * slots)
     for k in range(components):
-        _read_means(sums, k * slots, columns, n, k, s1, True, s2)
+        _read_means(sums, k * slots, columns, n, k, s1)
+        _read_squares(sums, k * slots, columns, k, s2)
     return loglik[0]
 
 
@@ -886,89 +861,78 @@ def _whitened_means(means, whitening):
     return centre, white
 
 
-def joint_tied(address, row_step, column_step, single, count, means, whitening, constants, joint):
-    """``log_joint`` of "tied" into joint (B, K)."""
+def joint_tied(place, means, whitening, constants, joint):
+    """``log_joint`` of kind "tied"."""
     components, columns = means.shape
-    room = _tile_rows(columns, components, LEAST_ROWS)
-    stride = room + PAD
-    x, y, out = _workspace(columns * stride), _workspace(columns * CHUNK), _workspace(components * stride)
-    chosen, w, everything = np.empty(room, np.intp), np.empty(room), np.empty(0)
-    white, panel = _workspace(columns * stride), np.empty(_panel_size(columns))
+    _, stride, x, out, _, w, chosen = _tile(columns, components, LEAST_ROWS)
+    y, white, everything = _aligned(columns * CHUNK), _aligned(columns * stride), np.empty(0)
     centre, white_means = _whitened_means(means, whitening)
-    _pack(whitening, panel, 0)
-    start = 0
-    while start < count:
+    panel, origin = np.empty(_panel_size(columns)), np.intp(0)
+    _pack(whitening, panel, origin)
+    start = origin
+    while start < len(joint):
         begin = start
-        start, rows, used = _load(
-            address, row_step, column_step, single, everything, start, count, columns, x, stride, chosen, w
-        )
-        _whiten(x, columns, stride, used, panel, 0, centre, 0, y, constants, 0, white)
+        start, rows, used = _load(place, everything, start, columns, x, stride, chosen, w)
+        _whiten(x, columns, stride, used, panel, centre, y, white)
         for k in range(components):
             _white_distance(white, columns, stride, used, centre, white_means, k * columns, constants, k, out)
         _copy_joint(out, stride, rows, joint, begin)
 
 
-def sums_tied(address, row_step, column_step, single, count, weights, means, whitening, constants, n, s1, s2):
-    """``accumulate`` of "tied" into n (K,), s1 (K, D), s2 (D, D); the log-likelihood.
-
-    With d_n = Σ_k γ_nk (x_n − μ_k), the second moments of a row are d dᵀ + Σ_{k<l} γ_k γ_l (μ_k − μ_l)(μ_k − μ_l)ᵀ: a
-    sum of squares, whose second part needs only Σ_n γ_nk γ_nl. Where components are many beside the columns that is
-    more work than the second moments of each component.
-    """
+def sums_tied(place, weights, means, whitening, constants, n, s1, s2):
+    """``accumulate`` of kind "tied", s2 being (D, D)."""
+    # Second moments of a row, with d = Σ_k γ_k (x − μ_k), are d dᵀ + Σ_{k<l} γ_k γ_l (μ_k − μ_l)(μ_k − μ_l)ᵀ: a sum of
+    # squares, and of its second part only Σ_n γ_nk γ_nl is needed. With few columns, or with many components beside
+    # them, those of each component are less work.
     components, columns = means.shape
-    pooled = columns > 2 * BLOCK and components <= 4 * columns
+    pooled = columns > 8 and components <= 4 * columns
     even = components + components % 2
-    room = _tile_rows(columns, components, LEAST_ROWS)
-    stride = room + PAD
-    kept = max(columns, components) if pooled else columns
-    x, y, z = _workspace(columns * stride), _workspace(kept * stride), _workspace(BLOCK * stride)
-    joint, share, w = _workspace(even * stride), _workspace(room), _workspace(room)
-    white, d, inverse, ones = _workspace(columns * stride), _workspace(columns * stride), _workspace(room), np.ones(room)
-    chosen, loglik, zeros = np.empty(room, np.intp), np.zeros(1), np.zeros(kept)
-    mean, panel = np.zeros(even * columns), np.empty(_panel_size(columns))
-    mean[: components * columns] = means.ravel()
-    joint[components * stride :] = 0.0
+    room, stride, x, joint, share, w, chosen = _tile(columns, even, LEAST_ROWS)
+    y, z = _aligned((max(columns, components) if pooled else columns) * stride), _aligned(BLOCK * stride)
+    white, d = _aligned(columns * stride), _aligned(columns * stride)
+    inverse, ones, zeros, loglik = _aligned(room), np.ones(room), np.zeros(columns + components), np.zeros(1)
     centre, white_means = _whitened_means(means, whitening)
-    _pack(whitening, panel, 0)
+    mean, panel, origin = np.zeros(even * columns), np.empty(_panel_size(columns)), np.intp(0)
+    for i, value in enumerate(means.ravel()):
+        mean[i] = value
+    for q in range(components * stride, even * stride):
+        joint[q] = 0.0
+    _pack(whitening, panel, origin)
     slots = _slots(columns, not pooled)
-    sums = np.zeros(even * slots)
-    within, between = np.zeros(_slots(columns, True)), np.zeros(_slots(components, True) if pooled else 0)
-    start = 0
-    while start < count:
-        start, rows, used = _load(
-            address, row_step, column_step, single, weights, start, count, columns, x, stride, chosen, w
-        )
-        _whiten(x, columns, stride, used, panel, 0, centre, 0, y, constants, 0, white)
+    sums, within = np.zeros(even * slots), np.zeros(_slots(columns, True))
+    between = np.zeros(_slots(components, True) if pooled else 0)
+    start = origin
+    while start < place[4]:
+        start, rows, used = _load(place, weights, start, columns, x, stride, chosen, w)
+        _whiten(x, columns, stride, used, panel, centre, y, white)
         for k in range(components):
-            _fetch_ahead(address, row_step, column_step, columns, start, count, room, k, components)
+            _fetch_ahead(place, start, columns, room, k, components)
             _white_distance(white, columns, stride, used, centre, white_means, k * columns, constants, k, joint)
         _normalise(joint, components, stride, used, len(weights) > 0 or rows < used, w, share, loglik)
         if pooled:
-            d[:] = 0.0
+            for q in range(columns * stride):
+                d[q] = 0.0
             for k in range(0, components, 2):
-                _add_means(
-                    x, columns, stride, used, mean, k * columns, joint, k * stride, share, d, sums, k * slots, slots
-                )
+                m, q, slot = k * columns, k * stride, k * slots
+                _add_means(x, columns, stride, used, mean, m, joint, q, share, d, sums, slot, slots)
             for s in range(used):
                 inverse[s] = 1.0 / max(w[s], 1e-300) if w[s] > 0 else 0.0
-            _add_products(d, columns, stride, used, zeros, 0, inverse, 0, ones, y, z, within, 0)
-            _add_products(joint, components, stride, used, zeros, 0, inverse, 0, ones, y, z, between, 0)
+            _add_products(d, columns, stride, used, zeros, origin, inverse, origin, ones, y, z, within, origin)
+            _add_products(joint, components, stride, used, zeros, origin, inverse, origin, ones, y, z, between, origin)
         else:
             for k in range(components):
-                _add_products(
-                    x, columns, stride, used, mean, k * columns, joint, k * stride, share, y, z, sums, k * slots
-                )
-    if not pooled:
+                m, q, slot = k * columns, k * stride, k * slots
+                _add_products(x, columns, stride, used, mean, m, joint, q, share, y, z, sums, slot)
+    if pooled:
+        for k in range(components):
+            _read_means(sums, k * slots, columns, n, k, s1)
+        unused, together = np.empty((1, columns + components)), np.zeros((components, components))
+        _read_products(within, origin, columns, ones, origin, unused, s2)
+        _read_products(between, origin, components, ones, origin, unused, together)
+        _add_between(together, means, s2)
+    else:
         for k in range(components):
             _read_products(sums, k * slots, columns, n, k, s1, s2)
-        return loglik[0]
-    for k in range(components):
-        _read_means(sums, k * slots, columns, n, k, s1, False, s1)
-    nowhere = np.empty((1, kept))
-    _read_products(within, 0, columns, np.empty(1), 0, nowhere, s2)
-    together = np.zeros((components, components))
-    _read_products(between, 0, components, np.empty(1), 0, nowhere, together)
-    _add_between(together, means, s2)
     return loglik[0]
 
 
@@ -976,24 +940,25 @@ def sums_tied(address, row_step, column_step, single, count, weights, means, whi
 def _add_between(together, means, s2):
     """Σ_{k<l} g_kl (μ_k − μ_l)(μ_k − μ_l)ᵀ added to s2, by eliminating one mean after the other; g is used up.
 
-    The terms of a mean p are g_p (μ_p − c)(μ_p − c)ᵀ with g_p = Σ_l g_pl and c = Σ_l g_pl μ_l/g_p, and g_pk g_pl/g_p more
-    for every pair of the others: nothing is subtracted.
+    The terms of a mean p are g_p (μ_p − c)(μ_p − c)ᵀ with g_p = Σ_k g_pk and c = Σ_k g_pk μ_k/g_p, and g_pk g_pl/g_p
+    more for every pair k, l of the others: nothing is subtracted.
     """
     components, columns = means.shape
     for p in range(components - 1, 0, -1):
-        total = together[p, :p].sum()
+        total, shift = 0.0, np.zeros(columns)
+        for k in range(p):
+            total += together[p, k]
         if not total > 0:
             continue
-        shift = np.zeros(columns)
         for k in range(p):
+            part = together[p, k] / total
             for i in range(columns):
-                shift[i] += together[p, k] / total * (means[k, i] - means[p, i])
+                shift[i] += part * (means[k, i] - means[p, i])
+            for j in range(p):
+                together[k, j] += part * together[p, j]
         for i in range(columns):
             for j in range(columns):
                 s2[i, j] += total * shift[i] * shift[j]
-        for k in range(p):
-            for l in range(p):
-                together[k, l] += together[p, k] / total * together[p, l]
 
 
 def build(name: str, arguments: tuple[Any, ...]) -> Callable[..., Any]:

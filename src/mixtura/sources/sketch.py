@@ -19,6 +19,10 @@ from mixtura.sources.source import Block, Source
 Floats64 = NDArray[np.float64]
 Hashes = NDArray[np.uint64]
 
+#: How many times as many rows as are wanted are looked at more closely.
+SPARE = 4.0
+
+_LARGEST = np.uint64(2**64 - 1)
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
@@ -72,16 +76,25 @@ class Sample(Memory):
 
 def sample(source: Source, limit: int, seed: int = 0) -> Sample:
     """At most ``limit`` distinct rows of a source, chosen by their hashes; rows of weight 0 never."""
-    kept = source.total(partial(_of_block, limit, np.uint64(seed)))
+    share = SPARE * limit / source.n_rows
+    if share < 1:  # most rows cannot be among them, unless most are copies of others
+        kept = source.total(partial(_of_block, limit, np.uint64(seed), np.uint64(share * 2**64)))
+        if len(kept.rows) == limit:
+            return Sample(kept.rows, kept.weights, kept.complete)
+    kept = source.total(partial(_of_block, limit, np.uint64(seed), _LARGEST))
     return Sample(kept.rows, kept.weights, kept.complete)
 
 
-def _of_block(limit: int, seed: np.uint64, block: Block) -> Sketch:
+def _of_block(limit: int, seed: np.uint64, ceiling: np.uint64, block: Block) -> Sketch:
     rows = block.rows
     weights = np.ones(len(rows)) if block.weights is None else block.weights
     if not weights.all():
         rows, weights = rows[weights > 0], weights[weights > 0]
-    return _keep(limit, _hash(rows, seed), rows, weights, complete=True)
+    hashes = _hash(rows, seed)
+    low = hashes <= ceiling
+    if not low.all():
+        return _keep(limit, hashes[low], rows[low], weights[low], complete=False)
+    return _keep(limit, hashes, rows, weights, complete=True)
 
 
 def _keep(

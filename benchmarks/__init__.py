@@ -1,0 +1,1 @@
+"""What Mixtura's speed, memory and quality are measured with; see README.md."""

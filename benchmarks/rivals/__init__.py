@@ -1,0 +1,1 @@
+"""Other libraries beside Mixtura: the same rows, the same start, the same number of EM iterations."""
