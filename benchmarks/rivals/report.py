@@ -9,11 +9,11 @@ from benchmarks.rivals.peers import PEERS
 from benchmarks.rivals.race import SAME, Entry
 
 EXPLANATION = """\
-Plain EM from the same start. A pass is one iteration: the slope between two iteration counts, median of {repeats} turns in \
-which Mixtura and the other library alternate; × is the median of the ratios of those turns: how many times as long the \
-other takes. The limit is what a perfect program would need: the pass's flops at the rate of matrix products plus N·K \
-exponentials at theirs, or one read of the rows if that is longer. Memory is the peak of a call above what was held before \
-it, the rows included."""
+Plain EM from the same start. A pass is one iteration: the slope between two iteration counts, median of {repeats} \
+turns in which Mixtura and the other library alternate; × is the median of the ratios of those turns: how many times \
+as long the other takes. The limit is what a perfect program would need: the pass's flops at the rate of matrix \
+products plus N·K exponentials at theirs, or one read of the rows if that is longer. Memory is the peak of a call \
+above what was held before it, the rows included."""
 
 
 def label(case: Case) -> str:

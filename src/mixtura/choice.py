@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,6 +19,16 @@ from mixtura.sources.source import Block, Source
 
 #: What a model may be chosen by; smaller is better.
 CRITERIA = ("bic", "icl", "aic")
+
+
+def bic(loglik: float, n_parameters: int, weight: float) -> float:
+    """−2 log-likelihood + parameters · log Σw (Schwarz, Annals of Statistics 6 (1978))."""
+    return -2 * loglik + n_parameters * math.log(weight)
+
+
+def aic(loglik: float, n_parameters: int) -> float:
+    """−2 log-likelihood + 2 · parameters (Akaike, IEEE Trans. Automatic Control 19 (1974))."""
+    return -2 * loglik + 2 * n_parameters
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,12 +75,12 @@ class Cell:
     @property
     def bic(self) -> float:
         """−2 log-likelihood + parameters · log Σw; smaller is better."""
-        return float("nan") if self.fit is None else criterion(self, float(np.log(self.fit.statistics.weight)))
+        return float("nan") if self.fit is None else bic(self.loglik, self.n_parameters, self.fit.statistics.weight)
 
     @property
     def aic(self) -> float:
         """−2 log-likelihood + 2 · parameters; smaller is better."""
-        return criterion(self, 2.0)
+        return aic(self.loglik, self.n_parameters)
 
     @property
     def icl(self) -> float:
@@ -80,11 +91,6 @@ class Cell:
     def eligible(self) -> bool:
         """Whether the cell may be chosen: it has a fit in which no component is empty or has collapsed."""
         return self.fit is not None and all(note.healthy for note in self.notes)
-
-
-def criterion(cell: Cell, price: float) -> float:
-    """−2 log-likelihood + price · parameters."""
-    return -2 * cell.loglik + price * cell.n_parameters
 
 
 def search(
@@ -119,10 +125,10 @@ def search(
 
 
 def _cell(run: Run, settings: Settings, columns: tuple[str, ...] | None) -> Cell:
-    singular = [fit.status.value for fit in run.raced if fit.status.failed]
-    fit = run.best
+    fit, n_failed = run.best, len(run.failures) + sum(fit.status.failed for fit in run.raced)
+    reasons = [*run.failures, *(fit.status.value for fit in run.raced if fit.status.failed)]
     if fit is not None and fit.status.failed:
-        singular, fit = [*singular, fit.status.value], None
+        reasons, fit = [*reasons, fit.status.value], None
     if fit is not None:
         fit = _presented(fit, run.candidate.start is None, columns)
     return Cell(
@@ -130,9 +136,9 @@ def _cell(run: Run, settings: Settings, columns: tuple[str, ...] | None) -> Cell
         run.candidate.family.name,
         fit,
         () if fit is None else diagnose(fit),
-        "" if fit is not None else "; ".join(dict.fromkeys([*run.failures, *singular])),
+        "" if fit is not None else "; ".join(dict.fromkeys(reasons)),
         n_starts=settings.n_init if run.candidate.by_chance else 1,
-        n_failed=len(run.failures) + len(singular),
+        n_failed=n_failed,
         n_agreeing=max(run.agreeing, 1),
     )
 

@@ -296,7 +296,6 @@ def fit(
         }
         if folder is not None:
             _write_fit(folder, names, result, file, document)
-    _note_untried(result, _counts(components), quiet)
     if folder is not None and not quiet:
         _note(f"Wrote {', '.join(str(folder / name) for name in names)}.")
     if as_json:
@@ -458,13 +457,6 @@ def _note_left_out(file: FileTable, quiet: bool) -> None:
     for name, reason in file.left_out.items():
         if not quiet:
             _note(f"Left out column {name!r}: {reason}.")
-
-
-def _note_untried(result: Result, counts: list[int], quiet: bool) -> None:
-    tried = {cell.n_components for cell in result.cells}
-    untried = [str(k) for k in counts if k not in tried]
-    if untried and not quiet:
-        _note(f"Not tried, as there are only {result.n_rows} rows: K = {', '.join(untried)}.")
 
 
 # mixtura score

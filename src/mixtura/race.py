@@ -152,7 +152,9 @@ class Ground:
     def start(self, rule: Rule, candidate: Candidate, lean: float) -> Mixture:
         """The mixture that a rule makes of the sample."""
         n_components, family, _ = candidate
-        return mixture_of(rule, self.small, n_components, family, self.prior(self.small_weight, n_components), lean=lean)
+        return mixture_of(
+            rule, self.small, n_components, family, self.prior(self.small_weight, n_components), lean=lean
+        )
 
     def first(self, rule: Rule, candidate: Candidate) -> Mixture:
         """The start that a rule makes, with the parts in their place that the candidate gives."""
@@ -271,10 +273,12 @@ def _given(ground: Ground, candidate: Candidate) -> Mixture:
     prior = ground.prior(ground.weight, n_components)
     if isinstance(start, Mixture):
         return in_family(start, family)
-    if isinstance(start, Parts):
+    if isinstance(start, Parts) and start.means is not None:
         unit = column_unit(ground.small)
         return completed(start, around(start.means, ground.source, family, prior, unit), ground.source, family, prior)
-    return mixture_of(start, ground.source, n_components, family, prior)
+    if callable(start):
+        return mixture_of(start, ground.source, n_components, family, prior)
+    raise TypeError(f"a fit cannot start from {start!r}")
 
 
 def _merit(fit: Fit, margin: float = 0.0) -> tuple[bool, int, float]:

@@ -156,7 +156,7 @@ def fit(
     """
     rows, names, weights = _read(table, columns, sample_weight)
     counts = _counts(n_components, len(rows))
-    families = _families(covariance)
+    families = _families(covariance, rows.shape[1])
     if criterion not in CRITERIA:
         raise ValueError(f"criterion must be one of {', '.join(CRITERIA)}, got {criterion!r}")
     if init_params not in METHODS:
@@ -170,8 +170,10 @@ def fit(
     )
     source = Memory(rows, weights, None if n_threads is None else _at_least("n_threads", n_threads, 1))
     seed = int(as_generator(random_state).integers(2**63))
-    candidates = [Candidate(k, family) for k in counts for family in families]
+    candidates = [Candidate(k, family) for k in counts if k <= len(rows) for family in families]
     cells = search(source, candidates, settings, seed, progress, columns=names, with_icl=True)
+    impossible = f"{len(rows)} rows cannot hold that many components"
+    cells += [Cell(k, family.name, None, reason=impossible) for k in counts if k > len(rows) for family in families]
     return Result(
         tuple(cells),
         chosen(cells, criterion),
@@ -206,15 +208,16 @@ def _counts(n_components: int | Iterable[int], n_rows: int) -> list[int]:
             raise ValueError(f"n_components must be whole numbers from 1, got {k!r}")
     if not counts:
         raise ValueError("n_components is empty: name at least one number of components")
-    possible = [int(k) for k in dict.fromkeys(counts) if k <= n_rows]
-    if not possible:
+    if min(counts) > n_rows:
         raise ValueError(f"{n_rows} rows cannot hold {min(counts)} components: give more rows or fewer components")
-    return possible
+    return [int(k) for k in dict.fromkeys(counts)]
 
 
-def _families(covariance: str | Family | Iterable[str | Family] | None) -> list[Family]:
+def _families(covariance: str | Family | Iterable[str | Family] | None, n_features: int) -> list[Family]:
+    """The families asked for; all by default, but of those that one column cannot tell apart only the first."""
     if covariance is None:
-        return list(registry.FAMILIES)
+        distinct = {(f.free(2, n_features), f.free(3, n_features)): f for f in reversed(registry.FAMILIES)}
+        return [f for f in registry.FAMILIES if n_features > 1 or f in distinct.values()]
     names = [covariance] if isinstance(covariance, str | Family) else list(covariance)
     if not names:
         raise ValueError("covariance is empty: name at least one family")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mixtura.choice import Cell
+from mixtura.choice import Cell, bic
 from mixtura.core.mixture import Mixture
 from mixtura.core.status import Status
 from mixtura.covariance import registry
@@ -155,12 +155,12 @@ def correlations(model: Mixture) -> list[list[list[float]]]:
 
 def per_row(model: Mixture, rows: Rows) -> dict[str, NDArray[Any]]:
     """Columns for each row: ``label``, its ``probability``, ``log_density``, and p0 … p(K−1) of all (S10)."""
-    share = model.responsibilities(rows)
+    density, share = model.posterior(rows)
     labels = share.argmax(1)
     return {
         "label": labels,
         "probability": share[np.arange(len(share)), labels],
-        "log_density": model.logpdf(rows),
+        "log_density": density,
         **{f"p{k}": share[:, k] for k in range(model.n_components)},
     }
 
@@ -176,7 +176,7 @@ def totals(model: Mixture, family: str, rows: Rows, sample_weight: ArrayLike | N
         "loglik": loglik,
         "mean_loglik": loglik / weight,
         "n_parameters": free,
-        "bic": -2 * loglik + free * math.log(weight),
+        "bic": bic(loglik, free, weight),
     }
 
 

@@ -31,6 +31,4 @@ def blobs():
     rng = np.random.default_rng(5)
     centres = np.array([[0.0, 0.0, 0.0], [4.0, 1.0, -2.0], [1.0, 5.0, 3.0]])
     shapes = rng.normal(size=(3, 3, 3)) * 0.4 + np.eye(3)
-    return np.vstack(
-        [rng.normal(size=(n, 3)) @ a + c for n, a, c in zip((60, 100, 140), shapes, centres, strict=True)]
-    )
+    return np.vstack([rng.normal(size=(n, 3)) @ a + c for n, a, c in zip((60, 100, 140), shapes, centres, strict=True)])

@@ -59,6 +59,12 @@ class Point:
         """By how much two computations of the objective may differ."""
         return 4 * float(np.finfo(np.float64).eps) * (abs(self.objective) + self.statistics.weight)
 
+    @property
+    def dying(self) -> bool:
+        """Whether a component has lost its rows, all but rounding, so that there is no logarithm of its weight."""
+        least = float(np.finfo(np.float64).eps)
+        return bool(self.statistics.n.min() <= least * self.statistics.weight or self.model.weights.min() <= least)
+
     @cached_property
     def gradient_norm(self) -> float:
         """Length of the EM step in units of the complete-data Fisher information of one row.
@@ -153,13 +159,14 @@ class QuasiNewton(Steps):
 
     def __init__(self) -> None:
         self.pairs: deque[tuple[Array, Array]] = deque(maxlen=MEMORY)
+        self.plain = EM()
 
     def look(self, here: Point) -> View:
         norm = here.gradient_norm
         if norm < ROUNDING_NORM:
             return View(norm, 0.5 * norm**2)
-        if here.statistics.n.min() <= 0 or here.model.weights.min() <= 0:  # no logarithm of a weight
-            return View(norm, np.inf)
+        if here.dying:
+            return self.plain.look(here)
         slope = here.slope
         remembered: list[tuple[float, Array, Array]] = []
         direction = slope
@@ -188,7 +195,8 @@ class QuasiNewton(Steps):
         yield "em", here.image
 
     def learn(self, here: Point, there: Point) -> None:
-        if there.statistics.n.min() <= 0 or there.model.weights.min() <= 0:
+        self.plain.learn(here, there)
+        if here.dying or there.dying:
             self.pairs.clear()
             return
         step = there.position - here.position

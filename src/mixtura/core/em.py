@@ -198,7 +198,8 @@ def climb_together(
 ) -> list[Fit]:
     """All the climbs over shared passes: each pass sums, for every model still climbing, its statistics (S10).
 
-    The kernel is the one for a problem of that size unless one is given. A climb whose covariances become singular ends with that status and leaves the others alone.
+    The kernel is the one for a problem of that size unless one is given. A climb whose covariances become singular
+    ends with that status and leaves the others alone.
     """
     climbs = [climb(task) for task in tasks]
     wanted = {i: next(way) for i, way in enumerate(climbs)}

@@ -249,7 +249,7 @@ class Mixture:
 
     def logpdf(self, X: ArrayLike) -> Array:
         """log p(x) (S3, S9), (N,), in nats: a density, which may exceed 1 (and its logarithm 0)."""
-        return self._posterior(X)[0]
+        return self.posterior(X)[0]
 
     def pdf(self, X: ArrayLike) -> Array:
         """p(x) (S3), (N,)."""
@@ -257,7 +257,20 @@ class Mixture:
 
     def responsibilities(self, X: ArrayLike) -> Array:
         """γ_nk = p(z_k = 1 | x_n) (S10), (N, K); rows sum to 1 also where every density underflows."""
-        return self._posterior(X)[1]
+        return self.posterior(X)[1]
+
+    def posterior(self, X: ArrayLike) -> tuple[Array, Array]:
+        """log p(x) (S3, S9), (N,), and the responsibilities (S10), (N, K), in one go."""
+        rows, single = as_rows(X, self.n_features)
+        kernel = kernels.choose(len(rows), self.n_components, self.n_features)
+        density, share = np.empty(len(rows)), np.empty((len(rows), self.n_components))
+        for start in range(0, len(rows), BLOCK_ROWS):
+            block: Rows = rows[start : start + BLOCK_ROWS]
+            out = slice(start, start + len(block))
+            density[out], share[out] = softmax(kernel.log_joint(block, self.whitened), block, self.whitened)
+        missing = np.isnan(rows).any(1)
+        density[missing], share[missing] = np.nan, np.nan
+        return (density[0], share[0]) if single else (density, share)
 
     def predict(self, X: ArrayLike) -> Labels:
         """The most probable component of each row, (N,).
@@ -601,21 +614,6 @@ class Mixture:
     def rvs(self, size: int = 1, random_state: Any = None) -> Array:
         """``sample`` under scipy's name."""
         return self.sample(size, random_state)
-
-    # Private
-
-    def _posterior(self, X: ArrayLike) -> tuple[Array, Array]:
-        """Log densities and responsibilities, block by block."""
-        rows, single = as_rows(X, self.n_features)
-        kernel = kernels.choose(len(rows), self.n_components, self.n_features)
-        density, share = np.empty(len(rows)), np.empty((len(rows), self.n_components))
-        for start in range(0, len(rows), BLOCK_ROWS):
-            block: Rows = rows[start : start + BLOCK_ROWS]
-            out = slice(start, start + len(block))
-            density[out], share[out] = softmax(kernel.log_joint(block, self.whitened), block, self.whitened)
-        missing = np.isnan(rows).any(1)
-        density[missing], share[missing] = np.nan, np.nan
-        return (density[0], share[0]) if single else (density, share)
 
 
 def _restored(weights: Array, means: Array, structure: Structure, columns: tuple[str, ...] | None) -> Mixture:

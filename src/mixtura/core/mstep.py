@@ -76,4 +76,4 @@ def _scatter_is_noise(statistics: Statistics, scatter: Array) -> bool:
     if statistics.kind == "tied":
         between = between.sum(0)
     within = scatter if statistics.kind == "diagonal" else np.diagonal(scatter, axis1=-2, axis2=-1)
-    return bool((between > SHIFT_LIMIT * np.maximum(within, 0.0)).any())
+    return bool((between / SHIFT_LIMIT > np.maximum(within, 0.0)).any())

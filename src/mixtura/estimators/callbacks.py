@@ -36,7 +36,8 @@ class CallbackSupport:
             """
             from sklearn.callback import CallbackSupportMixin
 
-            return CallbackSupportMixin.set_callbacks(self, *callbacks)
+            mixin: Any = CallbackSupportMixin
+            return mixin.set_callbacks(self, *callbacks)
 
 
 def with_callbacks(fit: Method) -> Method:
@@ -71,7 +72,8 @@ class FitTask:
         if _attached(estimator):
             from sklearn.callback import CallbackSupportMixin
 
-            self._context = CallbackSupportMixin._init_callback_context(estimator, max_subtasks=None)
+            mixin: Any = CallbackSupportMixin
+            self._context = mixin._init_callback_context(estimator, max_subtasks=None)
             self._context.call_on_fit_task_begin(estimator=estimator, **data)
 
     def passed(self, progress: Progress) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -19,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mixtura.choice import Cell, certainty, search
 from mixtura.core.arguments import as_generator
-from mixtura.core.em import Step
+from mixtura.core.em import Fit, Step
 from mixtura.core.mixture import Labels, Mixture
 from mixtura.core.statistics import Array
 from mixtura.core.status import Status
@@ -32,6 +31,8 @@ from mixtura.sources.coerce import Rows, Table, as_table, as_weights
 from mixtura.sources.memory import Memory
 from mixtura.sources.source import Block
 from mixtura.start import METHODS, Parts, Rule, by_labels, by_responsibilities
+
+Floats = NDArray[np.float64 | np.float32]
 
 #: scikit-learn's words for a fit that did not converge and for one that failed: programs look for them.
 NOT_CONVERGED = (
@@ -268,7 +269,7 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         (cell,) = search(source, [candidate], settings, seed, observe, columns=table.columns)
         if cell.fit is None:
             raise ValueError(f"{ILL_DEFINED} ({cell.reason})")
-        fitted = _fitted(cell, rows.dtype, np.random.default_rng(seed))
+        fitted = _fitted(cell, cell.fit, rows.dtype, np.random.default_rng(seed))
         printer.ended(fitted["status_"], fitted["lower_bound_"])
         task.ended(fitted)
         self.__dict__.update(fitted)
@@ -319,10 +320,13 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         if self.warm_start and hasattr(self, "mixture_"):
             return self._former(table, family)
         parts = self._parts(table.rows.shape[1], family)
+        nothing = all(part is None for part in parts)
         if isinstance(self.init_params, str):
-            given = [part is not None for part in parts]
-            return Mixture(*parts) if all(given) else parts if any(given) else None
-        if parts != Parts():
+            share, means, structure = parts
+            if share is not None and means is not None and structure is not None:
+                return Mixture(share, means, structure)
+            return None if nothing else parts
+        if not nothing:
             raise ValueError(
                 "init_params is a start of its own: leave out weights_init, means_init and precisions_init"
             )
@@ -414,17 +418,17 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         """The most probable component of each row, (N,)."""
         return self._mixture().predict(self._rows(X))
 
-    def predict_proba(self, X: Any) -> Rows:
+    def predict_proba(self, X: Any) -> Floats:
         """Responsibilities γ (S10), (N, K), in the floating-point type of the rows."""
         rows = self._rows(X)
         return self._mixture().responsibilities(rows).astype(rows.dtype, copy=False)
 
-    def score_samples(self, X: Any) -> Rows:
+    def score_samples(self, X: Any) -> Floats:
         """log p(x) (S3) of each row, (N,), in the floating-point type of the rows."""
         rows = self._rows(X)
         return self._mixture().logpdf(rows).astype(rows.dtype, copy=False)
 
-    def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:  # noqa: ARG002
+    def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """Mean log p(x), weighted if weights are given.
 
         Parameters
@@ -545,14 +549,17 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
 
     @property
     def weights_(self) -> Rows:
+        """π, (K,)."""
         return self._view(self.mixture_.weights)
 
     @property
     def means_(self) -> Rows:
+        """μ, (K, D)."""
         return self._view(self.mixture_.means)
 
     @property
     def covariances_(self) -> Rows:
+        """Σ, in the shape of the family."""
         structure = self.mixture_.structure
         if isinstance(structure, Diagonal):
             return self._view_by_family(np.square(structure.scale))
@@ -561,6 +568,7 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
 
     @property
     def precisions_(self) -> Rows:
+        """Σ⁻¹, likewise."""
         root = self._precisions_cholesky()
         if isinstance(self.mixture_.structure, Diagonal):
             return self._view_by_family(np.square(root))
@@ -568,20 +576,24 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
 
     @property
     def precisions_cholesky_(self) -> Rows:
+        """U with U Uᵀ = Σ⁻¹, likewise."""
         return self._view_by_family(self._precisions_cholesky())
 
     @property
     def n_features_in_(self) -> int:
+        """D."""
         return self.mixture_.n_features
 
     @property
     def feature_names_in_(self) -> NDArray[np.object_]:
+        """Names of the columns, (D,), where the table had some."""
         if self.mixture_.columns is None:
             raise AttributeError("the table of the fit had no column names")
         return np.array(self.mixture_.columns, dtype=object)
 
     @property
     def converged_(self) -> bool:
+        """Whether ``status_`` is one of convergence."""
         return self.status_.converged
 
     def _precisions_cholesky(self) -> Array:
@@ -598,10 +610,8 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         return view
 
 
-def _fitted(cell: Cell, dtype: np.dtype[Any], generator: np.random.Generator) -> dict[str, Any]:
+def _fitted(cell: Cell, fit: Fit, dtype: np.dtype[Any], generator: np.random.Generator) -> dict[str, Any]:
     """The attributes that a fit leaves behind."""
-    fit = cell.fit
-    assert fit is not None
     weight = fit.statistics.weight
     return {
         "mixture_": fit.model,
@@ -664,7 +674,7 @@ def _structure_of(precisions: ArrayLike, n_components: int, n_features: int, fam
 
 def _warn(message: str, category: type[Warning]) -> None:
     """Warn at the line that called into this package, or into scikit-learn around it."""
-    level, frame = 1, sys._getframe()  # noqa: SLF001
+    level, frame = 1, sys._getframe()
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ("mixtura", "sklearn"):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
@@ -679,19 +689,22 @@ class _Printer:
         self.began = self.last = time.perf_counter()
 
     def passed(self, progress: Progress) -> None:
-        if not self.verbose:
-            return
+        """Tell of a pass."""
         if progress.stage != self.stage:
             self.stage = progress.stage
-            print(f"{self.stage.capitalize()}: {progress.climbs} start{'s' * (progress.climbs > 1)}")
+            self._say(f"{self.stage.capitalize()}: {progress.climbs} start{'s' * (progress.climbs > 1)}")
         self.passes += 1
         if self.passes % self.interval == 0:
             now = time.perf_counter()
-            more = f"\t time lapse {now - self.last:.5f}s\t {progress.climbing} climbing" * (self.verbose > 1)
-            print(f"  Iteration {self.passes}{more}")
+            lapse = f"\t time lapse {now - self.last:.5f}s\t {progress.climbing} climbing"
+            self._say(f"  Iteration {self.passes}", lapse)
             self.last = now
 
     def ended(self, status: Status, lower_bound: float) -> None:
+        """Tell of the end."""
+        lapse = f" time lapse {time.perf_counter() - self.began:.5f}s\t lower bound {lower_bound:.5f}."
+        self._say(status.value, lapse)
+
+    def _say(self, text: str, more: str = "") -> None:
         if self.verbose:
-            more = f" time lapse {time.perf_counter() - self.began:.5f}s\t lower bound {lower_bound:.5f}."
-            print(status.value + more * (self.verbose > 1))
+            print(text + more * (self.verbose > 1))  # noqa: T201

@@ -46,7 +46,7 @@ def _model(model: Whitened) -> tuple[Array, Array, Array]:
 
 def _place(rows: Rows) -> tuple[int, int, int, bool, int]:
     """Where the rows are, how far apart rows and columns are, whether in single precision, and how many."""
-    return (rows.ctypes.data, *rows.strides, rows.dtype == np.float32, len(rows))
+    return rows.ctypes.data, rows.strides[0], rows.strides[1], bool(rows.dtype == np.float32), len(rows)
 
 
 def log_joint(rows: Rows, model: Whitened) -> Array:
@@ -58,8 +58,12 @@ def log_joint(rows: Rows, model: Whitened) -> Array:
 
 def accumulate(rows: Rows, weights: Array | None, model: Whitened) -> Sums:
     """The sums of S11, S14, S16 and S18 over these rows, centred at the model's means."""
-    n, s1 = np.zeros(len(model.means)), np.zeros(model.means.shape)
-    s2 = np.zeros(model.whitening.shape)
+    n_components, n_features = model.means.shape
+    if model.kind == "tied" and (n_features <= 4 or n_components > 8 * n_features):  # the pooled way is more work
+        whitening = np.broadcast_to(model.whitening, (n_components, n_features, n_features))
+        sums = accumulate(rows, weights, Whitened("full", model.means, whitening, model.log_constants))
+        return sums._replace(s2=sums.s2.sum(0))
+    n, s1, s2 = np.zeros(n_components), np.zeros(model.means.shape), np.zeros(model.whitening.shape)
     each = np.empty(0) if weights is None else np.array(weights, dtype=np.float64)
     loglik = _run(f"sums_{model.kind}", _place(rows), each, *_model(model), n, s1, s2)
     return Sums(loglik, n, s1, s2)

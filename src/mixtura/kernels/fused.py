@@ -38,10 +38,10 @@ import llvmlite.binding as llvm
 import numba
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils, types
+from numba.core import cgutils, config, types
 from numba.extending import intrinsic
 
-_FEATURES = numba.config.CPU_FEATURES or llvm.get_host_cpu_features().flatten()
+_FEATURES = config.CPU_FEATURES or llvm.get_host_cpu_features().flatten()  # pyright: ignore[reportAttributeAccessIssue]
 _MANY_REGISTERS = "+avx512f" in _FEATURES or "+neon" in _FEATURES
 
 #: Doubles in a vector, rows and columns of a block, vectors side by side: as registers allow.
@@ -880,27 +880,26 @@ def joint_tied(place, means, whitening, constants, joint):
 
 
 def sums_tied(place, weights, means, whitening, constants, n, s1, s2):
-    """``accumulate`` of kind "tied", s2 being (D, D)."""
-    # Second moments of a row, with d = Σ_k γ_k (x − μ_k), are d dᵀ + Σ_{k<l} γ_k γ_l (μ_k − μ_l)(μ_k − μ_l)ᵀ: a sum of
-    # squares, and of its second part only Σ_n γ_nk γ_nl is needed. With few columns, or with many components beside
-    # them, those of each component are less work.
+    """``accumulate`` of kind "tied", s2 being (D, D).
+
+    Second moments of a row, with d = Σ_k γ_k (x − μ_k), are d dᵀ + Σ_{k<l} γ_k γ_l (μ_k − μ_l)(μ_k − μ_l)ᵀ: a sum of
+    squares, and of its second part only Σ_n γ_nk γ_nl is needed. Components are taken two by two; if their number is
+    odd, one more has no share of any row.
+    """
     components, columns = means.shape
-    pooled = columns > 8 and components <= 4 * columns
     even = components + components % 2
     room, stride, x, joint, share, w, chosen = _tile(columns, even, LEAST_ROWS)
-    y, z = _aligned((max(columns, components) if pooled else columns) * stride), _aligned(BLOCK * stride)
-    white, d = _aligned(columns * stride), _aligned(columns * stride)
-    inverse, ones, zeros, loglik = _aligned(room), np.ones(room), np.zeros(columns + components), np.zeros(1)
+    y, z = _aligned(max(columns, components) * stride), _aligned(BLOCK * stride)
+    white, d, inverse, ones = _aligned(columns * stride), _aligned(columns * stride), _aligned(room), np.ones(room)
+    zeros, loglik, origin = np.zeros(columns + components), np.zeros(1), np.intp(0)
     centre, white_means = _whitened_means(means, whitening)
-    mean, panel, origin = np.zeros(even * columns), np.empty(_panel_size(columns)), np.intp(0)
-    for i, value in enumerate(means.ravel()):
-        mean[i] = value
-    for q in range(components * stride, even * stride):
-        joint[q] = 0.0
+    mean, panel = np.zeros(even * columns), np.empty(_panel_size(columns))
+    for m, value in enumerate(means.ravel()):
+        mean[m] = value
     _pack(whitening, panel, origin)
-    slots = _slots(columns, not pooled)
-    sums, within = np.zeros(even * slots), np.zeros(_slots(columns, True))
-    between = np.zeros(_slots(components, True) if pooled else 0)
+    slots = _slots(columns, False)
+    sums = np.zeros(even * slots)
+    within, between = np.zeros(_slots(columns, True)), np.zeros(_slots(components, True))
     start = origin
     while start < place[4]:
         start, rows, used = _load(place, weights, start, columns, x, stride, chosen, w)
@@ -909,30 +908,23 @@ def sums_tied(place, weights, means, whitening, constants, n, s1, s2):
             _fetch_ahead(place, start, columns, room, k, components)
             _white_distance(white, columns, stride, used, centre, white_means, k * columns, constants, k, joint)
         _normalise(joint, components, stride, used, len(weights) > 0 or rows < used, w, share, loglik)
-        if pooled:
-            for q in range(columns * stride):
-                d[q] = 0.0
-            for k in range(0, components, 2):
-                m, q, slot = k * columns, k * stride, k * slots
-                _add_means(x, columns, stride, used, mean, m, joint, q, share, d, sums, slot, slots)
-            for s in range(used):
-                inverse[s] = 1.0 / max(w[s], 1e-300) if w[s] > 0 else 0.0
-            _add_products(d, columns, stride, used, zeros, origin, inverse, origin, ones, y, z, within, origin)
-            _add_products(joint, components, stride, used, zeros, origin, inverse, origin, ones, y, z, between, origin)
-        else:
-            for k in range(components):
-                m, q, slot = k * columns, k * stride, k * slots
-                _add_products(x, columns, stride, used, mean, m, joint, q, share, y, z, sums, slot)
-    if pooled:
-        for k in range(components):
-            _read_means(sums, k * slots, columns, n, k, s1)
-        unused, together = np.empty((1, columns + components)), np.zeros((components, components))
-        _read_products(within, origin, columns, ones, origin, unused, s2)
-        _read_products(between, origin, components, ones, origin, unused, together)
-        _add_between(together, means, s2)
-    else:
-        for k in range(components):
-            _read_products(sums, k * slots, columns, n, k, s1, s2)
+        for q in range(components * stride, even * stride):
+            joint[q] = 0.0
+        for q in range(columns * stride):
+            d[q] = 0.0
+        for k in range(0, components, 2):
+            m, q, slot = k * columns, k * stride, k * slots
+            _add_means(x, columns, stride, used, mean, m, joint, q, share, d, sums, slot, slots)
+        for s in range(used):  # d and joint hold w γ each
+            inverse[s] = 1.0 / max(w[s], 1e-300) if w[s] > 0 else 0.0
+        _add_products(d, columns, stride, used, zeros, origin, inverse, origin, ones, y, z, within, origin)
+        _add_products(joint, components, stride, used, zeros, origin, inverse, origin, ones, y, z, between, origin)
+    for k in range(components):
+        _read_means(sums, k * slots, columns, n, k, s1)
+    unused, together = np.empty((1, columns + components)), np.zeros((components, components))
+    _read_products(within, origin, columns, ones, origin, unused, s2)
+    _read_products(between, origin, components, ones, origin, unused, together)
+    _add_between(together, means, s2)
     return loglik[0]
 
 

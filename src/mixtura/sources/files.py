@@ -187,7 +187,9 @@ def write_table(
         raise TableError(f"cannot write {name} as {kind}: {_said(error)}") from error
     content = buffer.getvalue()
     if _is_dash(path):
-        sys.stdout.buffer.write(content)
+        left = memoryview(content)
+        while left:  # an unbuffered stream may take a part only
+            left = left[sys.stdout.buffer.write(left) :]
         sys.stdout.buffer.flush()
         return
     try:

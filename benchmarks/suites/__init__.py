@@ -1,0 +1,1 @@
+"""asv suites: time and peak memory of Mixtura from commit to commit."""
