@@ -98,7 +98,7 @@ def _sentence(error: Exception) -> str:
 
 
 def _fail(sentence: str, cause: Exception | None = None) -> NoReturn:
-    from mixtura.summary import harmless
+    from mixtura.text import harmless
 
     raise click.ClickException(harmless(" ".join(sentence.splitlines()))) from cause
 
@@ -331,13 +331,13 @@ def _write_fit(folder: Path, names: list[str], result: Result, file: FileTable, 
 
 def _report(numbers: Summary, ctx: click.Context, folder: Path | None) -> str:
     """The summary of a fit, and commands to go on with."""
-    from mixtura import summary
+    from mixtura import text
 
     bold, width = partial(click.style, bold=True), _width()
-    lines = [summary.as_text(numbers, width, changes=False, bold=bold), "", bold("Next")]
+    lines = [text.as_text(numbers, width, changes=False, bold=bold), "", bold("Next")]
 
     def propose(sentence: str, *commands: list[list[str]]) -> None:
-        lines.extend(summary.wrapped(sentence, width, "  "))
+        lines.extend(text.wrapped(sentence, width, "  "))
         for command in commands:
             lines.extend(_copyable(command, width))
 
@@ -379,7 +379,7 @@ def _command(ctx: click.Context, **change: Any) -> list[list[str]]:
 
 def _copyable(command: list[list[str]], width: int) -> list[str]:
     """A command in lines that can be copied together."""
-    from mixtura.summary import display_width, harmless
+    from mixtura.text import display_width, harmless
 
     lines: list[str] = []
     for words in command:
@@ -494,7 +494,7 @@ def score(
     in nats, and the probability of each component (p0, p1, ...). Columns are matched by name.
     """
     import mixtura
-    from mixtura import summary
+    from mixtura import summary, text
     from mixtura.sources.files import read_table
 
     for name, given in (("--weights", weights), ("--json", as_json)):
@@ -517,7 +517,7 @@ def score(
         _write(summary.per_row(saved.mixture, file.rows), out, output_format)
         return
     numbers = summary.totals(saved.mixture, saved.family, file.rows, file.weights)
-    _print(summary.as_json(numbers) if as_json else summary.totals_as_text(numbers))
+    _print(summary.as_json(numbers) if as_json else text.totals_as_text(numbers))
 
 
 # mixtura sample
@@ -562,7 +562,7 @@ def sample(
 def show(*, model: str, verbose: bool, as_json: bool) -> None:
     """Print what MODEL is: its components, and how its fit ended."""
     import mixtura
-    from mixtura import summary
+    from mixtura import summary, text
 
     saved = mixtura.load(model)
     numbers = summary.describe(saved.mixture, saved.family, saved.metadata)
@@ -571,10 +571,10 @@ def show(*, model: str, verbose: bool, as_json: bool) -> None:
         _print(summary.as_json({**numbers, **more, "metadata": saved.metadata}))
         return
     width, bold = _width(), partial(click.style, bold=True)
-    most_columns = None if verbose else summary.COLUMNS_SHOWN
-    _print(summary.as_text(numbers, width, most_columns=most_columns, bold=bold))
+    most_columns = None if verbose else text.COLUMNS_SHOWN
+    _print(text.as_text(numbers, width, most_columns=most_columns, bold=bold))
     if verbose and saved.mixture.n_features > 1:
-        _print("\n" + summary.correlations_as_text(saved.mixture, width, bold=bold))
+        _print("\n" + text.correlations_as_text(saved.mixture, width, bold=bold))
 
 
 # Input and output
@@ -617,6 +617,6 @@ def _print(text: str) -> None:
 
 def _note(text: str) -> None:
     """A remark on standard error."""
-    from mixtura.summary import harmless
+    from mixtura.text import harmless
 
     click.echo(harmless(text), err=True)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixtura import summary as _summary
+from mixtura import text
 from mixtura.choice import CRITERIA, Cell, chosen, search
 from mixtura.core.arguments import as_generator
 from mixtura.core.em import Fit
@@ -22,6 +22,7 @@ from mixtura.race import Candidate, Observer, Settings
 from mixtura.sources.coerce import as_table, as_weights
 from mixtura.sources.memory import Memory
 from mixtura.start import METHODS
+from mixtura.summary import summarise
 
 #: Numbers of components tried when none are named.
 COMPONENTS = range(1, 10)
@@ -72,15 +73,15 @@ class Result:
 
     @cached_property
     def _numbers(self) -> dict[str, Any]:
-        return _summary.summarise(self.cells, self.best, self.criterion, self.columns, self.n_rows)
+        return summarise(self.cells, self.best, self.criterion, self.columns, self.n_rows)
 
     def __str__(self) -> str:
-        return _summary.as_text(self._numbers)
+        return text.as_text(self._numbers)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return _summary.as_html(self._numbers)
+        return text.as_html(self._numbers)
 
 
 def fit(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import mixtura
-from mixtura import summary
+from mixtura import summary, text
 
 
 @pytest.fixture(scope="module")
@@ -30,11 +30,11 @@ def result():
     ],
 )
 def test_deviations_say_how_many_digits_matter(means, deviations, cells):
-    assert summary._with_deviations(means, deviations) == cells
+    assert text._with_deviations(means, deviations) == cells
 
 
 @pytest.mark.parametrize(
-    ("value", "text"),
+    ("value", "shown"),
     [
         (0, "0.000"),
         (1234.56, "1,235"),
@@ -44,12 +44,12 @@ def test_deviations_say_how_many_digits_matter(means, deviations, cells):
         (-2.5, "-2.500"),
     ],
 )
-def test_number(value, text):
-    assert summary.number(value) == text
+def test_number(value, shown):
+    assert text.number(value) == shown
 
 
 def test_a_wide_table_goes_on_below():
-    lines = summary.table(["# ", "first", "second", "third"], [["0", "1", "2", "3"], ["10", "20", "30", "40"]], 18)
+    lines = text.table(["# ", "first", "second", "third"], [["0", "1", "2", "3"], ["10", "20", "30", "40"]], 18)
     assert lines == [
         "#   first  second",
         "0       1       2",
@@ -62,19 +62,19 @@ def test_a_wide_table_goes_on_below():
 
 
 def test_a_title_is_cut_to_the_width_it_takes():
-    assert summary.display_width(summary._title("量子" * 30)) <= summary.NAME_WIDTH
-    assert summary._title("x" * 20) == "x" * 20
-    assert summary._title("x" * 21) == "x" * 19 + "…"
-    assert summary._title("\x1b[0m\u202e") == r"\x1b[0m\u202e"
+    assert text.display_width(text._title("量子" * 30)) <= text.NAME_WIDTH
+    assert text._title("x" * 20) == "x" * 20
+    assert text._title("x" * 21) == "x" * 19 + "…"
+    assert text._title("\x1b[0m\u202e") == r"\x1b[0m\u202e"
 
 
-@pytest.mark.parametrize("text", ["\x00\x07\x1b", "\x7f\x85\x9b", "\u2028\u202e\ufeff", "\ud800", "\U000e0001"])
-def test_harmless(text):
-    assert summary.harmless(f"a{text}é量") == f"a{text.encode('unicode_escape', 'surrogatepass').decode()}é量"
+@pytest.mark.parametrize("name", ["\x00\x07\x1b", "\x7f\x85\x9b", "\u2028\u202e\ufeff", "\ud800", "\U000e0001"])
+def test_harmless(name):
+    assert text.harmless(f"a{name}é量") == f"a{name.encode('unicode_escape', 'surrogatepass').decode()}é量"
 
 
 def test_bars_are_in_proportion():
-    assert [summary._bar(x) for x in (1, 0.5, 0, 1 / 96)] == ["█" * 12, "█" * 6, "", "▏"]
+    assert [text._bar(x) for x in (1, 0.5, 0, 1 / 96)] == ["█" * 12, "█" * 6, "", "▏"]
 
 
 def test_the_numbers_are_plain_and_finite_json(result):
@@ -104,9 +104,9 @@ def test_every_candidate_is_told_of_once(result):
 
 def test_text_says_what_it_leaves_out(result):
     numbers = result.summary()
-    assert "and 1 more column" in summary.as_text(numbers, most_columns=1)
-    assert "more column" not in summary.as_text(numbers, most_columns=2)
-    assert all(len(line) <= 50 for line in summary.as_text(numbers, 50).splitlines())
+    assert "and 1 more column" in text.as_text(numbers, most_columns=1)
+    assert "more column" not in text.as_text(numbers, most_columns=2)
+    assert all(len(line) <= 50 for line in text.as_text(numbers, 50).splitlines())
 
 
 def test_families_that_coincide_are_called_by_all_their_names():
@@ -120,8 +120,8 @@ def test_advice_names_the_arguments():
     rows = np.concatenate([np.random.default_rng(k).normal(20 * k, 1, (20, 1)) for k in range(4)])
     numbers = mixtura.fit(rows, [1, 2], "full", random_state=0).summary()
     assert {"n_components": [2, 3, 4]} in [advice["change"] for advice in numbers["advice"]]
-    assert "Try fit(…, n_components=range(2, 5))." in " ".join(summary.as_text(numbers).split())
-    assert "Try fit" not in summary.as_text(numbers, changes=False)
+    assert "Try fit(…, n_components=range(2, 5))." in " ".join(text.as_text(numbers).split())
+    assert "Try fit" not in text.as_text(numbers, changes=False)
     stopped = mixtura.fit(rows, 3, "full", max_iter=1, random_state=0).summary()
     assert [advice["change"] for advice in stopped["advice"]] == [{"max_iter": 10 * stopped["chosen"]["passes"]}]
 
@@ -141,7 +141,7 @@ def test_what_a_model_file_remembers_is_shown_again(result):
     kept = summary.remember(result.summary())
     assert json.loads(json.dumps(kept)) == kept
     again = summary.describe(result.model, result.best.covariance, kept)
-    assert summary.facts(again) == summary.facts(result.summary())
+    assert text.facts(again) == text.facts(result.summary())
     alone = summary.describe(result.model, result.best.covariance, {})
-    assert [name for name, _ in summary.facts(alone)] == ["free parameters"]
-    assert "row" not in summary.headline(alone)
+    assert [name for name, _ in text.facts(alone)] == ["free parameters"]
+    assert "row" not in text.headline(alone)

@@ -1,0 +1,348 @@
+"""The numbers of mixtura.summary as text for people, in a terminal or in HTML. Nothing is computed here."""
+
+from __future__ import annotations
+
+import html
+import math
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from mixtura.core.mixture import Mixture
+from mixtura.covariance import registry
+from mixtura.summary import Summary, column_names, correlations
+
+#: Rivals shown beside the chosen model.
+RIVALS_SHOWN = 5
+#: Columns shown of each component, unless more are asked for.
+COLUMNS_SHOWN = 6
+#: Characters in a line of text, unless another width is asked for.
+WIDTH = 80
+#: The widest that a name of a column may be in a table, and the longest bar.
+NAME_WIDTH = 20
+BAR_WIDTH = 12
+
+#: Header and rows of a table.
+Cells = tuple[list[str], list[list[str]]]
+
+# Numbers and names as text
+
+
+def number(value: float, digits: int = 4) -> str:
+    """A number for people: at most so many significant digits, no needless zeros, thousands kept whole."""
+    if not math.isfinite(value):
+        return str(value)
+    if value == 0 or 1e-4 <= abs(value) < 1e7:
+        places = max(0, digits - 1 - (math.floor(math.log10(abs(value))) if value else 0))
+        return f"{value:,.{min(places, 8)}f}"
+    return f"{value:.{digits - 1}e}"
+
+
+def harmless(text: str) -> str:
+    """Text from data or file names, with whatever could steer a terminal written as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def _title(name: str) -> str:
+    """The name of a column at the head of a table."""
+    name = harmless(name)
+    if display_width(name) <= NAME_WIDTH:
+        return name
+    while display_width(name) >= NAME_WIDTH:
+        name = name[:-1]
+    return f"{name}…"
+
+
+def display_width(text: str) -> int:
+    """Cells that a text takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _bar(share: float) -> str:
+    """A bar for a share of the longest one."""
+    whole, eighths = divmod(round(8 * BAR_WIDTH * share), 8)
+    return "█" * whole + " ▏▎▍▌▋▊▉"[eighths].strip()
+
+
+def _power(value: float) -> int:
+    """The power of ten in front of a number's first digit."""
+    return math.floor(math.log10(max(value, 1e-300)))
+
+
+def _with_deviations(means: Sequence[float], deviations: Sequence[float]) -> list[str]:
+    """Mean ± standard deviation down a column, to the digits that the smallest deviation makes worth telling."""
+    both = list(zip(means, deviations, strict=True))
+    first, last = _power(max(map(abs, [*means, *deviations]))), _power(min(deviations))
+    places = max(0, 2 - last)
+    if places <= 6 and first + places < 12:
+        pairs = [(f"{m:,.{places}f}", f"{s:,.{places}f}") for m, s in both]
+    else:
+        pairs = [(f"{m:.{min(first - last + 2, 16)}e}", f"{s:.2e}") for m, s in both]
+    left, right = (max(map(len, part)) for part in zip(*pairs, strict=True))
+    return [f"{mean:>{left}} ± {deviation:>{right}}" for mean, deviation in pairs]
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], width: int = WIDTH) -> list[str]:
+    """Lines of a table: what stands under a head that ends in a blank to the left, the rest to the right.
+
+    Columns that would pass ``width`` go into a further block below, beside the first column again.
+    """
+    lines = [[head.rstrip() for head in header], *rows]
+    widths = [max(display_width(line[j]) for line in lines) for j in range(len(header))]
+    blocks: list[list[int]] = []
+    for j in range(1, len(header)):
+        if not blocks or sum(widths[i] + 2 for i in [0, *blocks[-1]]) + widths[j] > width:
+            blocks.append([])
+        blocks[-1].append(j)
+    out: list[str] = []
+    for block in blocks or [[]]:
+        out += [""] if out else []
+        out += ["  ".join(_padded(line[j], widths[j], header[j]) for j in [0, *block]).rstrip() for line in lines]
+    return out
+
+
+def _padded(text: str, width: int, head: str) -> str:
+    """To the left if the head of the column ends in a blank, else to the right."""
+    gap = " " * (width - display_width(text))
+    return text + gap if head.endswith(" ") else gap + text
+
+
+def wrapped(text: str, width: int, indent: str = "", hanging: str | None = None) -> list[str]:
+    """A sentence in lines, the first after ``indent``, the others after ``hanging``."""
+    later = indent if hanging is None else hanging
+    return textwrap.wrap(
+        harmless(text), width, initial_indent=indent, subsequent_indent=later, break_on_hyphens=False
+    ) or [indent]
+
+
+# Parts of a summary
+
+
+def headline(summary: Summary) -> str:
+    """One sentence: what was found."""
+    chosen = summary["chosen"]
+    rows = "" if summary["rows"] is None else f"{_counted(summary['rows'], 'row')} × "
+    return (
+        f"{_counted(chosen['n_components'], 'component')}, {chosen['covariance']} covariance ({chosen['mclust']}), "
+        f"in {rows}{_counted(len(summary['columns']), 'column')}"
+    )
+
+
+def _counted(n: int, thing: str) -> str:
+    return f"{n:,} {thing}{'s' * (n != 1)}"
+
+
+def origin(summary: Summary) -> str:
+    """From what the model was chosen; empty if there was no choice."""
+    tried = [summary["chosen"], *summary["rivals"], *summary["failed"]]
+    if len(tried) == 1:
+        return ""
+    counts = sorted({c["n_components"] for c in tried})
+    whole = counts == [*range(counts[0], counts[-1] + 1)]
+    k = f"{counts[0]} to {counts[-1]}" if whole and len(counts) > 1 else ", ".join(map(str, counts))
+    names = [name for name in registry.names() if any(c["covariance"] == name for c in tried)]
+    return f"Chosen by {summary['criterion'].upper()} from {len(tried)} candidates: K = {k}; {', '.join(names)}."
+
+
+def facts(summary: Summary) -> list[tuple[str, str]]:
+    """Name and value of what is known about the fit of the chosen model."""
+    chosen, weight = summary["chosen"], summary["weight"]
+    out: list[tuple[str, str]] = []
+    if "command" in summary:
+        out.append(("command", summary["command"]))
+    if "sentence" in chosen:
+        out.append(("status", chosen["sentence"]))
+    if "gap" in chosen and "gradient_norm" in chosen:
+        out.append(("still to gain", f"{chosen['gap']:.1e} nats a row (gradient {chosen['gradient_norm']:.1e})"))
+    if "passes" in chosen:
+        out.append(("passes", f"{chosen['passes']:,}"))
+    if "starts" in chosen and "starts_agreeing" in chosen:
+        starts = f"{chosen['starts_agreeing']} of {chosen['starts']} ended on this hill"
+        failed = chosen.get("starts_failed")
+        out.append(("starts", starts + (f", {failed} failed" if failed else "")))
+    if "loglik" in chosen:
+        out.append(("log-likelihood", f"{chosen['loglik']:,.4f}"))
+    criteria = [name for name in ("bic", "icl", "aic") if name in chosen]
+    if criteria:
+        values = " / ".join(f"{chosen[name]:,.2f}" for name in criteria)
+        out.append((" / ".join(name.upper() for name in criteria), f"{values}  (smaller is better)"))
+    out.append(("free parameters", f"{chosen['n_parameters']:,}"))
+    if weight is not None and weight != summary["rows"]:
+        out.append(("sum of weights", number(weight, 6)))
+    return out
+
+
+def component_table(summary: Summary, most_columns: int | None = COLUMNS_SHOWN) -> Cells:
+    """Header and rows: weight, and mean ± sd of the first columns."""
+    components = summary["components"]
+    columns = summary["columns"][:most_columns]
+    heaviest = max(c["weight"] for c in components)
+    cells: dict[str, list[str]] = {
+        "# ": [str(c["component"]) for c in components],
+        "weight": [f"{100 * c['weight']:.1f} %" for c in components],
+        " ": [_bar(c["weight"] / heaviest) for c in components],
+    }
+    if all("rows" in c for c in components):
+        few = sum(c["rows"] for c in components) < 10 * len(components)
+        cells["rows"] = [number(c["rows"], 3) if few else f"{c['rows']:,.1f}" for c in components]
+    out = [[head, *column] for head, column in cells.items()]
+    for name in columns:
+        pairs = _with_deviations([c["mean"][name] for c in components], [c["sd"][name] for c in components])
+        out.append([_title(name), *pairs])
+    header, *rows = ([*line] for line in zip(*out, strict=True))
+    return header, rows
+
+
+def rival_table(summary: Summary, most: int = RIVALS_SHOWN) -> Cells:
+    """Header and rows: the chosen model and the next best."""
+    criterion = summary["criterion"]
+    header = ["K ", "covariance ", criterion.upper(), "behind", "log-likelihood", "parameters"]
+    shown = [summary["chosen"], *summary["rivals"][:most]]
+    rows = [
+        [
+            str(r["n_components"]),
+            r["covariance"],
+            f"{r[criterion]:,.2f}",
+            f"{r['behind']:+,.2f}" if r is not summary["chosen"] else "chosen",
+            f"{r['loglik']:,.2f}",
+            str(r["n_parameters"]),
+        ]
+        for r in shown
+    ]
+    if not all(r["eligible"] for r in shown):
+        header.append(" ")
+        for row, r in zip(rows, shown, strict=True):
+            row.append("" if r["eligible"] else "unsound")
+    return header, rows
+
+
+def remarks(summary: Summary, *, changes: bool = True) -> list[str]:
+    """Notes and advice; without ``changes``, only the advice that asks for no other arguments of ``fit``."""
+    out = list(summary["notes"])
+    for advice in summary["advice"]:
+        if not advice["change"]:
+            out.append(advice["sentence"])
+        elif changes:
+            arguments = ", ".join(f"{key}={_as_code(value)}" for key, value in advice["change"].items())
+            out.append(f"{advice['sentence']} Try fit(…, {arguments}).")
+    if summary["failed"]:
+        names = ", ".join(f"{f['n_components']} {f['covariance']}" for f in summary["failed"])
+        out.append(f"Could not be fitted: {names} ({summary['failed'][0]['reason']}).")
+    return out
+
+
+def _as_code(value: Any) -> str:
+    return f"range({value[0]}, {value[-1] + 1})" if isinstance(value, list) else str(value)
+
+
+# All of it
+
+
+def as_text(
+    summary: Summary,
+    width: int = WIDTH,
+    *,
+    most_columns: int | None = COLUMNS_SHOWN,
+    changes: bool = True,
+    bold: Callable[[str], str] = str,
+) -> str:
+    """The summary as plain text.
+
+    Parameters
+    ----------
+    summary : dict
+    width : int
+        The most characters in a line.
+    most_columns : int, optional
+        How many columns of the components to show; None for all.
+    changes : bool
+        Whether to give advice in terms of the arguments of ``mixtura.fit``.
+    bold : callable
+        How to set off a title.
+    """
+    lines = [bold(line) for line in wrapped(headline(summary), width)]
+    if origin(summary):
+        lines += wrapped(origin(summary), width)
+    inner = width - 2
+
+    def section(title: str, body: Iterable[str]) -> None:
+        lines.extend(["", bold(title), *(f"  {line}".rstrip() for line in body)])
+
+    components = table(*component_table(summary, most_columns), inner)
+    hidden = len(summary["columns"][most_columns:]) if most_columns is not None else 0
+    if hidden:
+        components += ["", f"and {_counted(hidden, 'more column')}"]
+    section("Components, mean ± standard deviation", components)
+    if summary["rivals"]:
+        rivals = table(*rival_table(summary), inner)
+        section("Best candidates", rivals)
+    told = facts(summary)
+    margin = max(len(name) for name, _ in told) + 2
+    fit_lines: list[str] = []
+    for name, value in told:
+        fit_lines += wrapped(value, inner, name.ljust(margin), " " * margin)
+    section("Fit", fit_lines)
+    said = remarks(summary, changes=changes)
+    if said:
+        section("Remarks", [line for remark in said for line in wrapped(remark, inner, "- ", "  ")])
+    return "\n".join(lines)
+
+
+def totals_as_text(numbers: Mapping[str, float]) -> str:
+    """``totals`` as plain text."""
+    shown = {
+        "rows": f"{numbers['rows']:,}",
+        "sum of weights": number(numbers["weight"], 6),
+        "log-likelihood": f"{numbers['loglik']:,.4f}",
+        "mean a row": f"{numbers['mean_loglik']:,.6f}",
+        "BIC": f"{numbers['bic']:,.4f}  (smaller is better, {numbers['n_parameters']} parameters)",
+    }
+    if numbers["weight"] == numbers["rows"]:
+        del shown["sum of weights"]
+    margin = max(map(len, shown)) + 2
+    return "\n".join(f"{name:<{margin}}{value}" for name, value in shown.items())
+
+
+def correlations_as_text(model: Mixture, width: int = WIDTH, *, bold: Callable[[str], str] = str) -> str:
+    """The correlations between the columns within each component, as plain text."""
+    names = [_title(name) for name in column_names(model)]
+    if model.n_features == 1:
+        return ""
+    lines = [bold("Correlations")]
+    if model.structure.kind == "diagonal":
+        return "\n".join([*lines, "  none: within a component, the columns of this family are independent"])
+    shared = model.structure.kind == "tied"
+    for k, matrix in enumerate(correlations(model)[:1] if shared else correlations(model)):
+        rows = [
+            [names[i], *(f"{matrix[i][j]:.3f}" if j < i else "" for j in range(len(names) - 1))]
+            for i in range(1, len(names))
+        ]
+        head = "all components " if shared else f"component {k} "
+        lines += [f"  {line}".rstrip() for line in [*([""] if k else []), *table([head, *names[:-1]], rows, width - 2)]]
+    return "\n".join(lines)
+
+
+def as_html(summary: Summary) -> str:
+    """The summary as an HTML fragment; whatever comes from the data is escaped."""
+
+    def line(tag: str, cells: Iterable[str]) -> str:
+        return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
+
+    def html_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+        head = f"<thead>{line('th', header)}</thead>" if header else ""
+        return f"<table>{head}<tbody>{''.join(line('td', row) for row in rows)}</tbody></table>"
+
+    said = "".join(f"<li>{html.escape(harmless(remark))}</li>" for remark in remarks(summary))
+    return (
+        f"<div class='mixtura'><p><strong>{html.escape(headline(summary))}</strong></p>"
+        + (f"<p>{html.escape(origin(summary))}</p>" if origin(summary) else "")
+        + html_table(*component_table(summary))
+        + (html_table(*rival_table(summary)) if summary["rivals"] else "")
+        + html_table([], facts(summary))
+        + (f"<ul>{said}</ul>" if said else "")
+        + "</div>"
+    )
