@@ -228,11 +228,11 @@ def _repair(ground: Ground, runs: Sequence[Run]) -> None:
     stop = Stop(max(ground.settings.tol, RACE_TOL), ground.settings.max_iter)
     repairable = [(run, run.best) for run in runs if run.best is not None and _repairable(run.best)]
     patience = {id(run): REPAIR_PATIENCE for run, _ in repairable}
-    for turn in range(ground.settings.n_init, ground.settings.n_init + REPAIR_ROUNDS):
+    for turn in range(REPAIR_ROUNDS):
         tried = [(run, run.best) for run, _ in repairable if run.best is not None and patience[id(run)] > 0]
         starts: list[tuple[Run, Mixture, Stop]] = []
         for run, best in tried:
-            rng = np.random.default_rng([ground.seed, best.model.n_components, turn])
+            rng = np.random.default_rng([ground.seed, best.model.n_components, turn, 1])  # whatever n_init
             patience[id(run)] -= 1
             try:
                 starts.append((run, ground.start(_move(best, ground.small, rng), run.candidate, 1.0), SCOUT))

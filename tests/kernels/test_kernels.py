@@ -33,7 +33,7 @@ LAYOUTS = {
 }
 
 
-def mixture(kind, n_components, n_features, seed=0, spread=1.0, weights=None):
+def mixture(kind, n_components, n_features, *, seed=0, spread=1.0, weights=None):
     rng = np.random.default_rng(seed)
     factors = rng.normal(size=(n_components, n_features, n_features + 3))
     matrices = factors @ np.swapaxes(factors, 1, 2) / (n_features + 3)
@@ -185,6 +185,18 @@ def test_rows_out_of_reach(kind, n_features, bad):
     if np.isfinite(bad):
         with np.errstate(invalid="ignore", over="ignore"):
             assert estep.accumulate(model, compiled, rows, None).n.sum() == pytest.approx(700)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_arrays_of_the_model_in_any_order(kind):
+    model = mixture(kind, 4, 6).whitened
+    other = model._replace(means=np.asfortranarray(model.means), whitening=np.asfortranarray(model.whitening))
+    rows = np.random.default_rng(0).normal(size=(50, 6))
+    for got, expected in zip(
+        compiled.accumulate(rows, None, other), compiled.accumulate(rows, None, model), strict=True
+    ):
+        assert_array_equal(got, expected)
+    assert_array_equal(compiled.log_joint(rows, other), compiled.log_joint(rows, model))
 
 
 @pytest.mark.parametrize("kind", KINDS)

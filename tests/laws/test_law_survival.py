@@ -53,7 +53,8 @@ NUMBERS = {
     "small": st.floats(-5, 5, allow_subnormal=False).map(lambda x: round(x, 3)),
     "tiny": st.integers(-9, 9).map(lambda i: 1e-8 * i),
     "far": st.integers(-9, 9).map(lambda i: 1e8 + i),
-    "any size": st.floats(-1e60, 1e60, allow_subnormal=False),
+    "huge": st.integers(-99, 99).map(lambda i: i * 1e60),
+    "outliers": st.sampled_from([0.0, 1.0, 1.5, 2.0, -1e6, 1e10]),
 }
 COLUMN = st.one_of(*NUMBERS.values())
 

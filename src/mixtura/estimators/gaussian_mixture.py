@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 import time
-import warnings
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -24,13 +22,15 @@ from mixtura.core.statistics import Array
 from mixtura.core.status import Status
 from mixtura.covariance import registry
 from mixtura.covariance.registry import Family
-from mixtura.covariance.structure import Diagonal, Full, SingularError, Structure, Tied, lower_of
+from mixtura.covariance.structure import Diagonal, Tied
 from mixtura.estimators.callbacks import CallbackSupport, FitTask, with_callbacks
+from mixtura.estimators.checks import check_names, checked_table, warn
+from mixtura.estimators.starts import from_mixture, from_parts, from_rows
 from mixtura.race import Candidate, Progress, Settings
-from mixtura.sources.coerce import Rows, Table, as_table, as_weights
+from mixtura.sources.coerce import Rows, Table, as_weights
 from mixtura.sources.memory import Memory
 from mixtura.sources.source import Block
-from mixtura.start import METHODS, Parts, Rule, by_labels, by_responsibilities
+from mixtura.start import METHODS, Parts, Rule
 
 Floats = NDArray[np.float64 | np.float32]
 
@@ -44,8 +44,6 @@ ILL_DEFINED = (
     "caused by singleton or collapsed samples). Try to decrease the number of components, increase reg_covar, or "
     "scale the input data."
 )
-#: How far the sum of initial weights, or of a row's responsibilities, may be from 1.
-SUM_TOLERANCE = 1e-6
 
 _WHOLE = Interval(Integral, 1, None, closed="left")
 
@@ -125,14 +123,12 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from mixtura import GaussianMixture
-    >>> X = np.array([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]])
-    >>> model = GaussianMixture(n_components=2, covariance_type="diag", reg_covar=1e-6, random_state=0).fit(X)
-    >>> model.means_
-    array([[ 1.,  2.],
-           [10.,  2.]])
-    >>> model.predict([[0, 0], [12, 3]])
+    >>> from mixtura import GaussianMixture, Mixture
+    >>> X = Mixture([0.4, 0.6], [[0, 0], [5, 3]], [[[1, 0], [0, 1]], [[2, 1], [1, 1]]]).sample(500, 1)
+    >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
+    >>> model.weights_.round(2)
+    array([0.42, 0.58])
+    >>> model.predict([[0, 0], [6, 3]])
     array([0, 1])
     """
 
@@ -244,7 +240,7 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
     def _fit(self, X: Any, y: Any, sample_weight: ArrayLike | None) -> Rows:
         """Fit; the rows as numbers."""
         family = self._checked_family()
-        table = _checked_table(X)
+        table = checked_table(X)
         rows, weights = table.rows, as_weights(sample_weight, len(table.rows))
         self._check_size(rows, weights)
         candidate = Candidate(int(self.n_components), family, self._start(table, weights, family))
@@ -309,30 +305,28 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
 
     def _warn(self, cell: Cell) -> None:
         if not self.converged_ and self.status_ is not Status.STOPPED:
-            _warn(f"{NOT_CONVERGED} {self.status_.value}", ConvergenceWarning)
+            warn(f"{NOT_CONVERGED} {self.status_.value}", ConvergenceWarning)
         for note in cell.notes:
             if not note.healthy:
-                _warn(note.sentence, UserWarning)
+                warn(note.sentence, UserWarning)
 
     # Where to start
 
     def _start(self, table: Table, weights: Array | None, family: Family) -> Mixture | Rule | Parts | None:
         if self.warm_start and hasattr(self, "mixture_"):
             return self._former(table, family)
-        parts = self._parts(table.rows.shape[1], family)
-        nothing = all(part is None for part in parts)
+        n_components = int(self.n_components)
+        given = self.weights_init, self.means_init, self.precisions_init
+        start = from_parts(*given, (n_components, table.rows.shape[1]), family)
         if isinstance(self.init_params, str):
-            share, means, structure = parts
-            if share is not None and means is not None and structure is not None:
-                return Mixture(share, means, structure)
-            return None if nothing else parts
-        if not nothing:
+            return start
+        if start is not None:
             raise ValueError(
                 "init_params is a start of its own: leave out weights_init, means_init and precisions_init"
             )
         if isinstance(self.init_params, Mixture):
-            return self._like(self.init_params, "the Mixture in init_params", table)
-        return self._rule(np.asarray(self.init_params), weights, len(table.rows))
+            return from_mixture(self.init_params, "the Mixture in init_params", n_components, table)
+        return from_rows(np.asarray(self.init_params), n_components, len(table.rows), weights)
 
     def _former(self, table: Table, family: Family) -> Mixture:
         if self._family != family.name:
@@ -340,77 +334,8 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
                 f"warm_start goes on from the former fit, which is of the family {self._family!r}: "
                 f"covariance_type={self.covariance_type!r} needs warm_start=False"
             )
-        return self._like(self.mixture_, "the former fit, from which warm_start goes on,", table)
-
-    def _like(self, start: Mixture, what: str, table: Table) -> Mixture:
-        """The start, if it has the right numbers of components and columns."""
-        n_features = table.rows.shape[1]
-        if start.n_components != self.n_components:
-            raise ValueError(f"{what} has {start.n_components} components, but n_components={self.n_components}")
-        if start.n_features != n_features:
-            raise ValueError(f"{what} has {start.n_features} columns, but X has {n_features}")
-        if start.columns and table.columns and start.columns != table.columns:
-            raise ValueError(f"{what} has the columns {start.columns}, but X has {table.columns}")
-        return start
-
-    def _parts(self, n_features: int, family: Family) -> Parts:
-        k = int(self.n_components)
-        weights = means = structure = None
-        if self.weights_init is not None:
-            weights = _initial(self.weights_init, (k,), "weights")
-            low, high = weights.min(), weights.max()
-            if low < 0 or high > 1:
-                raise ValueError(
-                    f"The parameter 'weights' should be in the range [0, 1], but got min value {low:.5f}, "
-                    f"max value {high:.5f}"
-                )
-            if abs(weights.sum() - 1) > SUM_TOLERANCE:
-                raise ValueError(
-                    f"The parameter 'weights' should be normalized, but got sum(weights) = {weights.sum():.5f}"
-                )
-            if low == 0:
-                raise ValueError(
-                    f"The parameter 'weights' is 0 for component {int(weights.argmin())}, which could never gain "
-                    "a row: use fewer components or a small weight"
-                )
-            weights = weights / weights.sum()
-        if self.means_init is not None:
-            means = _initial(self.means_init, (k, n_features), "means")
-        if self.precisions_init is not None:
-            structure = _structure_of(self.precisions_init, k, n_features, family)
-        return Parts(weights, means, structure)
-
-    def _rule(self, given: NDArray[Any], weights: Array | None, n_rows: int) -> Rule:
-        """Labels or responsibilities."""
-        k = int(self.n_components)
-        counts = np.ones(n_rows) if weights is None else weights
-        if given.shape == (n_rows,) and given.dtype.kind in "iu":
-            outside = np.flatnonzero((given < 0) | (given >= k))
-            if len(outside):
-                raise ValueError(
-                    f"the label in init_params of row {outside[0]} is {given[outside[0]]}: "
-                    f"components are numbered 0 to {k - 1}"
-                )
-            held, rule = np.bincount(given, counts, minlength=k), by_labels(given, k)
-        elif given.shape == (n_rows, k) and given.dtype.kind in "biuf":
-            share = given.astype(np.float64)
-            sums = share.sum(1)
-            wrong = np.flatnonzero(~((share >= 0).all(1) & (np.abs(sums - 1) <= SUM_TOLERANCE)))
-            if len(wrong):
-                raise ValueError(
-                    f"the responsibilities in init_params of row {wrong[0]} are {share[wrong[0]]}: "
-                    "they must not be negative, and sum to 1"
-                )
-            share /= sums[:, None]
-            held, rule = counts @ share, by_responsibilities(share)
-        else:
-            raise ValueError(
-                f"init_params is an array of {given.dtype} of shape {given.shape}: give integer labels of shape "
-                f"({n_rows},) or responsibilities of shape ({n_rows}, {k})"
-            )
-        if not held.all():
-            raise ValueError(f"init_params gives no rows to component {int(held.argmin())}: use fewer components")
-        return rule
+        what = "the former fit, from which warm_start goes on,"
+        return from_mixture(self.mixture_, what, int(self.n_components), table)
 
     # After the fit
 
@@ -506,33 +431,14 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
     def _rows(self, X: Any) -> Rows:
         """The rows, if their columns are those of the fit."""
         mixture = self._mixture()
-        table = _checked_table(X)
-        self._check_names(table.columns, mixture.columns)
+        table = checked_table(X)
+        check_names(table.columns, mixture.columns, type(self).__name__)
         if table.rows.shape[1] != mixture.n_features:
             raise ValueError(
                 f"X has {table.rows.shape[1]} features, but {type(self).__name__} is expecting "
                 f"{mixture.n_features} features as input."
             )
         return table.rows
-
-    def _check_names(self, found: tuple[str, ...] | None, fitted: tuple[str, ...] | None) -> None:
-        """scikit-learn's check of feature names, in its words."""
-        name = type(self).__name__
-        if found is None and fitted is not None:
-            _warn(f"X does not have valid feature names, but {name} was fitted with feature names", UserWarning)
-        elif found is not None and fitted is None:
-            _warn(f"X has feature names, but {name} was fitted without feature names", UserWarning)
-        elif found != fitted and found is not None and fitted is not None:
-            lines = ["The feature names should match those that were passed during fit."]
-            for what, names in (
-                ("Feature names unseen at fit time:", sorted(set(found) - set(fitted))),
-                ("Feature names seen at fit time, yet now missing:", sorted(set(fitted) - set(found))),
-            ):
-                if names:
-                    lines += [what, *(f"- {each}" for each in names[:5]), *["- ..."] * (len(names) > 5)]
-            if len(lines) == 1:
-                lines.append("Feature names must be in the same order as they were in fit.")
-            raise ValueError("\n".join(lines) + "\n")
 
     def _loglik(self, X: Any, sample_weight: ArrayLike | None) -> tuple[float, float]:
         """Log-likelihood and weight of the rows."""
@@ -627,57 +533,6 @@ def _fitted(cell: Cell, fit: Fit, dtype: np.dtype[Any], generator: np.random.Gen
         "_dtype": dtype,
         "_generator": generator,
     }
-
-
-def _checked_table(X: Any) -> Table:
-    """The rows of a table; an array of one dimension could be a column or a row, and is refused."""
-    flat = X and not np.ndim(X[0]) if isinstance(X, list | tuple) else getattr(X, "ndim", 2) == 1
-    if flat and not hasattr(X, "to_frame"):  # a Series is a column
-        raise ValueError(
-            f"Expected 2D array, got 1D array instead:\narray={np.asarray(X)}.\n"
-            "Reshape your data either using array.reshape(-1, 1) if your data has a single feature or "
-            "array.reshape(1, -1) if it contains a single sample."
-        )
-    return as_table(X)
-
-
-def _initial(given: ArrayLike, shape: tuple[int, ...], name: str) -> Array:
-    """A parameter to start from, of that shape and finite."""
-    array = np.asarray(given, dtype=np.float64)
-    if array.shape != shape:
-        raise ValueError(f"The parameter '{name}' should have the shape of {shape}, but got {array.shape}")
-    if not np.isfinite(array).all():
-        raise ValueError(f"The parameter '{name}' contains NaN or infinity")
-    return array
-
-
-def _structure_of(precisions: ArrayLike, n_components: int, n_features: int, family: Family) -> Structure:
-    """The structure with these precisions, whose shape is that of ``precisions_``."""
-    k, d, name = n_components, n_features, f"{family.name} precision"
-    if family.kind == "diagonal":
-        array = _initial(precisions, (k,) if family.isotropic else (k, d), name)
-        if (array <= 0).any():
-            raise ValueError(f"'{name}' should be positive")
-        return Diagonal(np.broadcast_to(1 / np.sqrt(array.reshape(k, -1)), (k, d)).copy())
-    array = _initial(precisions, (d, d) if family.kind == "tied" else (k, d, d), name)
-    array = array.reshape(-1, d, d)
-    turned = np.swapaxes(array, 1, 2)
-    try:
-        if not np.allclose(array, turned):
-            raise SingularError("not symmetric")
-        root = Full.from_covariances((array + turned) / 2)
-    except SingularError:
-        raise ValueError(f"'{name}' should be symmetric, positive-definite") from None
-    factor = lower_of(np.swapaxes(root.whitening, 1, 2))
-    return Tied(factor[0], k) if family.kind == "tied" else Full(factor)
-
-
-def _warn(message: str, category: type[Warning]) -> None:
-    """Warn at the line that called into this package, or into scikit-learn around it."""
-    level, frame = 1, sys._getframe()
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ("mixtura", "sklearn"):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(message, category, stacklevel=level)
 
 
 class _Printer:

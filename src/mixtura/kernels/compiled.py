@@ -40,8 +40,9 @@ def _run(name: str, *arguments: Any) -> Any:
 
 
 def _model(model: Whitened) -> tuple[Array, Array, Array]:
-    """The arrays of a model, of one type whatever they were."""
-    return np.array(model.means), np.array(model.whitening), np.array(model.log_constants)
+    """The arrays of a model, writable and row after row whatever they were: one type for the compiler."""
+    means, whitening, log_constants = (np.array(array, order="C") for array in model[1:])
+    return means, whitening, log_constants
 
 
 def _place(rows: Rows) -> tuple[int, int, int, bool, int]:
