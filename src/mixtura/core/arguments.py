@@ -33,6 +33,15 @@ def as_rows(X: ArrayLike, n_features: int) -> tuple[Rows, bool]:
     return rows, single
 
 
+def finite_rows(X: ArrayLike, n_features: int) -> Rows:
+    """(N, D) rows to learn from: ``as_rows`` without NaN and infinity."""
+    rows, _ = as_rows(X, n_features)
+    bad = np.flatnonzero(~np.isfinite(rows).all(1))
+    if len(bad):
+        raise ValueError(f"row {bad[0]} is not finite: {rows[bad[0]]}")
+    return rows
+
+
 def row_weights(weights: ArrayLike | None, n_rows: int) -> Array | None:
     """(N,) weights, checked: finite and not negative."""
     if weights is None:

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from mixtura import kernels
 from mixtura.core.acceleration import Point, Proposals, steps_for
-from mixtura.core.arguments import as_rows, row_weights
+from mixtura.core.arguments import finite_rows, row_weights
 from mixtura.core.estep import accumulate
 from mixtura.core.mixture import Mixture
 from mixtura.core.statistics import Statistics
@@ -258,6 +258,13 @@ def em(
     -------
     Fit
 
+    Raises
+    ------
+    ValueError
+        If a row or weight is not finite, or none has a positive weight.
+    SingularError
+        If the start has no counterpart in the family.
+
     Examples
     --------
     >>> from mixtura import Mixture, em
@@ -267,8 +274,11 @@ def em(
     ('CONVERGED', True)
     """
     if not isinstance(rows, Source):
-        block, _ = as_rows(rows, start.n_features)
-        rows = Memory(block, row_weights(sample_weight, len(block)))
+        block = finite_rows(rows, start.n_features)
+        weights = row_weights(sample_weight, len(block))
+        if len(block) == 0 or (weights is not None and not weights.any()):
+            raise ValueError("there is nothing to fit: give at least one row with a positive weight")
+        rows = Memory(block, weights)
     elif sample_weight is not None:
         raise ValueError("a Source carries its own row weights: leave sample_weight out")
     family = registry.get(family)
@@ -282,9 +292,10 @@ def in_family(start: Mixture, family: Family) -> Mixture:
     unconstrained = family.free(*start.means.shape) == start.structure.coordinates().size
     if start.structure.kind == family.kind and unconstrained:
         return start
-    scatter = start.weights[:, None, None] * start.covariances
+    share = np.maximum(start.weights, np.finfo(np.float64).eps)
+    scatter = share[:, None, None] * start.covariances
     if family.kind == "tied":
         scatter = scatter.sum(0)
     elif family.kind == "diagonal":
         scatter = np.diagonal(scatter, axis1=1, axis2=2)
-    return Mixture(start.weights, start.means, family.update(start.weights, scatter), columns=start.columns)
+    return Mixture(start.weights, start.means, family.update(share, scatter), columns=start.columns)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mixtura import kernels
-from mixtura.core.arguments import as_rows, row_weights
+from mixtura.core.arguments import finite_rows, row_weights
 from mixtura.core.mixture import Gradient, Mixture
 from mixtura.core.statistics import Array, Statistics
 from mixtura.kernels import Kernel, Rows, reference
@@ -47,10 +47,7 @@ def e_step(model: Mixture, rows: ArrayLike, weights: ArrayLike | None = None) ->
     >>> better.loglik(X) > start.loglik(X)
     True
     """
-    block, _ = as_rows(rows, model.n_features)
-    bad = np.flatnonzero(~np.isfinite(block).all(1))
-    if len(bad):
-        raise ValueError(f"row {bad[0]} is not finite: {block[bad[0]]}")
+    block = finite_rows(rows, model.n_features)
     kernel = kernels.choose(len(block), model.n_components, model.n_features)
     return accumulate(model, kernel, block, row_weights(weights, len(block)))
 

@@ -74,14 +74,15 @@ def moments(rows: Rows, share: Array, centre: Array, kind: Kind) -> Sums:
     s1 = np.empty((n_components, n_features))
     shape = {"full": (n_components, n_features, n_features), "tied": (n_features, n_features)}
     s2 = np.zeros(shape.get(kind, (n_components, n_features)))
-    for k, point in enumerate(centre):
-        centred = rows - point
-        weighted = centred * share[:, k : k + 1]
-        s1[k] = weighted.sum(0)
-        if kind == "full":
-            s2[k] = weighted.T @ centred
-        elif kind == "tied":
-            s2 += weighted.T @ centred
-        else:
-            s2[k] = np.einsum("ij,ij->j", weighted, centred)
+    with np.errstate(over="ignore", invalid="ignore"):  # of rows whose squares are beyond double precision
+        for k, point in enumerate(centre):
+            centred = rows - point
+            weighted = centred * share[:, k : k + 1]
+            s1[k] = weighted.sum(0)
+            if kind == "full":
+                s2[k] = weighted.T @ centred
+            elif kind == "tied":
+                s2 += weighted.T @ centred
+            else:
+                s2[k] = np.einsum("ij,ij->j", weighted, centred)
     return Sums(0.0, share.sum(0), s1, s2)

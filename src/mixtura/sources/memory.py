@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from mixtura.sources.source import Block, Floats, Result, Source, Sum
 
-#: Rows a block, so that a block and what a kernel needs for it stay small beside the whole.
+#: A block has about this many numbers, but no fewer rows than the least and no more than the most.
+BLOCK_NUMBERS = 131_072
+LEAST_ROWS = 1024
 BLOCK_ROWS = 16_384
 
 
@@ -36,20 +38,23 @@ class Memory(Source):
         self.weights = weights
         self.n_rows, self.n_features = rows.shape
         self.n_threads = n_threads or _processors()
+        wanted = min(BLOCK_ROWS, max(LEAST_ROWS, BLOCK_NUMBERS // max(self.n_features, 1)))
+        blocks = -(-self.n_rows // wanted)
+        self._edges = [self.n_rows * i // blocks for i in range(blocks + 1)]  # blocks alike in size
 
-    def _block(self, start: int) -> Block:
-        part = slice(start, start + BLOCK_ROWS)
-        return Block(self.rows[part], None if self.weights is None else self.weights[part], start)
+    def _block(self, i: int) -> Block:
+        part = slice(self._edges[i], self._edges[i + 1])
+        return Block(self.rows[part], None if self.weights is None else self.weights[part], part.start)
 
     def map(self, function: Callable[[Block], Result]) -> Iterator[Result]:
-        starts = range(0, self.n_rows, BLOCK_ROWS)
-        threads = min(self.n_threads, len(starts))
+        blocks = range(len(self._edges) - 1)
+        threads = min(self.n_threads, len(blocks))
         if threads <= 1:
-            yield from (function(self._block(start)) for start in starts)
+            yield from (function(self._block(i)) for i in blocks)
             return
         pool = ThreadPoolExecutor(threads, thread_name_prefix="mixtura")
         try:
-            yield from pool.map(lambda start: function(self._block(start)), starts)
+            yield from pool.map(lambda i: function(self._block(i)), blocks)
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -60,3 +65,10 @@ class Memory(Source):
 def _processors() -> int:
     """How many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
