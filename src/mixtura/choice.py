@@ -119,26 +119,28 @@ def search(
     with_icl : bool
         Whether to make the one more pass that ICL needs.
     """
-    runs, rows = race.search(source, candidates, settings, seed, observer)
+    runs, rows = race.search(source, candidates, settings, seed, observer=observer, columns=columns)
     cells = [_cell(run, settings, columns) for run in runs]
     return _with_certainty(cells, rows) if with_icl else cells
 
 
 def _cell(run: Run, settings: Settings, columns: tuple[str, ...] | None) -> Cell:
-    fit, n_failed = run.best, len(run.failures) + sum(fit.status.failed for fit in run.raced)
+    fit, by_chance = run.best, run.candidate.by_chance
     reasons = [*run.failures, *(fit.status.value for fit in run.raced if fit.status.failed)]
     if fit is not None and fit.status.failed:
         reasons, fit = [*reasons, fit.status.value], None
     if fit is not None:
         fit = _presented(fit, run.candidate.start is None, columns)
+    n_starts = settings.n_init if by_chance else 1
+    survived = sum(not fit.status.failed for fit in run.raced) if by_chance else int(fit is not None)
     return Cell(
         run.candidate.n_components,
         run.candidate.family.name,
         fit,
         () if fit is None else diagnose(fit),
         "" if fit is not None else "; ".join(dict.fromkeys(reasons)),
-        n_starts=settings.n_init if run.candidate.by_chance else 1,
-        n_failed=n_failed,
+        n_starts=n_starts,
+        n_failed=n_starts - survived,
         n_agreeing=max(run.agreeing, 1),
     )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from mixtura.core.em import Fit
+from mixtura.covariance.prior import Prior
 
 #: A component leans on the prior when that, and not the rows, supplies more than this share of a variance.
 LEANING_SHARE = 0.5
@@ -27,28 +29,25 @@ class Note(NamedTuple):
 
 def diagnose(fit: Fit) -> tuple[Note, ...]:
     """Findings about a fit, the gravest first."""
+    empty, leaning = empty_components(fit), leaning_components(fit)
+    rows, n_features = fit.statistics.rows, fit.model.n_features
     notes: list[Note] = []
-    n, model = fit.statistics.n, fit.model
-    empty = tuple(int(k) for k in np.flatnonzero(n <= np.finfo(np.float64).eps * n.sum()))
     if empty:
-        notes.append(
-            Note(f"{_components(empty)} no rows: there are fewer groups than components.", empty, healthy=False)
-        )
-    leaning = _leaning(fit, empty)
-    few = fit.statistics.rows <= model.n_features and fit.family.kind != "diagonal"
-    if few or (leaning and fit.family.kind == "tied"):
-        notes.append(
-            Note(
-                f"{fit.statistics.rows} distinct rows are too few for the covariances of {model.n_features} columns: "
-                "they lean on the prior. A plainer family (diag, spherical) or fewer columns need less.",
-                healthy=False,
-            )
-        )
+        notes.append(Note(f"{_has(empty)} no rows: there are fewer groups than components.", empty, healthy=False))
+    if leaning and fit.prior.ridge:
+        notes.append(Note(f"{_has(leaning)} a variance that reg_covar, and not the rows, supplied.", leaning))
+    elif _too_few(fit) or (leaning and fit.family.kind == "tied"):
+        few = "1 distinct row is" if rows == 1 else f"{rows:,} rows are"
+        sentence = f"{few} too few, or vary too little, for the covariances of {n_features} columns"
+        remedy = "they lean on the prior. A plainer family (diag, spherical) or fewer columns need less."
+        notes.append(Note(f"{sentence}: {remedy}", healthy=False))
     elif leaning:
-        sentence = f"{_components(leaning)} collapsed onto rows that do not vary (ties, or too few of them)"
+        sentence = f"{_has(leaning)} collapsed onto rows that do not vary (ties, or too few of them)"
         notes.append(Note(f"{sentence}: the likelihood there says nothing.", leaning, healthy=False))
     if fit.prior.null_directions:
-        notes.append(_null_note(fit))
+        sentence = f"The rows do not vary in every direction ({idle_directions(fit.prior, fit.model.columns)})"
+        more = "a nominal variance stands in there, so the log-likelihood counts only for comparison."
+        notes.append(Note(f"{sentence}: {more}"))
     notes += [
         Note(f"Components {i} and {j} coincide: fewer components say the same.", (i, j))
         for i, j in _coinciding(fit, empty)
@@ -56,36 +55,50 @@ def diagnose(fit: Fit) -> tuple[Note, ...]:
     return tuple(notes)
 
 
-def unhealthy_components(fit: Fit) -> tuple[int, ...]:
-    """The components that are empty or have collapsed."""
-    return tuple(sorted({k for note in diagnose(fit) if not note.healthy for k in note.components}))
+def misplaced_components(fit: Fit) -> tuple[int, ...]:
+    """The components that should be elsewhere: those that are empty, or have collapsed as a minority.
+
+    Where collapsed components hold most of the weight, the rows themselves do not vary within their groups.
+    """
+    empty, leaning = empty_components(fit), leaning_components(fit)
+    n = fit.statistics.n
+    minority = n[list(leaning)].sum() < 0.5 * n.sum()
+    spurious = minority and fit.family.kind != "tied" and not _too_few(fit)
+    return tuple(sorted({*empty, *(leaning if spurious else ())}))
 
 
-def _components(which: tuple[int, ...]) -> str:
+def empty_components(fit: Fit) -> tuple[int, ...]:
+    """The components without rows."""
+    n = fit.statistics.n
+    return tuple(int(k) for k in np.flatnonzero(n <= np.finfo(np.float64).eps * n.sum()))
+
+
+def leaning_components(fit: Fit) -> tuple[int, ...]:
+    """The components that have rows, but a variance which the prior supplies."""
+    shares = np.where(fit.statistics.n > 0, fit.prior.share(fit.model.structure, fit.statistics.n), 0.0)
+    return tuple(int(k) for k in np.flatnonzero(shares > LEANING_SHARE) if k not in empty_components(fit))
+
+
+def _too_few(fit: Fit) -> bool:
+    """Whether there are no more rows than columns, for covariances that are not diagonal."""
+    return fit.statistics.rows <= fit.model.n_features and fit.family.kind != "diagonal"
+
+
+def _has(which: tuple[int, ...]) -> str:
     names = ", ".join(map(str, which))
     return f"Component {names} has" if len(which) == 1 else f"Components {names} have"
 
 
-def _leaning(fit: Fit, empty: tuple[int, ...]) -> tuple[int, ...]:
-    shares = fit.prior.share(fit.model.structure, fit.statistics.n)
-    return tuple(int(k) for k in np.flatnonzero(shares > LEANING_SHARE) if k not in empty)
-
-
-def _null_note(fit: Fit) -> Note:
-    constant = np.flatnonzero(np.diagonal(fit.prior.null) == np.abs(fit.prior.null).sum(0))
-    constant = constant[np.diagonal(fit.prior.null)[constant] > 0]
-    columns = fit.model.columns
+def idle_directions(prior: Prior, columns: Sequence[str] | None) -> str:
+    """In which directions the rows do not vary."""
+    diagonal = np.diagonal(prior.null)
+    constant = np.flatnonzero((diagonal > 0) & (diagonal == np.abs(prior.null).sum(0)))
     names = [columns[j] if columns else str(j) for j in constant]
-    parts: list[str] = []
-    if names:
-        parts.append(f"column{'s' * (len(names) > 1)} {', '.join(names)} constant")
-    linear = fit.prior.null_directions - len(names)
+    linear = prior.null_directions - len(names)
+    parts = [f"column{'s' * (len(names) > 1)} {', '.join(names)} constant"] if names else []
     if linear > 0:
         parts.append(f"{linear} exact linear relation{'s' * (linear > 1)} between columns")
-    return Note(
-        f"The rows do not vary in every direction ({'; '.join(parts)}): a nominal variance stands in there, "
-        "so the log-likelihood counts only for comparison."
-    )
+    return "; ".join(parts)
 
 
 def _coinciding(fit: Fit, empty: tuple[int, ...]) -> list[tuple[int, int]]:

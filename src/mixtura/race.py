@@ -17,10 +17,10 @@ from mixtura import kernels
 from mixtura.core.em import Fit, Stop, Task, climb_together, in_family
 from mixtura.core.mixture import Mixture
 from mixtura.core.status import Status
-from mixtura.covariance.prior import Prior
+from mixtura.covariance.prior import Prior, column_spread
 from mixtura.covariance.registry import Family
 from mixtura.covariance.structure import SingularError
-from mixtura.diagnosis import unhealthy_components
+from mixtura.diagnosis import idle_directions, misplaced_components
 from mixtura.kernels import Kernel
 from mixtura.sources.sketch import Sample, sample
 from mixtura.sources.source import Block, Source
@@ -40,6 +40,8 @@ REPAIR_PATIENCE = 3
 #: Steps after which a repaired mixture that is further behind than this (nats a row) is given up.
 SCOUT = Stop(RACE_TOL, 8)
 ABANDON = 0.02
+#: The largest value, and the inverse of the smallest spread, of a column that can be fitted.
+LARGEST = 1e152
 
 
 @dataclass(frozen=True)
@@ -98,12 +100,15 @@ class Run:
         Why others did not get that far.
     best : Fit or None
         The best so far.
+    remark : str
+        What else there is to say of a failure.
     """
 
     candidate: Candidate
     raced: list[Fit] = field(default_factory=list[Fit])
     failures: list[str] = field(default_factory=list[str])
     best: Fit | None = None
+    remark: str = ""
 
     @property
     def agreeing(self) -> int:
@@ -139,14 +144,15 @@ class Ground:
         return self.small_weight if self.small.complete else self.source.total(_weight)
 
     @cached_property
-    def _relative(self) -> Prior:
+    def relative(self) -> Prior:
+        """The default prior, for the sample."""
         return Prior.relative(self.small.rows, self.small.weights)
 
     def prior(self, weight: float, n_components: int) -> Prior:
         """The prior of a fit to rows of that weight."""
         ridge, n_features = self.settings.reg_covar, self.small.n_features
         if ridge is None:
-            return self._relative.for_weight(weight)
+            return self.relative.for_weight(weight)
         return Prior.absolute(ridge, weight, n_components, n_features) if ridge else Prior.none(n_features)
 
     def start(self, rule: Rule, candidate: Candidate, lean: float) -> Mixture:
@@ -185,7 +191,9 @@ def search(
     candidates: Sequence[Candidate],
     settings: Settings,
     seed: int,
+    *,
     observer: Observer | None = None,
+    columns: Sequence[str] | None = None,
 ) -> tuple[list[Run], Source]:
     """Fit every candidate to the rows of a source; one that fails is recorded and leaves the others alone.
 
@@ -193,15 +201,43 @@ def search(
     """
     largest = max(candidate.n_components for candidate in candidates)
     small = sample(source, max(SAMPLE_ROWS, SAMPLE_ROWS_EACH * largest), seed)
+    _check_range(small, columns)
     n_rows = small.n_rows if small.complete else source.n_rows
     kernel = kernels.choose(n_rows, largest, source.n_features)  # of the same edition for the sample and for all rows
-    ground = Ground(source, small, settings, seed, kernel, observer)
+    ground = Ground(source, small, settings, seed, kernel, None if observer is None else _obeyed(observer))
     runs = [Run(candidate) for candidate in candidates]
     by_chance = [run for run in runs if run.candidate.by_chance]
     _race(ground, by_chance)
     _repair(ground, by_chance)
     _climb(ground, runs)
+    for run in runs:
+        if settings.reg_covar == 0 and (run.best is None or run.best.status.failed) and ground.relative.null_directions:
+            run.remark = f"the rows do not vary in every direction: {idle_directions(ground.relative, columns)}"
     return runs, ground.rows
+
+
+def _check_range(small: Sample, columns: Sequence[str] | None) -> None:
+    """Whether squares of the values fit into double precision, with room for sums."""
+    size = np.abs(small.rows).max(0, initial=0.0)
+    _, spread = column_spread(small.rows, small.weights)
+    for j in np.flatnonzero((size > LARGEST) | ((spread > 0) & (spread < 1 / LARGEST))):
+        name = repr(columns[j]) if columns else str(j)
+        raise ValueError(
+            f"the values of column {name} reach {size[j]:.1e} and spread over {spread[j]:.1e}: their squares leave the "
+            f"range of double precision. Measure the column in a unit that keeps both between {1 / LARGEST:.0e} and "
+            f"{LARGEST:.0e}"
+        )
+
+
+def _obeyed(observer: Observer) -> Observer:
+    """The observer, whose first true answer holds for the stages that follow too."""
+    answers: list[bool | None] = [False]
+
+    def watch(progress: Progress) -> bool | None:
+        answers[0] = observer(progress) or answers[0]
+        return answers[0]
+
+    return watch
 
 
 def _race(ground: Ground, runs: Sequence[Run]) -> None:
@@ -255,7 +291,11 @@ def _climb(ground: Ground, runs: Sequence[Run]) -> None:
         best, passes = run.best, 0
         if run.candidate.by_chance:
             passes = best.n_iter if best is not None and ground.small.complete else 0
-            if best is None or best.status.failed or passes >= settings.max_iter:
+            if best is None or best.status.failed:
+                continue
+            if passes >= settings.max_iter:
+                if best.status is Status.CONVERGED and best.gap >= settings.tol:  # to the tolerance of the race alone
+                    run.best = replace(best, status=Status.MAX_ITER)
                 continue
         try:
             model = _given(ground, run.candidate) if best is None else best.model
@@ -283,7 +323,7 @@ def _given(ground: Ground, candidate: Candidate) -> Mixture:
 
 def _merit(fit: Fit, margin: float = 0.0) -> tuple[bool, int, float]:
     """What makes one fit of a candidate better than another: it holds, its components do, its objective is high."""
-    return not fit.status.failed, -len(unhealthy_components(fit)), fit.objective + margin
+    return not fit.status.failed, -len(misplaced_components(fit)), fit.objective + margin
 
 
 def _repairable(fit: Fit) -> bool:
@@ -294,7 +334,7 @@ def _repairable(fit: Fit) -> bool:
 def _move(fit: Fit, small: Sample, rng: np.random.Generator) -> Rule:
     """Responsibilities with the components that are empty or have collapsed elsewhere, or else one drawn by chance."""
     n_components = fit.model.n_components
-    gone = unhealthy_components(fit)
+    gone = misplaced_components(fit)
     if not gone and n_components > 2 and rng.random() < 0.5:
         return split_and_merged(fit.model, small, rng)
     return moved(fit.model, gone or (int(rng.integers(n_components)),), small, rng)

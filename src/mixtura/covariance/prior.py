@@ -50,12 +50,15 @@ class Prior:
         Variance of the directions in which the rows do not vary; zero elsewhere.
     null_directions : int
         How many there are.
+    ridge : float
+        The absolute ridge that was asked for, if one was.
     """
 
     count: float
     scatter: Array
     null: Array
     null_directions: int = 0
+    ridge: float = 0.0
 
     @classmethod
     def none(cls, n_features: int) -> Prior:
@@ -72,7 +75,7 @@ class Prior:
         component that loses its rows would grow beyond all bounds.
         """
         scatter = np.eye(n_features) * (reg_covar * weight / n_components)
-        return cls(PSEUDO_ROWS, scatter, np.zeros_like(scatter))
+        return cls(PSEUDO_ROWS, scatter, np.zeros_like(scatter), ridge=reg_covar)
 
     @classmethod
     def relative(cls, rows: Array, weights: Array) -> Prior:

@@ -49,6 +49,9 @@ class Family:
     tangent: Callable[[Array], Array] | None = None
     isotropic: bool = False
 
+    def __reduce__(self) -> tuple[Callable[[str], Family], tuple[str]]:
+        return get, (self.name,)
+
     def n_parameters(self, n_components: int, n_features: int) -> int:
         """Free parameters of a mixture of this family: weights, means and covariances."""
         k, d = n_components, n_features

@@ -31,15 +31,13 @@ class Memory(Source):
         same bits for any number.
     """
 
-    def __init__(
-        self, rows: Floats, weights: NDArray[np.float64] | None = None, n_threads: int | None = None
-    ) -> None:
+    def __init__(self, rows: Floats, weights: NDArray[np.float64] | None = None, n_threads: int | None = None) -> None:
         self.rows = rows
         self.weights = weights
         self.n_rows, self.n_features = rows.shape
         self.n_threads = n_threads or _processors()
         wanted = min(BLOCK_ROWS, max(LEAST_ROWS, BLOCK_NUMBERS // max(self.n_features, 1)))
-        blocks = -(-self.n_rows // wanted)
+        blocks = max(1, -(-self.n_rows // wanted))
         self._edges = [self.n_rows * i // blocks for i in range(blocks + 1)]  # blocks alike in size
 
     def _block(self, i: int) -> Block:
@@ -65,10 +63,3 @@ class Memory(Source):
 def _processors() -> int:
     """How many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _processors() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

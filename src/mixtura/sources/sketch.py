@@ -97,9 +97,7 @@ def _of_block(limit: int, seed: np.uint64, ceiling: np.uint64, block: Block) -> 
     return _keep(limit, hashes, rows, weights, complete=True)
 
 
-def _keep(
-    limit: int, hashes: Hashes, rows: NDArray[np.floating], weights: Floats64, complete: bool
-) -> Sketch:
+def _keep(limit: int, hashes: Hashes, rows: NDArray[np.floating], weights: Floats64, complete: bool) -> Sketch:
     """Merge copies; keep the smallest hashes."""
     # all copies of the limit smallest hashes: ties with the last of them stay in until they are merged
     if len(hashes) > limit:
@@ -109,7 +107,7 @@ def _keep(
             hashes, rows, weights, complete = hashes[chosen], rows[chosen], weights[chosen], False
     merged, first, which = np.unique(hashes, return_index=True, return_inverse=True)
     summed = np.bincount(which, weights, minlength=len(merged)).astype(np.float64)
-    return Sketch(limit, merged, np.asarray(rows[first], dtype=np.float64), summed, complete)
+    return Sketch(limit, merged, np.asarray(rows[first], dtype=np.float64) + 0.0, summed, complete)
 
 
 def _hash(rows: NDArray[np.floating], seed: np.uint64) -> Hashes:
