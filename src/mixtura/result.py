@@ -202,8 +202,7 @@ def _read(
 
 
 def _counts(n_components: int | Iterable[int], n_rows: int) -> list[int]:
-    single = isinstance(n_components, int | np.integer)
-    counts = [n_components] if single else list(n_components)
+    counts = list(n_components) if isinstance(n_components, Iterable) else [n_components]
     for k in counts:
         if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
             raise ValueError(f"n_components must be whole numbers from 1, got {k!r}")

@@ -173,7 +173,8 @@ def column_spread(rows: Array, weights: Array) -> tuple[Array, Array]:
     largest = np.abs(centred).max(0, initial=0.0)
     unit = np.where(largest > 0, largest, 1.0)
     spread = unit * np.sqrt(share @ np.square(centred / unit))  # no square overflows or underflows
-    spread[spread <= 8 * np.finfo(np.float64).eps * np.abs(rows).max(0, initial=0.0)] = 0.0
+    rounding = 8 * np.finfo(np.float64).eps * np.abs(rows).max(0, initial=0.0)
+    spread[(rows.min(0) == rows.max(0)) | (spread <= rounding)] = 0.0
     middle = np.empty_like(spread)
     for j in range(rows.shape[1]):
         order = np.argsort(rows[:, j], kind="stable")
