@@ -14,7 +14,8 @@ model = result.model
 rows = np.column_stack([table["eruptions"], table["waiting"]])
 labels = model.predict(rows)
 
-low, high = rows.min(0) - [0.4, 6], rows.max(0) + [0.4, 6]
+margin = np.array([0.4, 6])
+low, high = rows.min(0) - margin, rows.max(0) + margin
 x, y = np.meshgrid(np.linspace(low[0], high[0], 300), np.linspace(low[1], high[1], 300))
 density = model.pdf(np.column_stack([x.ravel(), y.ravel()])).reshape(x.shape)
 
@@ -27,7 +28,9 @@ for k, (colour, marker) in enumerate(zip(["#0072B2", "#E69F00", "#009E73"], "os^
     for radius in (1, 2):
         outline = model.means[k][:, None] + radius * model.structure.factor(k) @ circle
         axes.plot(*outline, c=colour, lw=1.6 if radius == 1 else 0.9)
-axes.set(xlabel="eruption (minutes)", ylabel="wait until the next (minutes)", xlim=(low[0], high[0]), ylim=(low[1], high[1]))
-axes.set_title(f"{len(rows)} eruptions: {result.best.n_components} components, {result.best.covariance} covariance", loc="left")
+axes.set(xlabel="eruption (minutes)", ylabel="wait until the next (minutes)")
+axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+found = f"{result.best.n_components} components, {result.best.covariance} covariance"
+axes.set_title(f"{len(rows)} eruptions: {found}", loc="left")
 axes.legend(loc="upper left", frameon=False)
 figure.savefig(sys.argv[1] if len(sys.argv) > 1 else "faithful.png", dpi=150)

@@ -93,7 +93,7 @@ def idle_directions(prior: Prior, columns: Sequence[str] | None) -> str:
     """In which directions the rows do not vary."""
     diagonal = np.diagonal(prior.null)
     constant = np.flatnonzero((diagonal > 0) & (diagonal == np.abs(prior.null).sum(0)))
-    names = [columns[j] if columns else str(j) for j in constant]
+    names = [columns[int(j)] if columns else str(j) for j in constant]
     linear = prior.null_directions - len(names)
     parts = [f"column{'s' * (len(names) > 1)} {', '.join(names)} constant"] if names else []
     if linear > 0:

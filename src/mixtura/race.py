@@ -221,7 +221,7 @@ def _check_range(small: Sample, columns: Sequence[str] | None) -> None:
     size = np.abs(small.rows).max(0, initial=0.0)
     _, spread = column_spread(small.rows, small.weights)
     for j in np.flatnonzero((size > LARGEST) | ((spread > 0) & (spread < 1 / LARGEST))):
-        name = repr(columns[j]) if columns else str(j)
+        name = repr(columns[int(j)]) if columns else str(j)
         raise ValueError(
             f"the values of column {name} reach {size[j]:.1e} and spread over {spread[j]:.1e}: their squares leave the "
             f"range of double precision. Measure the column in a unit that keeps both between {1 / LARGEST:.0e} and "
