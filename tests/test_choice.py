@@ -97,7 +97,7 @@ def test_the_smallest_of_the_sound_is_chosen(cells):
 def test_where_nothing_could_be_fitted_the_reasons_are_told():
     rows = np.repeat([[1.0, 2.0], [4.0, 3.0]], 10, axis=0)
     cells = search(Memory(rows), [Candidate(2, FULL), Candidate(2, FAMILIES[2])], Settings(reg_covar=0.0), seed=0)
-    with pytest.raises(ValueError, match="no candidate could be fitted.*2 full: .*not positive definite.*2 diag: "):
+    with pytest.raises(ValueError, match=r"no candidate could be fitted.*2 full: .*not positive definite.*2 diag: "):
         chosen(cells, "bic")
     assert all(cell.fit is None and cell.n_failed == 4 and math.isnan(cell.bic + cell.aic + cell.icl) for cell in cells)
 
@@ -158,10 +158,24 @@ def test_every_way_to_start_finds_groups_that_lie_apart(init_params):
     assert cell.loglik == pytest.approx(top, abs=400 * 1e-6)
 
 
+def test_one_component_is_the_sample_mean_and_covariance():
+    weights = np.random.default_rng(0).exponential(size=400)
+    for w in (None, weights):
+        for shift in (0.0, 1e6):
+            rows = ROWS * [1e-3, 1e3] + shift
+            cell = search(Memory(rows, w), [Candidate(1, FULL)], Settings(), seed=0)[0]
+            tol = 1e-9 if shift == 0 else 1e-6
+            scale = np.sqrt(np.diagonal(np.cov(rows.T)))
+            mean, covariance = np.average(rows, axis=0, weights=w), np.cov(rows.T, aweights=w, ddof=0)
+            assert np.abs((cell.fit.model.means[0] - mean) / scale).max() < tol
+            assert np.abs((cell.fit.model.cov - covariance) / np.outer(scale, scale)).max() < tol
+
+
 # More rows than the sample holds
 
 
-def test_the_race_is_run_on_a_sample_and_the_climb_on_all_rows(many_rows):
+@pytest.mark.usefixtures("many_rows")
+def test_the_race_is_run_on_a_sample_and_the_climb_on_all_rows():
     seen: list[Progress] = []
     rows = []
     source = Memory(ROWS)
@@ -202,12 +216,13 @@ def test_a_mixture_to_start_from():
     assert cell.loglik == pytest.approx(direct.loglik, abs=400 * 1e-6)
 
 
-def test_a_rule_to_start_from(many_rows):
+@pytest.mark.usefixtures("many_rows")
+def test_a_rule_to_start_from():
     cell = search(Memory(ROWS), [Candidate(3, FULL, by_labels(LABELS, 3))], Settings(max_iter=1), seed=0)[0]
     first = cell.fit.trace[0].loglik
     share = np.eye(3)[LABELS]
     n, means = share.sum(0), share.T @ ROWS / share.sum(0)[:, None]
-    covariances = np.stack([np.cov(ROWS[LABELS == k].T, ddof=0) for k in range(3)])
+    covariances = np.stack([np.cov(ROWS[k == LABELS].T, ddof=0) for k in range(3)])
     assert first == pytest.approx(Mixture(n / 400, means, covariances).loglik(ROWS), rel=1e-9)
     assert cell.fit.n_iter == 1
 
@@ -238,7 +253,8 @@ def test_a_loose_tolerance_is_that_of_the_race_too():
 
 
 @pytest.mark.parametrize("stage", ["race", "climb"])
-def test_a_search_stops_when_told_to(stage, many_rows):
+@pytest.mark.usefixtures("many_rows")
+def test_a_search_stops_when_told_to(stage):
     seen: list[Progress] = []
 
     def observer(progress: Progress) -> bool:

@@ -18,7 +18,7 @@ from mixtura.diagnosis import (
 )
 
 RNG = np.random.default_rng(0)
-ROWS = np.vstack([RNG.standard_normal((150, 2)), RNG.standard_normal((150, 2)) + [6, 0]])
+ROWS = np.vstack([RNG.normal((0, 0), 1, (150, 2)), RNG.normal((6, 0), 1, (150, 2))])
 WIDE = np.repeat([np.eye(2)], 3, axis=0)
 
 
@@ -126,8 +126,6 @@ def test_components_that_coincide():
 
 def test_the_gravest_comes_first():
     rows = np.column_stack([ROWS, np.full(300, 4.0)])
-    start = Mixture(
-        [0.5, 0.25, 0.25], [[0, 0, 4], [1e6, 0, 4], [6, 0, 4]], np.repeat([np.eye(3)], 3, axis=0)
-    )
+    start = Mixture([0.5, 0.25, 0.25], [[0, 0, 4], [1e6, 0, 4], [6, 0, 4]], np.repeat([np.eye(3)], 3, axis=0))
     notes = notes_of(start, rows)
     assert [note.healthy for note in notes] == [False, True]

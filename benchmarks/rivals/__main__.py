@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from benchmarks.cases import CASES
 from benchmarks.limits import Rates
@@ -100,6 +101,7 @@ def main() -> None:
         return
     peers, versions = _installed(peers)
     rates, repeats = _rates(), 1 if options.quick else options.repeats
+    command = " ".join(["python -m benchmarks.rivals", *sys.argv[1:]])
     entries: list[Entry] = []
     for name in options.cases:
         case = CASES[name]
@@ -108,15 +110,17 @@ def main() -> None:
         for dtype in options.dtypes:
             able = [peer for peer in peers if peer.does(case, dtype)]
             entries += race(case, dtype, able, repeats, options.limit)
-    rates = rates.best(_rates())
-    command = " ".join(["python -m benchmarks.rivals", *sys.argv[1:]])
-    text = report.write(entries, rates, versions, command, repeats)
+        rates = rates.best(_rates())
+        text = report.write(entries, rates, versions, command, repeats)
+        if options.output is not None:  # what there is so far
+            _save(options.output, text, {"rates": rates, "versions": versions, "entries": list(map(vars, entries))})
     if options.output is None:
         print(text)
-        return
-    options.output.write_text(text, encoding="utf-8")
-    figures = {"rates": rates, "entries": [vars(entry) for entry in entries], "versions": versions}
-    options.output.with_suffix(".json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
+
+
+def _save(path: Path, text: str, figures: dict[str, Any]) -> None:
+    path.write_text(text, encoding="utf-8")
+    path.with_suffix(".json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from variants import overlapping, row_weights, start_for
 
 from mixtura import Mixture, e_step, em, race
 from mixtura.choice import search
-from mixtura.race import Candidate, Settings
 from mixtura.covariance.registry import Family
 from mixtura.race import Candidate, Settings
 from mixtura.sources.memory import Memory
@@ -38,7 +37,8 @@ def assert_same_shape(model: Mixture, rows: np.ndarray, other: Mixture, other_ro
 
 
 @pytest.mark.parametrize("scales", [(2.0**-20, 1.0, 2.0**20), (2.0**-450, 2.0**-300, 2.0**450)], ids=["near", "far"])
-def test_powers_of_two_and_exact_shifts_move_the_fit_with_them(family, kernel, scales):
+@pytest.mark.usefixtures("kernel")
+def test_powers_of_two_and_exact_shifts_move_the_fit_with_them(family, scales):
     if family.isotropic:  # spheres know one unit
         scales = (scales[0],) * 3
     rows = np.round(overlapping() * 4096) / 4096
@@ -67,8 +67,9 @@ def test_integers_far_from_zero(family):
     assert_same_shape(same, rows, fitted(moved.astype(float), family), moved, tol=1e-8)
 
 
-def test_single_precision_far_from_zero(family, kernel):
-    # The issue is the arithmetic, so both fits see the rows that single precision can hold.
+@pytest.mark.usefixtures("kernel")
+def test_single_precision_far_from_zero(family):
+    # The arithmetic is on trial, so both fits see the rows that single precision can hold.
     rows = (overlapping() / overlapping().std(0) + 1e3).astype(np.float32)
     double = rows.astype(np.float64)
     assert_same_shape(fitted(rows, family), double, fitted(double, family), double, tol=1e-3)
@@ -94,7 +95,8 @@ def test_the_order_of_many_rows_changes_no_more_than_rounding(family, monkeypatc
     assert_same_shape(one, rows, other, rows, tol=1e-8)
 
 
-def test_the_order_of_components_is_all_that_reordering_them_changes(family, kernel):
+@pytest.mark.usefixtures("kernel")
+def test_the_order_of_components_is_all_that_reordering_them_changes(family):
     rows = overlapping()
     start, order = start_for(family, rows), np.array([2, 0, 1])
     fit, other = em(start, rows, family, tol=1e-9), em(start.reorder(order), rows, family, tol=1e-9)
@@ -106,7 +108,8 @@ def test_the_order_of_components_is_all_that_reordering_them_changes(family, ker
         assert statistics.s2[order] == pytest.approx(others.s2, rel=1e-11)
 
 
-def test_the_order_of_columns_is_all_that_reordering_them_changes(family, kernel):
+@pytest.mark.usefixtures("kernel")
+def test_the_order_of_columns_is_all_that_reordering_them_changes(family):
     rows, order = overlapping(), np.array([1, 2, 0])
     start = start_for(family, rows)
     # plain EM: quasi-Newton coordinates are Cholesky factors, which depend on the order of the columns

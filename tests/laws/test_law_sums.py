@@ -40,7 +40,8 @@ def assert_same_fit(one: Fit, other: Fit, rel: float = 1e-8) -> None:
     assert np.abs((one.model.covariances - other.model.covariances) / np.outer(scale, scale)).max() < rel
 
 
-def test_the_statistics_of_two_halves_add_to_the_whole(family, kernel):
+@pytest.mark.usefixtures("kernel")
+def test_the_statistics_of_two_halves_add_to_the_whole(family):
     rows, weights = overlapping(), row_weights(240)
     model = start_for(family, rows)
     whole = e_step(model, rows, weights)
@@ -50,7 +51,8 @@ def test_the_statistics_of_two_halves_add_to_the_whole(family, kernel):
     assert_identical(whole + Statistics.zero(whole.kind, whole.centre), whole)
 
 
-def test_halves_about_different_centres_add_after_recentring(family, kernel):
+@pytest.mark.usefixtures("kernel")
+def test_halves_about_different_centres_add_after_recentring(family):
     rows = overlapping()
     model = start_for(family, rows)
     elsewhere = model.means + np.array([3.0, -2.0, 50.0])
@@ -60,13 +62,15 @@ def test_halves_about_different_centres_add_after_recentring(family, kernel):
     assert_same(one + other.recentre(model.means), e_step(model, rows))
 
 
-def test_scaling_is_weighting_every_row(family, kernel):
+@pytest.mark.usefixtures("kernel")
+def test_scaling_is_weighting_every_row(family):
     rows, weights = overlapping(), row_weights(240)
     model = start_for(family, rows)
     assert_same(e_step(model, rows, weights).scale(3.5), e_step(model, rows, 3.5 * weights))
 
 
-def test_integer_weights_are_repeated_rows_and_zero_an_absent_one(family, kernel):
+@pytest.mark.usefixtures("kernel")
+def test_integer_weights_are_repeated_rows_and_zero_an_absent_one(family):
     rows = overlapping()
     counts = np.random.default_rng(1).integers(0, 4, len(rows))
     rows[counts == 0] = 1e300  # whatever an absent row holds, it is not looked at
@@ -109,7 +113,8 @@ def test_a_fit_is_the_same_on_either_kernel(family, monkeypatch, prior_name):
     assert_same_fit(*fits)
 
 
-def test_one_block_is_many_blocks(family, kernel, monkeypatch):
+@pytest.mark.usefixtures("kernel")
+def test_one_block_is_many_blocks(family, monkeypatch):
     rows, weights = overlapping(), row_weights(240)
     start = start_for(family, rows)
     fits = []
@@ -121,7 +126,8 @@ def test_one_block_is_many_blocks(family, kernel, monkeypatch):
         assert_same(fit.statistics, fits[0].statistics, rel=1e-7)
 
 
-def test_any_number_of_threads_gives_the_same_bits(family, kernel, monkeypatch):
+@pytest.mark.usefixtures("kernel")
+def test_any_number_of_threads_gives_the_same_bits(family, monkeypatch):
     rows, weights = overlapping(1000), row_weights(1000)
     start = start_for(family, rows)
     monkeypatch.setattr(memory, "BLOCK_ROWS", 13)
@@ -133,7 +139,8 @@ def test_any_number_of_threads_gives_the_same_bits(family, kernel, monkeypatch):
 
 
 @pytest.mark.parametrize("order", ["C", "F", "strided", "reversed"])
-def test_the_layout_of_the_rows_does_not_matter(family, kernel, order):
+@pytest.mark.usefixtures("kernel")
+def test_the_layout_of_the_rows_does_not_matter(family, order):
     rows = overlapping()
     model = start_for(family, rows)
     laid_out = {
@@ -146,7 +153,8 @@ def test_the_layout_of_the_rows_does_not_matter(family, kernel, order):
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.int8, np.uint16, np.bool_, np.float32, ">f8"])
-def test_integers_give_the_numbers_of_their_float_copies(family, kernel, dtype):
+@pytest.mark.usefixtures("kernel")
+def test_integers_give_the_numbers_of_their_float_copies(family, dtype):
     rows = np.random.default_rng(0).integers(0, 2 if dtype is np.bool_ else 90, (120, 3)).astype(dtype)
     model = start_for(family, rows.astype(float))
     rel = 1e-6 if dtype is np.float32 else 1e-12

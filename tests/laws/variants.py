@@ -62,9 +62,7 @@ def slices(rows: np.ndarray, n_components: int) -> np.ndarray:
     return np.argsort(np.argsort(rows[:, 0], kind="stable"), kind="stable") * n_components // len(rows)
 
 
-def start_for(
-    family: Family, rows: np.ndarray, n_components: int = 3, weights: np.ndarray | None = None
-) -> Mixture:
+def start_for(family: Family, rows: np.ndarray, n_components: int = 3, weights: np.ndarray | None = None) -> Mixture:
     rule = by_labels(slices(rows, n_components), n_components)
     return mixture_of(rule, Memory(rows, weights), n_components, family, prior_named("relative", rows, n_components))
 

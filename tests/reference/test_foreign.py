@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import numbers_of, rows_of
+from reference_cases import numbers_of, rows_of
 
 import mixtura
 from mixtura import Gaussian, Mixture, e_step, em, m_step

@@ -36,7 +36,8 @@ class Order(tuple):
 
 @pytest.mark.parametrize("n_threads", [1, 3])
 @pytest.mark.parametrize("n_rows", SIZES)
-def test_blocks_cover_the_rows_in_order(n_rows, n_threads, small_blocks):
+@pytest.mark.usefixtures("small_blocks")
+def test_blocks_cover_the_rows_in_order(n_rows, n_threads):
     rows, weights = table(n_rows), np.arange(n_rows) + 1.0
     blocks = list(Memory(rows, weights, n_threads).map(lambda block: block))
     assert all(len(block.rows) <= 10 for block in blocks)
@@ -58,13 +59,15 @@ def test_blocks_are_neither_tiny_nor_huge(n_features):
         assert max(sizes) * n_features <= memory.BLOCK_NUMBERS
 
 
-def test_boundaries_do_not_depend_on_the_threads(small_blocks):
+@pytest.mark.usefixtures("small_blocks")
+def test_boundaries_do_not_depend_on_the_threads():
     one, many = (list(Memory(table(97), n_threads=n).map(attrgetter("start"))) for n in (1, 8))
     assert one == many
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 8])
-def test_results_are_added_in_block_order(n_threads, small_blocks):
+@pytest.mark.usefixtures("small_blocks")
+def test_results_are_added_in_block_order(n_threads):
     source = Memory(table(97), n_threads=n_threads)
 
     def slowly(block: Block) -> Order:
@@ -76,12 +79,14 @@ def test_results_are_added_in_block_order(n_threads, small_blocks):
     assert len(total) == 10
 
 
-def test_without_weights_there_are_none(small_blocks):
+@pytest.mark.usefixtures("small_blocks")
+def test_without_weights_there_are_none():
     assert all(block.weights is None for block in Memory(table(30)).map(lambda block: block))
 
 
 @pytest.mark.parametrize("n_threads", [1, 4])
-def test_an_error_in_a_block_reaches_the_caller(n_threads, small_blocks):
+@pytest.mark.usefixtures("small_blocks")
+def test_an_error_in_a_block_reaches_the_caller(n_threads):
     def fail(block: Block) -> int:
         if block.start >= 50:
             raise ArithmeticError("block")
@@ -92,14 +97,16 @@ def test_an_error_in_a_block_reaches_the_caller(n_threads, small_blocks):
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("mixtura")]
 
 
-def test_a_reader_that_stops_early_leaves_no_threads(small_blocks):
+@pytest.mark.usefixtures("small_blocks")
+def test_a_reader_that_stops_early_leaves_no_threads():
     results = Memory(table(200), n_threads=4).map(lambda block: block.start)
     assert next(results) == 0
     results.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("mixtura")]
 
 
-def test_the_rows_can_be_read_again(small_blocks):
+@pytest.mark.usefixtures("small_blocks")
+def test_the_rows_can_be_read_again():
     source = Memory(table(97))
     assert source.total(lambda block: block.rows.sum()) == source.total(lambda block: block.rows.sum())
 
@@ -120,7 +127,8 @@ def test_by_default_as_many_threads_as_processors(monkeypatch):
     assert Memory(table(5), n_threads=2).n_threads == 2
 
 
-def test_rows_of_a_memory_mapped_file(tmp_path, small_blocks):
+@pytest.mark.usefixtures("small_blocks")
+def test_rows_of_a_memory_mapped_file(tmp_path):
     np.save(tmp_path / "rows.npy", table(97))
     mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
     assert Memory(mapped).total(lambda block: block.rows.sum()) == table(97).sum()
