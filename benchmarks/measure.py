@@ -104,6 +104,18 @@ def peak_above(function: Callable[[], Any], processes: Iterable[int] = ()) -> tu
     return max(0.0, resident(others, "VmHWM") - before), returned
 
 
+def busy() -> float:
+    """Seconds of processor time that the machine has spent so far, all cores and all programs (Linux)."""
+    fields = [int(field) for field in Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]]
+    return (sum(fields[:3]) + sum(fields[5:8])) / os.sysconf("SC_CLK_TCK")
+
+
+def spent(process: int) -> float:
+    """Seconds of processor time that a process has spent so far (Linux)."""
+    fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
+    return sum(int(field) for field in fields[11:13]) / os.sysconf("SC_CLK_TCK")
+
+
 def machine() -> str:
     """The processor and how many of its cores this process may use."""
     info = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")

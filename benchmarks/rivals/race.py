@@ -13,17 +13,21 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from benchmarks import reference
 from benchmarks.cases import Case, Parameters, folder
-from benchmarks.measure import clean_environment, counts, ratio
+from benchmarks.measure import busy, clean_environment, counts, ratio, spent
 from benchmarks.rivals.peers import MIXTURA, Peer
 
 #: Differences of the log-likelihood, in nats a row, from which on a result counts as another one.
 SAME = {"float64": 1e-6, "float32": 1e-4}
+#: A turn is quiet when other programs used less than this much of a core meanwhile; one that is not is taken again, …
+QUIET = 0.1
+#: … as long as there were fewer turns in all than this many times those that were asked for.
+PATIENCE = 3
 
 
 class Failed(Exception):
@@ -58,10 +62,12 @@ class Contestant:
             start_new_session=True,
         )
         try:
-            self.version = self._answer()["version"]
+            answer = self._answer()
         except Failed:
             self.__exit__()
             raise
+        self.version: str = answer["version"]
+        self.processes: list[int] = answer.get("processes", [])
 
     def __enter__(self) -> Self:
         return self
@@ -112,14 +118,20 @@ class Entry:
     peak: float = float("nan")  # MiB
     difference: float = float("nan")  # of the log-likelihood a row from the reference's, in nats
     checked_after: int = 0  # iterations
+    disturbance: float = 0.0  # cores that other programs used, at the most
 
     @property
     def differs(self) -> bool:
         """Whether it ended elsewhere than the reference."""
         return bool(abs(self.difference) > SAME[self.dtype] or (self.checked_after and np.isnan(self.difference)))
 
+    @property
+    def marks(self) -> str:
+        """What a reader of its figures should see at once."""
+        return ("~" if self.disturbance >= QUIET else "") + ("*" if self.differs else "")
 
-class Turns:
+
+class Side:
     """A warmed-up contestant that can be timed again and again."""
 
     def __init__(self, contestant: Contestant, entry: Entry, own_start: bool, scratch: Path) -> None:
@@ -130,7 +142,6 @@ class Turns:
         self.few, self.many = counts(once["seconds"])
         entry.checked_after = 0 if own_start else max(n for n in (self.few, self.many) if n <= reference.ITERATIONS)
         self.file = scratch / f"{entry.peer}.npz"
-        self.figures: list[float] = []
 
     def take(self) -> float:
         """Seconds an iteration."""
@@ -138,9 +149,7 @@ class Turns:
         for n in (self.few, self.many):
             keep = self.file if n == self.entry.checked_after and not self.file.exists() else None
             took[n] = self.contestant.run(n, save=keep)["seconds"]
-        self.figures.append((took[self.many] - took[self.few]) / (self.many - self.few))
-        self.entry.seconds = median(self.figures)
-        return self.figures[-1]
+        return (took[self.many] - took[self.few]) / (self.many - self.few)
 
     def check(self) -> None:
         """Compare where it ended with the reference."""
@@ -152,33 +161,61 @@ class Turns:
             self.entry.difference = reference.loglik(rows, found) - expected
 
 
+class Turn(NamedTuple):
+    """Cores that other programs used meanwhile, and seconds an iteration of each side."""
+
+    disturbance: float
+    taken: tuple[float, ...]
+
+
+def _turn(sides: tuple[Side, ...], backwards: bool) -> Turn:
+    """Time every side once."""
+    processes = [os.getpid(), *(process for side in sides for process in side.contestant.processes)]
+
+    def others() -> float:
+        return busy() - sum(map(spent, processes))
+
+    began, before = time.monotonic(), others()
+    taken = {id(side): side.take() for side in sides[:: -1 if backwards else 1]}
+    disturbance = (others() - before) / (time.monotonic() - began)
+    in_order = tuple(taken[id(side)] for side in sides)
+    return Turn(disturbance if min(in_order) > 0 else np.inf, in_order)  # less than no time: it was disturbed
+
+
+def _turns(sides: tuple[Side, ...], wanted: int) -> list[Turn]:
+    """So many turns: the quietest of those that were taken."""
+    turns: list[Turn] = []
+    while len(turns) < PATIENCE * wanted and sum(turn.disturbance < QUIET for turn in turns) < wanted:
+        turns.append(_turn(sides, backwards=len(turns) % 2 == 1))
+    return sorted(turns)[:wanted]
+
+
 def race(case: Case, dtype: str, peers: list[Peer], repeats: int, limit: float) -> list[Entry]:
     """Mixtura and each peer in turns; Mixtura's entry comes first and has its median over all turns."""
     folder(case)
     mine = Entry(MIXTURA.name, case, dtype, ratio=1.0)
-    entries = [mine]
+    entries, home = [mine], []
     with tempfile.TemporaryDirectory() as name, Contestant(MIXTURA, case, dtype, limit) as own:
-        home_side = Turns(own, mine, own_start=False, scratch=Path(name))
-        if not peers:
-            for _ in range(repeats):
-                home_side.take()
+        at_home = Side(own, mine, own_start=False, scratch=Path(name))
         for peer in peers:
             entry = Entry(peer.name, case, dtype)
             entries.append(entry)
             try:
                 with Contestant(peer, case, dtype, limit) as other:
-                    visitor = Turns(other, entry, peer.own_start, Path(name))
-                    pairs = []
-                    for turn in range(repeats):
-                        order = (home_side, visitor) if turn % 2 else (visitor, home_side)
-                        taken = {id(side): side.take() for side in order}
-                        pairs.append((taken[id(visitor)], taken[id(home_side)]))
-                    entry.ratio = ratio(*zip(*pairs, strict=True))
+                    visitor = Side(other, entry, peer.own_start, Path(name))
+                    turns = _turns((visitor, at_home), repeats)
+                    away, here = zip(*(turn.taken for turn in turns), strict=True)
+                    entry.seconds, entry.ratio = median(away), ratio(away, here)
+                    entry.disturbance = max(turn.disturbance for turn in turns)
+                    home += [(turn.disturbance, seconds) for turn, seconds in zip(turns, here, strict=True)]
                     visitor.check()
             except Failed as failure:
                 entry.failure = str(failure)
             print(summary(entry), flush=True)
-        home_side.check()
+        home = home or [(turn.disturbance, *turn.taken) for turn in _turns((at_home,), repeats)]
+        mine.seconds = median(seconds for _, seconds in home)
+        mine.disturbance = max(disturbance for disturbance, _ in home)
+        at_home.check()
     print(summary(mine), flush=True)
     return entries
 
@@ -190,4 +227,5 @@ def summary(entry: Entry) -> str:
         return head + entry.failure
     away = f", {entry.difference:+.1e} nats after {entry.checked_after}" if entry.checked_after else ""
     warning = "  DIFFERS" if entry.differs else ""
+    warning += f"  others used {entry.disturbance:.1f} cores" if entry.disturbance >= QUIET else ""
     return f"{head}{1e3 * entry.seconds:.2f} ms, ratio {entry.ratio:.2f}, {entry.peak:.0f} MiB{away}{warning}"

@@ -6,14 +6,15 @@ from benchmarks.cases import Case
 from benchmarks.limits import Rates
 from benchmarks.measure import machine, today
 from benchmarks.rivals.peers import PEERS
-from benchmarks.rivals.race import SAME, Entry
+from benchmarks.rivals.race import QUIET, SAME, Entry
 
 EXPLANATION = """\
 Plain EM from the same start. A pass is one iteration: the slope between two iteration counts, median of {repeats} \
 turns in which Mixtura and the other library alternate; × is the median of the ratios of those turns: how many times \
 as long the other takes. The limit is what a perfect program would need: the pass's flops at the rate of matrix \
 products plus N·K exponentials at theirs, or one read of the rows if that is longer. Memory is the peak of a call \
-above what was held before it, the rows included."""
+above what was held before it, the rows included. ~ marks figures during which other programs used more than {quiet} \
+of a core, * those of a library whose log-likelihood differs."""
 
 
 def label(case: Case) -> str:
@@ -41,7 +42,7 @@ def write(entries: list[Entry], rates: Rates, versions: dict[str, str], command:
         "",
         f"{today()}, {machine()}. `{command}`",
         "",
-        EXPLANATION.format(repeats=repeats),
+        EXPLANATION.format(repeats=repeats, quiet=QUIET),
         "",
         f"Rates of this machine: {rates}.",
         "",
@@ -69,7 +70,7 @@ def _digest(entries: list[Entry], rates: Rates, names: list[str]) -> list[str]:
         here = {entry.peer: entry for entry in entries if entry.case == case}
         mine = here["mixtura"]
         limit = rates.limit(case, mine.dtype)
-        cells = [label(case), digits(1e3 * mine.seconds), digits(mine.seconds / limit)]
+        cells = [label(case), digits(1e3 * mine.seconds) + mine.marks, digits(mine.seconds / limit)]
         for name in names:
             entry = here.get(name)
             if entry is None:
@@ -77,10 +78,10 @@ def _digest(entries: list[Entry], rates: Rates, names: list[str]) -> list[str]:
             elif entry.failure:
                 cells.append("failed")
             else:
-                cells.append(digits(entry.ratio) + ("×*" if entry.differs else "×"))
+                cells.append(f"{digits(entry.ratio)}×{entry.marks}")
         rows.append(cells)
     head = ["case", "Mixtura, ms", "multiple of the limit", *names]
-    return [*table(head, rows), "", "`*`: its log-likelihood differs, see below."]
+    return table(head, rows)
 
 
 def _details(entries: list[Entry], rates: Rates) -> list[str]:
@@ -91,8 +92,9 @@ def _details(entries: list[Entry], rates: Rates) -> list[str]:
             continue
         away = f"{entry.difference:+.0e} after {entry.checked_after}" if entry.checked_after else "own start"
         limit = rates.limit(entry.case, entry.dtype)
-        rows.append([entry.peer, f"{entry.seconds:.4g}", digits(entry.ratio), digits(entry.seconds / limit),
-                     f"{entry.peak:.0f}", away])  # fmt: skip
+        multiple = digits(entry.seconds / limit)
+        seconds = f"{entry.seconds:.4g}{entry.marks}"
+        rows.append([entry.peer, seconds, digits(entry.ratio), multiple, f"{entry.peak:.0f}", away])
     return table(["", "seconds", "×", "multiple of the limit", "peak, MiB", "log-likelihood, nats a row"], rows)
 
 

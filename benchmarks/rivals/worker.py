@@ -47,8 +47,8 @@ def main() -> None:
     family, *sizes, dtype = what
     rows, start = load(Case(family, *map(int, sizes)), dtype)
     data = adapter.prepare(rows, start) if hasattr(adapter, "prepare") else rows
-    say(version=adapter.VERSION)
     processes = adapter.processes() if hasattr(adapter, "processes") else []
+    say(version=adapter.VERSION, processes=[os.getpid(), *processes])
     for line in sys.stdin:
         order = json.loads(line)
         found: list[Parameters] = []

@@ -31,7 +31,7 @@ def aic(loglik: float, n_parameters: int) -> float:
     return -2 * loglik + 2 * n_parameters
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Cell:
     """One candidate: a number of components in a covariance family, and the best fit found for it.
 
@@ -61,6 +61,10 @@ class Cell:
     n_failed: int = 0
     n_agreeing: int = 1
     certainty: float = float("nan")
+
+    def __repr__(self) -> str:
+        what = f"{self.n_components} {self.covariance}"
+        return f"<Cell {what}: no fit ({self.reason})>" if self.fit is None else f"<Cell {what}: BIC {self.bic:,.2f}>"
 
     @property
     def loglik(self) -> float:
@@ -178,4 +182,5 @@ def chosen(cells: Sequence[Cell], criterion: str) -> Cell:
         reasons = "; ".join(dict.fromkeys(f"{c.n_components} {c.covariance}: {c.reason}" for c in cells))
         raise ValueError(f"no candidate could be fitted ({reasons})")
     sound = [cell for cell in fitted if cell.eligible]
-    return min(sound or fitted, key=lambda cell: getattr(cell, criterion))
+    # rounded, so that of families which coincide here the first one is chosen
+    return min(sound or fitted, key=lambda cell: round(getattr(cell, criterion), 6))

@@ -42,7 +42,9 @@ def diagnose(fit: Fit) -> tuple[Note, ...]:
         remedy = "they lean on the prior. A plainer family (diag, spherical) or fewer columns need less."
         notes.append(Note(f"{sentence}: {remedy}", healthy=False))
     elif leaning:
-        sentence = f"{_has(leaning)} collapsed onto rows that do not vary (ties, or too few of them)"
+        where = _idle_columns(fit, leaning)
+        what = f"in which {where} do{'es' * (',' not in where)} not vary" if where else "that are too few, or on a line"
+        sentence = f"{_has(leaning)} collapsed onto rows {what}"
         notes.append(Note(f"{sentence}: the likelihood there says nothing.", leaning, healthy=False))
     if fit.prior.null_directions:
         sentence = f"The rows do not vary in every direction ({idle_directions(fit.prior, fit.model.columns)})"
@@ -77,6 +79,16 @@ def leaning_components(fit: Fit) -> tuple[int, ...]:
     """The components that have rows, but a variance which the prior supplies."""
     shares = np.where(fit.statistics.n > 0, fit.prior.share(fit.model.structure, fit.statistics.n), 0.0)
     return tuple(int(k) for k in np.flatnonzero(shares > LEANING_SHARE) if k not in empty_components(fit))
+
+
+def _idle_columns(fit: Fit, which: tuple[int, ...]) -> str:
+    """The columns whose variance, within these components, is the prior's."""
+    idle: set[int] = set()
+    for k in which:
+        variance = np.square(fit.model.structure.factor(k)).sum(1) * (fit.statistics.n[k] + fit.prior.count)
+        idle.update(int(j) for j in np.flatnonzero(np.diagonal(fit.prior.scatter) > LEANING_SHARE * variance))
+    names = fit.model.columns
+    return ", ".join(repr(names[j]) if names else f"column {j}" for j in sorted(idle))
 
 
 def _too_few(fit: Fit) -> bool:

@@ -112,7 +112,9 @@ def save(
     (True, 'full', {'rows': 272})
     """
     if not isinstance(model, Mixture):
-        raise TypeError(f"a Mixture can be saved, not {type(model).__name__}")
+        part = next((name for name in ("model", "mixture_", "mixture") if hasattr(model, name)), None)
+        hint = f": save its .{part}" if part else ""
+        raise TypeError(f"a Mixture can be saved, not {type(model).__name__}{hint}")
     kind = model.structure.kind
     if family is None:
         family = next(known.name for known in registry.FAMILIES if known.kind == kind)

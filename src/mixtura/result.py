@@ -158,6 +158,7 @@ def fit(
     rows, names, weights = _read(table, columns, sample_weight)
     counts = _counts(n_components, len(rows))
     families = _families(covariance, rows.shape[1])
+    criterion = criterion.lower() if isinstance(criterion, str) else criterion
     if criterion not in CRITERIA:
         raise ValueError(f"criterion must be one of {', '.join(CRITERIA)}, got {criterion!r}")
     if init_params not in METHODS:

@@ -29,7 +29,9 @@ def summarise(cells: Sequence[Cell], best: Cell, criterion: str, columns: Sequen
     fit = best.fit
     if fit is None:
         raise ValueError("the chosen cell has no fit")
-    fitted = sorted((c for c in cells if c.fit is not None and c is not best), key=lambda c: getattr(c, criterion))
+    fitted = sorted(
+        (c for c in cells if c.fit is not None and c is not best), key=lambda c: (not c.eligible, getattr(c, criterion))
+    )
     return {
         "rows": rows,
         "weight": fit.statistics.weight,

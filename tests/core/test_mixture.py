@@ -406,7 +406,7 @@ def test_copies_are_equal_to_the_bit(model, rows):
 
 
 def test_repr(make):
-    assert repr(make("tied", 3, 2)) == "<Mixture of 3 Gaussians in 2 columns, tied>"
+    assert repr(make("tied", 3, 2)) == "<Mixture of 3 Gaussians in 2 columns, tied covariance>"
 
 
 def test_rows_beyond_one_block(make):
@@ -414,3 +414,17 @@ def test_rows_beyond_one_block(make):
     rows = np.random.default_rng(0).normal(size=(20_000, 2))
     assert_allclose(model.logpdf(rows)[[0, 8191, 8192, -1]], model.logpdf(rows[[0, 8191, 8192, -1]]), rtol=1e-13)
     assert_allclose(model.log_joint(rows)[[8192, -1]], model.log_joint(rows[[8192, -1]]), rtol=1e-13)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_columns_of_a_frame_are_taken_by_name(library):
+    model = Mixture([0.4, 0.6], [[0, 10], [3, 20]], [np.eye(2), 2 * np.eye(2)], columns=["a", "b"])
+    values = {"text": ["x", "y"], "b": [11.0, 19.0], "a": [0.5, 2.0]}
+    module = pytest.importorskip(library)
+    frame = module.table(values) if library == "pyarrow" else module.DataFrame(values)
+    rows = np.column_stack([values["a"], values["b"]])
+    assert_array_equal(model.logpdf(frame), model.logpdf(rows))
+    assert_array_equal(model.predict(frame), model.predict(rows))
+    assert model.loglik(frame) == model.loglik(rows)
+    with pytest.raises(ValueError, match="'b'"):
+        model.logpdf(frame.drop(columns="b") if library == "pandas" else frame.select(["a", "text"]))

@@ -84,7 +84,7 @@ def test_cdf_in_several_dimensions_and_its_error(make, kind):
     value, error = model.cdf(X, rng=0, return_error=True)
     pairs = zip(model.weights, model.means, model.covariances, strict=True)
     expected = sum(
-        w * stats.multivariate_normal(m, c, abseps=1e-6, releps=1e-6, maxpts=100_000).cdf(X) for w, m, c in pairs
+        w * stats.multivariate_normal.cdf(X, m, c, abseps=1e-6, releps=1e-6, maxpts=100_000) for w, m, c in pairs
     )
     assert (error > 0).all()
     assert (error < 1e-4).all()

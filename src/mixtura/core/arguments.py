@@ -11,13 +11,19 @@ from numpy.typing import ArrayLike
 from mixtura.core.statistics import Array
 from mixtura.covariance.structure import Index
 from mixtura.kernels import Rows
+from mixtura.sources.coerce import as_table
 
 
-def as_rows(X: ArrayLike, n_features: int) -> tuple[Rows, bool]:
+def as_rows(X: Any, n_features: int, names: tuple[str, ...] | None = None) -> tuple[Rows, bool]:
     """(N, D) rows in float64 or float32, and whether a single row was meant.
 
-    Integers and booleans become float64 before any arithmetic. Rows need not be finite: a NaN stays a NaN.
+    Integers and booleans become float64 before any arithmetic. Rows need not be finite: a NaN stays a NaN. Of a data
+    frame the columns of these names are taken, wherever they stand, if both have names.
     """
+    labels = getattr(X, "column_names", getattr(X, "columns", None))
+    if labels is not None and not isinstance(X, np.ndarray):
+        named = names is not None and all(isinstance(label, str) for label in labels)
+        X = as_table(X, columns=names if named else None, allow_missing=True).rows
     rows = np.asarray(X)
     if rows.dtype not in (np.float32, np.float64) or not rows.dtype.isnative:
         if rows.dtype.kind not in "biuf":
@@ -33,9 +39,9 @@ def as_rows(X: ArrayLike, n_features: int) -> tuple[Rows, bool]:
     return rows, single
 
 
-def finite_rows(X: ArrayLike, n_features: int) -> Rows:
+def finite_rows(X: Any, n_features: int, names: tuple[str, ...] | None = None) -> Rows:
     """(N, D) rows to learn from: ``as_rows`` without NaN and infinity."""
-    rows, _ = as_rows(X, n_features)
+    rows, _ = as_rows(X, n_features, names)
     bad = np.flatnonzero(~np.isfinite(rows).all(1))
     if len(bad):
         raise ValueError(f"row {bad[0]} is not finite: {rows[bad[0]]}")

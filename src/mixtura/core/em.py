@@ -60,7 +60,7 @@ class Step(NamedTuple):
     gap: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Fit:
     """What a fit found.
 
@@ -100,6 +100,10 @@ class Fit:
     statistics: Statistics
     family: Family
     prior: Prior
+
+    def __repr__(self) -> str:
+        found = f"{self.model.n_components} {self.family.name}, log-likelihood {self.loglik:.6g}"
+        return f"<Fit {self.status.name}: {found}, gap {self.gap:.1e} nats a row>"
 
     @property
     def converged(self) -> bool:

@@ -67,7 +67,7 @@ class Gaussian:
         return hash(self._mixture)
 
     def __repr__(self) -> str:
-        return f"<Gaussian in {self.n_features} columns>"
+        return f"<Gaussian in {self.n_features} column{'s' * (self.n_features != 1)}>"
 
     @property
     def n_features(self) -> int:
@@ -129,7 +129,7 @@ class Gaussian:
 
     def mahalanobis(self, X: ArrayLike) -> Array:
         """√((x − μ)ᵀ Σ⁻¹ (x − μ)), (N,)."""
-        rows, single = as_rows(X, self.n_features)
+        rows, single = as_rows(X, self.n_features, self.columns)
         white = (rows - self.mean) @ self._mixture.structure.whitening[0].T
         distance = np.sqrt(np.square(white).sum(1))
         return distance[0] if single else distance

@@ -66,7 +66,8 @@ class Mixture:
     Notes
     -----
     Wherever rows are taken, ``X`` is an array-like of shape (N, D); in one dimension (N,) will do, and in several
-    a single row (D,), for which the result loses its first axis too. Nothing can be changed after construction;
+    a single row (D,), for which the result loses its first axis too. Of a data frame the columns are taken by name
+    where the mixture has names. Nothing can be changed after construction;
     two mixtures are equal when all their numbers are.
 
     Examples
@@ -146,7 +147,9 @@ class Mixture:
         return _restored, (self.weights, self.means, self.structure, self.columns)
 
     def __repr__(self) -> str:
-        return f"<Mixture of {self.n_components} Gaussians in {self.n_features} columns, {self.structure.kind}>"
+        k, d = self.means.shape
+        parts = f"{k} Gaussian{'s' * (k != 1)} in {d} column{'s' * (d != 1)}"
+        return f"<Mixture of {parts}, {self.structure.kind} covariance>"
 
     # What it is made of
 
@@ -236,7 +239,7 @@ class Mixture:
         >>> model.log_joint([0, 1], [[1, 0], [0, 1]]).round(4)
         array([-1.6121, -1.6121])
         """
-        rows, single = as_rows(X, self.n_features)
+        rows, single = as_rows(X, self.n_features, self.columns)
         kernel = kernels.choose(len(rows), self.n_components, self.n_features)
         out = np.empty((len(rows), self.n_components))
         for start in range(0, len(rows), BLOCK_ROWS):
@@ -261,7 +264,7 @@ class Mixture:
 
     def posterior(self, X: ArrayLike) -> tuple[Array, Array]:
         """log p(x) (S3, S9), (N,), and the responsibilities (S10), (N, K), in one go."""
-        rows, single = as_rows(X, self.n_features)
+        rows, single = as_rows(X, self.n_features, self.columns)
         kernel = kernels.choose(len(rows), self.n_components, self.n_features)
         density, share = np.empty(len(rows)), np.empty((len(rows), self.n_components))
         for start in range(0, len(rows), BLOCK_ROWS):
@@ -288,7 +291,7 @@ class Mixture:
 
     def loglik(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """L = Σ_n w_n log p(x_n) (S11), in nats."""
-        rows, _ = as_rows(X, self.n_features)
+        rows, _ = as_rows(X, self.n_features, self.columns)
         density = self.logpdf(rows)
         weights = row_weights(sample_weight, len(rows))
         return float(density.sum() if weights is None else (density[weights > 0] * weights[weights > 0]).sum())
@@ -319,7 +322,7 @@ class Mixture:
         """
         from mixtura.core.estep import e_step, gradient
 
-        rows, _ = as_rows(X, self.n_features)
+        rows, _ = as_rows(X, self.n_features, self.columns)
         w = row_weights(sample_weight, len(rows))
         unshared = Mixture(self.weights, self.means, Full(self.cholesky))
         found = gradient(unshared, e_step(unshared, rows, w))

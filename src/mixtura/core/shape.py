@@ -74,7 +74,7 @@ class Bounds(NamedTuple):
 
 def cdf(mixture: Mixture, X: ArrayLike, rng: Any = None) -> tuple[Array, Array]:
     """P(every column ≤ x) and its standard error, (N,) each; see ``Mixture.cdf``."""
-    rows, single = as_rows(X, mixture.n_features)
+    rows, single = as_rows(X, mixture.n_features, mixture.columns)
     generator = as_generator(rng)
     mixture = living(mixture)
     deviation = np.sqrt(np.square(mixture.cholesky).sum(2))
