@@ -213,7 +213,8 @@ def _advice(cells: Sequence[Cell], best: Cell, criterion: str, fitted: Sequence[
     if spurned:
         say(
             f"Passed over in spite of a better {criterion.upper()}, "
-            f"for a component collapsed or empty: {_named(spurned[:MOST_NAMED])}."
+            f"for a component collapsed or empty: {_named(spurned[:MOST_NAMED])}. "
+            f"Of the first: {next(note.sentence for note in spurned[0].notes if not note.healthy)}"
         )
     return advice
 
