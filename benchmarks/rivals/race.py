@@ -34,6 +34,10 @@ class Failed(Exception):
     """A library could not do what it was asked to; the text says why."""
 
 
+class TooSlow(Failed):
+    """It was given up."""
+
+
 class Contestant:
     """A worker process (benchmarks.rivals.worker), told what to do and asked for its figures.
 
@@ -92,7 +96,7 @@ class Contestant:
         while not line.endswith(b"\n"):
             ready, _, _ = select.select([self.process.stdout], [], [], max(0.0, end - time.monotonic()))
             if not ready:
-                raise Failed(f"more than {self.limit:.0f} s for one call")
+                raise TooSlow(f"more than {self.limit:.0f} s for one call")
             part = os.read(self.process.stdout.fileno(), 65_536)
             if not part:
                 self.errors.seek(0)
@@ -113,6 +117,7 @@ class Entry:
     case: Case
     dtype: str
     failure: str = ""
+    too_slow: bool = False
     seconds: float = float("nan")
     ratio: float = float("nan")  # to Mixtura, in the same turns
     peak: float = float("nan")  # MiB
@@ -210,7 +215,7 @@ def race(case: Case, dtype: str, peers: list[Peer], repeats: int, limit: float) 
                     home += [(turn.disturbance, seconds) for turn, seconds in zip(turns, here, strict=True)]
                     visitor.check()
             except Failed as failure:
-                entry.failure = str(failure)
+                entry.failure, entry.too_slow = str(failure), isinstance(failure, TooSlow)
             print(summary(entry), flush=True)
         home = home or [(turn.disturbance, *turn.taken) for turn in _turns((at_home,), repeats)]
         mine.seconds = median(seconds for _, seconds in home)

@@ -76,7 +76,7 @@ def _digest(entries: list[Entry], rates: Rates, names: list[str]) -> list[str]:
             if entry is None:
                 cells.append("")
             elif entry.failure:
-                cells.append("failed")
+                cells.append("too slow" if entry.too_slow else "failed")
             else:
                 cells.append(f"{digits(entry.ratio)}×{entry.marks}")
         rows.append(cells)
