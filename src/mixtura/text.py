@@ -326,23 +326,34 @@ def correlations_as_text(model: Mixture, width: int = WIDTH, *, bold: Callable[[
     return "\n".join(lines)
 
 
+#: How the HTML looks, in a light or a dark notebook.
+STYLE = (
+    "<style>.mixtura table{border-collapse:collapse;margin:0 0 1em}.mixtura caption{text-align:left;font-weight:600;"
+    "padding:.2em 0}.mixtura th,.mixtura td{text-align:right;padding:.15em .7em;border-bottom:1px solid "
+    "rgba(128,128,128,.35);white-space:nowrap}.mixtura th:first-child,.mixtura td:first-child{text-align:left}"
+    ".mixtura .facts td{text-align:left;white-space:normal}</style>"
+)
+
+
 def as_html(summary: Summary) -> str:
     """The summary as an HTML fragment; whatever comes from the data is escaped."""
 
     def line(tag: str, cells: Iterable[str]) -> str:
         return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
 
-    def html_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    def html_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         head = f"<thead>{line('th', header)}</thead>" if header else ""
-        return f"<table>{head}<tbody>{''.join(line('td', row) for row in rows)}</tbody></table>"
+        kind = "" if header else " class='facts'"
+        body = "".join(line("td", row) for row in rows)
+        return f"<table{kind}><caption>{title}</caption>{head}<tbody>{body}</tbody></table>"
 
     said = "".join(f"<li>{html.escape(harmless(remark))}</li>" for remark in remarks(summary))
     return (
-        f"<div class='mixtura'><p><strong>{html.escape(headline(summary))}</strong></p>"
+        f"<div class='mixtura'>{STYLE}<p><strong>{html.escape(headline(summary))}</strong></p>"
         + (f"<p>{html.escape(origin(summary))}</p>" if origin(summary) else "")
-        + html_table(*component_table(summary))
-        + (html_table(*rival_table(summary)) if summary["rivals"] else "")
-        + html_table([], facts(summary))
+        + html_table("Components, mean ± standard deviation", *component_table(summary))
+        + (html_table("Best candidates", *rival_table(summary)) if summary["rivals"] else "")
+        + html_table("Fit", [], facts(summary))
         + (f"<ul>{said}</ul>" if said else "")
         + "</div>"
     )
