@@ -134,7 +134,7 @@ def test_html_is_escaped():
     page = mixtura.fit(pandas.DataFrame(columns), 1, "full", random_state=0)._repr_html_()
     assert "<script" not in page
     assert "a&amp;b" in page
-    assert page.count("<table>") == page.count("</table>") == 2
+    assert page.count("<table") == page.count("</table>") == 2
 
 
 def test_what_a_model_file_remembers_is_shown_again(result):
