@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mixtura.core.acceleration import LEAST_ROW
 from mixtura.core.em import Fit
 from mixtura.covariance.prior import Prior
 
@@ -71,8 +72,8 @@ def misplaced_components(fit: Fit) -> tuple[int, ...]:
 
 def empty_components(fit: Fit) -> tuple[int, ...]:
     """The components without rows."""
-    n = fit.statistics.n
-    return tuple(int(k) for k in np.flatnonzero(n <= np.finfo(np.float64).eps * n.sum()))
+    n, row = fit.statistics.n, fit.statistics.weight / fit.statistics.rows
+    return tuple(int(k) for k in np.flatnonzero(n <= LEAST_ROW * row))
 
 
 def leaning_components(fit: Fit) -> tuple[int, ...]:

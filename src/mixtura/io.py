@@ -118,6 +118,8 @@ def save(
     kind = model.structure.kind
     if family is None:
         family = next(known.name for known in registry.FAMILIES if known.kind == kind)
+    if registry.get(family).kind != kind:
+        raise ValueError(f"family {family!r} has {registry.get(family).kind} covariances, but the model's are {kind}")
     arrays = {"weights": model.weights, "means": model.means, **model.structure.parameters()}
     header = {
         "format": FORMAT,
@@ -293,6 +295,8 @@ def _size(header: Mapping[str, Any]) -> tuple[str, int, int]:
     names = header.get("columns")
     if names is not None and not _are_names(names, n_features):
         raise ModelFileError(f"is damaged: its columns are not {n_features} different names")
+    if registry.get(header["family"]).kind != kind:
+        raise ModelFileError(f"is damaged: its family {header['family']!r} does not have {kind} covariances")
     return kind, n_components, n_features
 
 

@@ -29,6 +29,8 @@ UNSEEN = 20.0
 #: While the gradient is longer than this, EM steps alone: from afar they are as quick, and they stay on their hill
 #: (from 235 fixed starts, 224 climbs then end where EM ends; with quasi-Newton steps from the first on, 208).
 NEAR = 0.1
+#: A component with less than this part of an average row has lost its rows.
+LEAST_ROW = 1e-2
 #: A gradient (in units of Fisher information, a row) below this is zero but for rounding.
 ROUNDING_NORM = 1e-8
 #: The most by which a logarithm (of a weight, of a scale) may change in one quasi-Newton step.
@@ -61,9 +63,12 @@ class Point:
 
     @property
     def dying(self) -> bool:
-        """Whether a component has lost its rows, all but rounding, so that there is no logarithm of its weight."""
-        least = float(np.finfo(np.float64).eps)
-        return bool(self.statistics.n.min() <= least * self.statistics.weight or self.model.weights.min() <= least)
+        """Whether a component has lost its rows: nothing then holds it but EM steps, which keep it among the rows."""
+        statistics = self.statistics
+        least = max(
+            float(np.finfo(np.float64).eps) * statistics.weight, LEAST_ROW * statistics.weight / statistics.rows
+        )
+        return bool(min(statistics.n.min(), self.model.weights.min() * statistics.weight) <= least)
 
     @cached_property
     def gradient_norm(self) -> float:

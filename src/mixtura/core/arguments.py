@@ -20,6 +20,7 @@ def as_rows(X: Any, n_features: int, names: tuple[str, ...] | None = None) -> tu
     Integers and booleans become float64 before any arithmetic. Rows need not be finite: a NaN stays a NaN. Of a data
     frame the columns of these names are taken, wherever they stand, if both have names.
     """
+    _refuse_masked(X, "rows")
     labels = getattr(X, "column_names", getattr(X, "columns", None))
     if labels is not None and not isinstance(X, np.ndarray):
         named = names is not None and all(isinstance(label, str) for label in labels)
@@ -39,6 +40,12 @@ def as_rows(X: Any, n_features: int, names: tuple[str, ...] | None = None) -> tu
     return rows, single
 
 
+def _refuse_masked(values: Any, name: str) -> None:
+    if isinstance(values, np.ma.MaskedArray) and np.ma.getmaskarray(values).any():
+        where = tuple(int(i) for i in np.argwhere(np.ma.getmaskarray(values))[0])
+        raise ValueError(f"{name} must not have masked entries (the first is at {where}): fill or drop them")
+
+
 def finite_rows(X: Any, n_features: int, names: tuple[str, ...] | None = None) -> Rows:
     """(N, D) rows to learn from: ``as_rows`` without NaN and infinity."""
     rows, _ = as_rows(X, n_features, names)
@@ -52,6 +59,7 @@ def row_weights(weights: ArrayLike | None, n_rows: int) -> Array | None:
     """(N,) weights, checked: finite and not negative."""
     if weights is None:
         return None
+    _refuse_masked(weights, "sample_weight")
     out = np.asarray(weights, dtype=np.float64)
     if out.shape != (n_rows,):
         raise ValueError(f"sample_weight must have shape ({n_rows},), one number a row, got {out.shape}")

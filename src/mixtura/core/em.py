@@ -218,7 +218,8 @@ def climb_together(
         asked_to_end = callback is not None and callback(passes, len(wanted))
         for i, statistics in zip(tuple(wanted), records, strict=True):
             try:
-                wanted[i] = climbs[i].send(statistics)
+                with np.errstate(all="ignore"):  # what is not finite is found by the checks of the step
+                    wanted[i] = climbs[i].send(statistics)
                 if passes > tasks[i].stop.max_iter:
                     climbs[i].throw(_End(Status.MAX_ITER))
                 elif asked_to_end:
@@ -277,6 +278,8 @@ def em(
     >>> fit.status.name, fit.gap < 1e-6
     ('CONVERGED', True)
     """
+    if not tol >= 0 or max_iter < 1:
+        raise ValueError(f"tol must be at least 0 and max_iter at least 1, got {tol!r} and {max_iter!r}")
     if not isinstance(rows, Source):
         block = finite_rows(rows, start.n_features)
         weights = row_weights(sample_weight, len(block))

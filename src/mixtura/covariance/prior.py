@@ -22,7 +22,7 @@ import numpy as np
 from mixtura.core.statistics import Array, Kind, Statistics
 from mixtura.covariance.structure import Structure
 
-#: ν of the default prior: this many rows' worth of the data's own spread, for each component …
+#: ν of the default prior: this many (distinct) rows' worth of the data's own spread, for each component …
 PSEUDO_ROWS = 1e-8
 #: … and this fraction of all rows, so that the floor under a variance does not vanish as the rows grow in number.
 PSEUDO_FRACTION = 1e-12
@@ -50,6 +50,8 @@ class Prior:
         Variance of the directions in which the rows do not vary; zero elsewhere.
     null_directions : int
         How many there are.
+    row : float
+        The average weight of a distinct row, so that a factor common to all weights changes nothing.
     ridge : float
         The absolute ridge that was asked for, if one was.
     """
@@ -59,6 +61,7 @@ class Prior:
     null: Array
     null_directions: int = 0
     ridge: float = 0.0
+    row: float = 1.0
 
     @classmethod
     def none(cls, n_features: int) -> Prior:
@@ -75,7 +78,7 @@ class Prior:
         component that loses its rows would grow beyond all bounds.
         """
         scatter = np.eye(n_features) * (reg_covar * weight / n_components)
-        return cls(PSEUDO_ROWS, scatter, np.zeros_like(scatter), ridge=reg_covar)
+        return cls(PSEUDO_FRACTION * weight, scatter, np.zeros_like(scatter), ridge=reg_covar)
 
     @classmethod
     def relative(cls, rows: Array, weights: Array) -> Prior:
@@ -106,17 +109,19 @@ class Prior:
         values, vectors = np.linalg.eigh(correlation)
         idle = values <= NULL_SHARE * max(1.0, float(values[-1]))
         null = NULL_VARIANCE * (vectors[:, idle] @ vectors[:, idle].T)
-        count = PSEUDO_ROWS + PSEUDO_FRACTION * float(weights.sum())
+        row = float(weights.mean())
+        count = PSEUDO_ROWS * row + PSEUDO_FRACTION * float(weights.sum())
         return cls(
             count,
             count * spread[:, None] * correlation * spread,
             unit[:, None] * null * unit,
             int(idle.sum()),
+            row=row,
         )
 
     def for_weight(self, weight: float) -> Prior:
         """The default prior as it is where the rows weigh that much in all."""
-        count = PSEUDO_ROWS + PSEUDO_FRACTION * weight
+        count = PSEUDO_ROWS * self.row + PSEUDO_FRACTION * weight
         return replace(self, count=count, scatter=self.scatter * (count / self.count))
 
     def leaning(self, rows: float, statistics: Statistics) -> Prior:

@@ -511,7 +511,10 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         return self._view(array[:, 0] if registry.get(self._family).isotropic else array)
 
     def _view(self, array: Array) -> Rows:
-        view = np.array(array, dtype=self._dtype, order="C")
+        with np.errstate(over="ignore"):
+            view = np.array(array, dtype=self._dtype, order="C")
+        if not np.isfinite(view).all():  # beyond single precision
+            view = np.array(array, order="C")
         view.flags.writeable = False
         return view
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -27,8 +29,9 @@ def _run(name: str, *arguments: Any) -> Any:
     """Call one of the passes, compiling it before the first call."""
     with _lock:
         if name not in _passes:
-            from mixtura.kernels import fused
-
+            # in a thread, where no Ctrl-C can leave the import half done
+            with ThreadPoolExecutor(1) as worker:
+                fused = worker.submit(importlib.import_module, "mixtura.kernels.fused").result()
             notice = threading.Timer(PATIENCE, _announce)
             if sys.stderr is not None and sys.stderr.isatty():
                 notice.start()

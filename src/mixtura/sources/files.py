@@ -226,6 +226,7 @@ NONSENSE = (
     LookupError,
     MemoryError,
     OSError,
+    OverflowError,
     RuntimeError,
     SyntaxError,
     TypeError,
@@ -250,6 +251,8 @@ def _said(error: Exception) -> str:
 def _opened(path: FilePath, name: str) -> Generator[BinaryIO]:
     """The uncompressed bytes of a file, in a stream that can be rewound."""
     if _is_dash(path):
+        if sys.stdin is None:
+            raise TableError("there is no standard input to read: it is closed")
         yield _unpacked(io.BytesIO(sys.stdin.buffer.read()), name)
         return
     try:
