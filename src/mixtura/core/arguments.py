@@ -24,8 +24,9 @@ def as_rows(X: Any, n_features: int, names: tuple[str, ...] | None = None) -> tu
     labels = getattr(X, "column_names", getattr(X, "columns", None))
     if labels is not None and not isinstance(X, np.ndarray):
         named = names is not None and all(isinstance(label, str) for label in labels)
-        X = as_table(X, columns=names if named else None, allow_missing=True).rows
-    rows = np.asarray(X)
+        rows = as_table(X, columns=names if named else None, allow_missing=True).rows
+    else:
+        rows = np.asarray(X)
     if rows.dtype not in (np.float32, np.float64) or not rows.dtype.isnative:
         if rows.dtype.kind not in "biuf":
             raise TypeError(f"rows must be real numbers, got an array of {rows.dtype}")
