@@ -33,7 +33,7 @@ HEAD = (
     "plain / accelerated, geometric mean",
     "the same to the reported gap",
     "failures",
-    "largest true gap where 1e-6 is reported",
+    "1e-6 reported too early (the true gap then)",
     "final log-likelihood a row, mean difference",
 )
 
@@ -159,14 +159,16 @@ def _line(name: str, pairs: list[tuple[Climb, Climb]]) -> str:
         _geometric_mean([(a.true_passes, b.true_passes) for a, b in pairs]),
         _geometric_mean([(a.true_passes, b.reported_passes) for a, b in pairs]),
         f"plain {sum(bool(c.fault) for c in plain)}, accelerated {sum(bool(c.fault) for c in fast)}",
-        f"plain {_largest(plain)}, accelerated {_largest(fast)}",
+        f"plain {_too_early(plain)}, accelerated {_too_early(fast)}",
         f"{np.mean([b.top - a.top for a, b in pairs]):+.1e}",
     ]
     return "| " + " | ".join(cells) + " |"
 
 
-def _largest(climbs: tuple[Climb, ...]) -> str:
-    return f"{np.nanmax([climb.gap_then for climb in climbs]):.0e}"
+def _too_early(climbs: tuple[Climb, ...]) -> str:
+    """How many reported the gap before they were that near, and by how much at the most."""
+    gaps = [climb.gap_then for climb in climbs if climb.gap_then > GAP]
+    return f"{len(gaps)}" + (f" (to {max(gaps):.0e})" if gaps else "")
 
 
 def _geometric_mean(counts: list[tuple[float, float]]) -> str:

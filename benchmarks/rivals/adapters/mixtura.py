@@ -21,7 +21,7 @@ def prepare(rows: np.ndarray, start: Parameters) -> tuple[Memory, mixtura.Mixtur
 
 def fit(data: tuple[Memory, mixtura.Mixture], start: Parameters, iterations: int) -> Parameters:
     source, model = data
-    found = mixtura.em(model, source, start.family, tol=-np.inf, max_iter=iterations, accelerate=False)
+    found = mixtura.em(model, source, start.family, tol=0.0, max_iter=iterations, accelerate=False)
     if found.n_iter != iterations:
         raise RuntimeError(f"{found.n_iter} iterations instead of {iterations}: {found.status}")
     structure = found.model.structure
