@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
@@ -252,7 +252,11 @@ class Mixture:
 
     def logpdf(self, X: ArrayLike) -> Array:
         """log p(x) (S3, S9), (N,), in nats: a density, which may exceed 1 (and its logarithm 0)."""
-        return self.posterior(X)[0]
+        rows, single = as_rows(X, self.n_features, self.columns)
+        density = np.empty(len(rows))
+        for block, log_density, _ in self._posteriors(rows):
+            density[block] = log_density
+        return density[0] if single else density
 
     def pdf(self, X: ArrayLike) -> Array:
         """p(x) (S3), (N,)."""
@@ -265,15 +269,20 @@ class Mixture:
     def posterior(self, X: ArrayLike) -> tuple[Array, Array]:
         """log p(x) (S3, S9), (N,), and the responsibilities (S10), (N, K), in one go."""
         rows, single = as_rows(X, self.n_features, self.columns)
-        kernel = kernels.choose(len(rows), self.n_components, self.n_features)
         density, share = np.empty(len(rows)), np.empty((len(rows), self.n_components))
+        for block, log_density, responsibilities in self._posteriors(rows):
+            density[block], share[block] = log_density, responsibilities
+        return (density[0], share[0]) if single else (density, share)
+
+    def _posteriors(self, rows: Rows) -> Iterator[tuple[slice, Array, Array]]:
+        """Which rows, their log densities and responsibilities, block after block; NaN for a row with a NaN."""
+        kernel = kernels.choose(len(rows), self.n_components, self.n_features)
         for start in range(0, len(rows), BLOCK_ROWS):
             block: Rows = rows[start : start + BLOCK_ROWS]
-            out = slice(start, start + len(block))
-            density[out], share[out] = softmax(kernel.log_joint(block, self.whitened), block, self.whitened)
-        missing = np.isnan(rows).any(1)
-        density[missing], share[missing] = np.nan, np.nan
-        return (density[0], share[0]) if single else (density, share)
+            density, share = softmax(kernel.log_joint(block, self.whitened), block, self.whitened)
+            missing = np.isnan(block).any(1)
+            density[missing], share[missing] = np.nan, np.nan
+            yield slice(start, start + len(block)), density, share
 
     def predict(self, X: ArrayLike) -> Labels:
         """The most probable component of each row, (N,).
@@ -283,11 +292,14 @@ class Mixture:
         ValueError
             If a row has a NaN.
         """
-        share = self.responsibilities(X)
-        missing = np.flatnonzero(np.isnan(np.atleast_2d(share)[:, 0]))
+        rows, single = as_rows(X, self.n_features, self.columns)
+        missing = np.flatnonzero(np.isnan(rows).any(1))
         if len(missing):
             raise ValueError(f"row {missing[0]} has a NaN: no component is the most probable")
-        return share.argmax(-1)
+        labels = np.empty(len(rows), dtype=np.intp)
+        for block, _, share in self._posteriors(rows):
+            labels[block] = share.argmax(1)
+        return labels[0] if single else labels
 
     def loglik(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """L = Σ_n w_n log p(x_n) (S11), in nats."""
