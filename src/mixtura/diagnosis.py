@@ -72,14 +72,13 @@ def misplaced_components(fit: Fit) -> tuple[int, ...]:
 
 def empty_components(fit: Fit) -> tuple[int, ...]:
     """The components without rows."""
-    n, row = fit.statistics.n, fit.statistics.weight / fit.statistics.rows
-    return tuple(int(k) for k in np.flatnonzero(n <= LEAST_ROW * row))
+    return tuple(int(k) for k in np.flatnonzero(fit.statistics.n <= LEAST_ROW * fit.statistics.row_weight))
 
 
 def leaning_components(fit: Fit) -> tuple[int, ...]:
     """The components that have rows, but a variance which the prior supplies."""
-    shares = np.where(fit.statistics.n > 0, fit.prior.share(fit.model.structure, fit.statistics.n), 0.0)
-    return tuple(int(k) for k in np.flatnonzero(shares > LEANING_SHARE) if k not in empty_components(fit))
+    shares, empty = fit.prior.share(fit.model.structure, fit.statistics.n), empty_components(fit)
+    return tuple(int(k) for k in np.flatnonzero(shares > LEANING_SHARE) if k not in empty)
 
 
 def _idle_columns(fit: Fit, which: tuple[int, ...]) -> str:

@@ -86,7 +86,7 @@ def mixture_of(
     for kind in ("diagonal", family.kind):  # the first pass finds the means, the second the scatter about them
         statistics = source.total(partial(_under_rule, rule, centre, kind))
         centre = statistics.centre + statistics.shift()
-    return first_m_step(statistics, family, prior.leaning(lean * statistics.weight / statistics.rows, statistics))
+    return first_m_step(statistics, family, prior.leaning(lean * statistics.row_weight, statistics))
 
 
 class Parts(NamedTuple):

@@ -65,9 +65,7 @@ class Point:
     def dying(self) -> bool:
         """Whether a component has lost its rows: nothing then holds it but EM steps, which keep it among the rows."""
         statistics = self.statistics
-        least = max(
-            float(np.finfo(np.float64).eps) * statistics.weight, LEAST_ROW * statistics.weight / statistics.rows
-        )
+        least = max(float(np.finfo(np.float64).eps) * statistics.weight, LEAST_ROW * statistics.row_weight)
         return bool(min(statistics.n.min(), self.model.weights.min() * statistics.weight) <= least)
 
     @cached_property

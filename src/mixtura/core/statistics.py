@@ -110,6 +110,11 @@ class Statistics:
             rows=self.rows + other.rows,
         )
 
+    @property
+    def row_weight(self) -> float:
+        """What a row weighs on average: the unit for "a row's worth", whatever the unit of the weights."""
+        return self.weight / self.rows
+
     def scale(self, factor: float) -> Statistics:
         """The record in which every row weighs ``factor`` times as much."""
         return replace(
