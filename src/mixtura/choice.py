@@ -165,8 +165,7 @@ def _with_certainty(cells: Sequence[Cell], rows: Source) -> list[Cell]:
 
 def certainty(models: Sequence[Mixture], block: Block) -> Array:
     """Σ w log max_k γ of a block under each model: what ICL takes off."""
-    weights = np.ones(len(block.rows)) if block.weights is None else block.weights
-    return np.array([weights @ np.log(model.responsibilities(block.rows).max(1)) for model in models])
+    return np.array([block.each @ np.log(model.responsibilities(block.rows).max(1)) for model in models])
 
 
 def chosen(cells: Sequence[Cell], criterion: str) -> Cell:

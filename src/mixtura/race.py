@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ from mixtura.covariance.structure import SingularError
 from mixtura.diagnosis import idle_directions, misplaced_components
 from mixtura.kernels import Kernel
 from mixtura.sources.sketch import Sample, sample
-from mixtura.sources.source import Block, Source
+from mixtura.sources.source import Source
 from mixtura.start import METHODS, Parts, Rule, around, column_unit, completed, mixture_of, moved, split_and_merged
 
 #: Distinct rows on which starts race, at least …
@@ -141,7 +142,7 @@ class Ground:
     @cached_property
     def weight(self) -> float:
         """Weight of all rows."""
-        return self.small_weight if self.small.complete else self.source.total(_weight)
+        return self.small_weight if self.small.complete else self.source.total(attrgetter("weight"))
 
     @cached_property
     def relative(self) -> Prior:
@@ -345,7 +346,3 @@ def _joined(before: Fit, after: Fit) -> Fit:
     passes = before.trace[-1].passes if before.trace else 0
     later = tuple(step._replace(passes=passes + step.passes) for step in after.trace[1:])
     return replace(after, trace=before.trace + later, n_iter=before.n_iter + after.n_iter)
-
-
-def _weight(block: Block) -> float:
-    return float(len(block.rows) if block.weights is None else block.weights.sum())

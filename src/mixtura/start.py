@@ -266,15 +266,10 @@ class _Middle:
 
 
 def _first_moments(block: Block) -> _Middle:
-    weights = np.ones(len(block.rows)) if block.weights is None else block.weights
-    return _Middle(float(weights.sum()), weights @ np.asarray(block.rows, dtype=np.float64))
+    return _Middle(block.weight, block.each @ np.asarray(block.rows, dtype=np.float64))
 
 
 def _under_rule(rule: Rule, centre: Array, kind: Kind, block: Block) -> Statistics:
     """The statistics of a block under a rule, about given centres."""
-    share = rule(block)
-    weight = float(len(block.rows))
-    if block.weights is not None:
-        share, weight = share * block.weights[:, None], float(block.weights.sum())
-    sums = moments(block.rows, share, centre, kind)
-    return Statistics(kind, centre, sums.n, sums.s1, sums.s2, 0.0, weight, len(block.rows))
+    sums = moments(block.rows, rule(block) * block.each[:, None], centre, kind)
+    return Statistics(kind, centre, sums.n, sums.s1, sums.s2, 0.0, block.weight, len(block.rows))

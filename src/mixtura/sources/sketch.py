@@ -86,8 +86,7 @@ def sample(source: Source, limit: int, seed: int = 0) -> Sample:
 
 
 def _of_block(limit: int, seed: np.uint64, ceiling: np.uint64, block: Block) -> Sketch:
-    rows = block.rows
-    weights = np.ones(len(rows)) if block.weights is None else block.weights
+    rows, weights = block.rows, block.each
     if not weights.all():
         rows, weights = rows[weights > 0], weights[weights > 0]
     hashes = _hash(rows, seed)

@@ -44,6 +44,16 @@ class Block(NamedTuple):
     weights: NDArray[np.float64] | None
     start: int
 
+    @property
+    def each(self) -> NDArray[np.float64]:
+        """(B,) how much each row counts: its weight, or 1."""
+        return np.ones(len(self.rows)) if self.weights is None else self.weights
+
+    @property
+    def weight(self) -> float:
+        """How much the rows count together."""
+        return float(len(self.rows) if self.weights is None else self.weights.sum())
+
 
 class Source(ABC):
     """Rows that can be read again and again, block by block.
