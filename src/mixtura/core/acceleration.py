@@ -84,15 +84,13 @@ class Point:
 
     @cached_property
     def slope(self) -> Array:
-        """The gradient of the objective along the family, a row (S13, S15, S17 in the coordinates below)."""
-        model, statistics, tangent = self.model, self.statistics, self.family.tangent
-        if tangent is None:
-            raise TypeError(f"family {self.family.name!r} has no coordinates")
+        """The gradient of the objective, a row (S13, S15, S17 in the coordinates below)."""
+        model, statistics = self.model, self.statistics
         n, scatter = self.prior.add(statistics.n, statistics.s2, statistics.kind)
         parts = (
             statistics.n - statistics.weight * model.weights,
             model.structure.precision(statistics.s1),
-            tangent(model.structure.slope(n, scatter)),
+            model.structure.slope(n, scatter),
         )
         return np.concatenate([part.ravel() for part in parts]) / statistics.weight
 
@@ -177,7 +175,7 @@ class QuasiNewton(Steps):
             share = float(step @ direction) / float(step @ change)
             remembered.append((share, step, change))
             direction = direction - share * change
-        direction = _uphill(here.model, direction)
+        direction = _uphill(here, direction)
         for share, step, change in reversed(remembered):
             direction = direction + step * (share - float(change @ direction) / float(step @ change))
         rise = float(direction @ slope)
@@ -223,13 +221,17 @@ def _at(vector: Array, like: Mixture) -> Mixture:
     return Mixture(weights / weights.sum(), means, like.structure.at(coordinates), columns=like.columns)
 
 
-def _uphill(model: Mixture, slope: Array) -> Array:
-    """A gradient over the complete-data Fisher information of one row."""
-    k, d = model.means.shape
-    structure, weights = model.structure, model.weights
+def _uphill(here: Point, slope: Array) -> Array:
+    """A gradient over the complete-data Fisher information of one row: a direction along the family."""
+    tangent = here.family.tangent
+    if tangent is None:
+        raise TypeError(f"family {here.family.name!r} has no coordinates")
+    k, d = here.model.means.shape
+    structure, weights = here.model.structure, here.model.weights
     means = structure.weigh(slope[k : k + k * d].reshape(k, d)) / weights[:, None]
     rest = slope[k + k * d :].reshape(structure.coordinates().shape)
-    return np.concatenate([slope[:k] / weights, means.ravel(), structure.uphill(rest, weights).ravel()])
+    along = tangent(structure.uphill(rest, weights), weights)
+    return np.concatenate([slope[:k] / weights, means.ravel(), along.ravel()])
 
 
 def _largest_logarithm(model: Mixture, direction: Array) -> float:
