@@ -233,7 +233,7 @@ def test_warm_start_goes_on(family, iris):
     assert len(bounds) > 1
     assert model.converged_
     assert (np.diff(bounds) >= -1e-12).all()
-    assert model.fit(iris).n_iter_ == 1
+    assert model.fit(iris).n_iter_ <= passes_at_the_top(family)
 
 
 @pytest.mark.parametrize(

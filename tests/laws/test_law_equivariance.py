@@ -154,7 +154,7 @@ def test_any_number_of_threads_makes_the_same_choice(monkeypatch):
     monkeypatch.setattr(race, "SAMPLE_ROWS", 60)
     monkeypatch.setattr(race, "SAMPLE_ROWS_EACH", 10)
     rows, weights = overlapping(), row_weights(240)
-    candidates = [Candidate(k, family) for k in (1, 2, 3) for family in FAMILIES]
+    candidates = [Candidate(k, family) for k in (1, 3) for family in FAMILIES]
     one, other = (search(Memory(rows, weights, n), candidates, Settings(), seed=4, with_icl=True) for n in (1, 5))
     for a, b in zip(one, other, strict=True):
         assert a.fit.model == b.fit.model

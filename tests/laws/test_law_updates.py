@@ -41,6 +41,8 @@ def objective(covariances: np.ndarray, n: np.ndarray, scatter: np.ndarray) -> fl
 
 def parametrisation(family: Family, k: int = K, d: int = D) -> tuple[int, Callable[[np.ndarray], np.ndarray]]:
     """How many numbers, and the map of them to λ_k D_k A_k D_kᵀ, by the three letters."""
+    if not set(family.mclust) <= set("EVI"):
+        pytest.skip("the family is not one of the fourteen")
     copies = {"E": 1, "V": k, "I": 0}
     volume, shape, orientation = (copies[letter] for letter in family.mclust)
     sizes = [volume, shape * (d - 1), orientation * d * (d - 1) // 2]
@@ -85,7 +87,7 @@ def test_the_number_of_free_parameters_is_that_of_the_parametrisation(family):
             assert family.free(k, d) == parametrisation(family, k, d)[0]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 3))])
 @pytest.mark.parametrize("ridge", [False, True], ids=["no prior", "prior"])
 def test_the_update_is_the_maximum(family, seed, ridge):
     n, scatter = moments(seed)
@@ -100,6 +102,7 @@ def test_the_update_is_the_maximum(family, seed, ridge):
 
 
 def test_it_is_within_the_family(family):
+    parametrisation(family)
     n, scatter = moments(0, 4, 3)
     values, vectors = np.linalg.eigh(updated(family, n, scatter).dense())
     volumes = np.log(values).mean(1)
@@ -159,15 +162,14 @@ def test_it_moves_with_the_unit_over_the_whole_range(family, scale):
     assert far.dense() / scale / scale == pytest.approx(near.dense(), rel=1e-7, abs=1e-9)
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_from_any_start_of_the_family_it_does_not_fall(family, seed):
-    n, scatter = moments(seed)
-    start = updated(family, n[::-1], moments(seed + 100)[1])
-    value = objective(updated(family, n, scatter, start).dense(), n, scatter)
-    assert value >= objective(start.dense(), n, scatter)
-    assert value >= objective(updated(family, n, scatter, updated(family, n, scatter)).dense(), n, scatter) - 1e-9 or (
-        family.continues
-    )
+def test_from_any_start_of_the_family_it_does_not_fall(family):
+    for seed in range(20):
+        n, scatter = moments(seed)
+        start = updated(family, n[::-1], moments(seed + 100)[1])
+        found = updated(family, n, scatter, start)
+        assert objective(found.dense(), n, scatter) >= objective(start.dense(), n, scatter)
+        again = updated(family, n, scatter, found)
+        assert objective(again.dense(), n, scatter) == pytest.approx(objective(found.dense(), n, scatter), rel=1e-13)
 
 
 def test_a_component_of_next_to_no_rows(family):
@@ -175,7 +177,7 @@ def test_a_component_of_next_to_no_rows(family):
     for tiny in (1e-9, 1e-200):
         few = np.array([1.0, tiny, 1.0])
         found = updated(family, n * few, scatter * few[:, None, None])
-        without = updated(family, n[::2], scatter[::2], None)
+        without = updated(family, n[::2], scatter[::2])
         assert found.take(np.array([0, 2])).dense() == pytest.approx(without.dense(), rel=1e-6, abs=1e-8)
         own = updated(family, n[[1]], scatter[[1]])
         if family.mclust in ("VVV", "VVI", "VII"):
