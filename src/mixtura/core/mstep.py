@@ -28,7 +28,7 @@ def m_step(
     statistics : Statistics
         What the pass left behind; of the kind of the family.
     family : Family or str
-        How the covariances are related: "full", "tied", "diag", "spherical", …
+        How the covariances are related: "full", "tied", "diag", "spherical", "vee", …
     prior : Prior, optional
         Pseudo-statistics to add; none by default (plain maximum likelihood).
 
@@ -51,7 +51,8 @@ def m_step(
     if prior is None:
         prior = Prior.none(model.n_features)
     n, scatter = prior.add(statistics.n, statistics.scatter(), statistics.kind)
-    structure = model.structure if _scatter_is_noise(statistics, scatter) else family.update(n, scatter)
+    noise = _scatter_is_noise(statistics, scatter)
+    structure = model.structure if noise else family.update(n, scatter, model.structure)
     return _about_means(statistics, structure, model.columns)
 
 
