@@ -787,18 +787,29 @@ def _restore_means(frame, n, s1):
 
 
 def _reader(kind: ir.Type) -> Any:
-    """The number of that type at an address, less the origin of column d, times its unit, to x."""
+    """Numbers of that type at ``chosen`` distances from an address, less the origin, times the unit, to x."""
 
-    def read(v, address, origin, unit, d, x, o):
+    def read(v, address, chosen, s, origin, unit, d, x, o):
         builder, own = v.builder, v.precision.number
+        common = own if own == kind else _DOUBLE  # the arithmetic is in the wider one of both types
+        wanted = ir.VectorType(common, v.lanes)
 
-        def double(number):
-            return number if number.type == _DOUBLE else builder.fpext(number, _DOUBLE)
+        def constant(array):
+            number = builder.load(v.at(array, d))
+            number = number if common == _DOUBLE else builder.fptrunc(number, common)
+            one = builder.insert_element(ir.Constant(wanted, None), number, ir.Constant(_INTEGER, 0))
+            return v.shuffle(one, one, [0] * v.lanes)
 
-        number = builder.load(builder.inttoptr(address, kind.as_pointer()), align=1)
-        value = builder.fsub(double(number), builder.load(v.at(origin, d)))
-        value = builder.fmul(value, builder.load(v.at(unit, d)))
-        builder.store(value if own == _DOUBLE else builder.fptrunc(value, own), v.at(x, o))
+        less, times = constant(origin), constant(unit)
+        for u in range(ABREAST):
+            value = ir.Constant(ir.VectorType(kind, v.lanes), None)
+            for lane in range(v.lanes):
+                where = builder.add(address, builder.load(v.at(chosen, s, u * v.lanes + lane)))
+                number = builder.load(builder.inttoptr(where, kind.as_pointer()), align=1)
+                value = builder.insert_element(value, number, ir.Constant(_INTEGER, lane))
+            value = value if kind == common else builder.fpext(value, wanted)
+            value = builder.fmul(builder.fsub(value, less), times)
+            v.store(value if own == common else builder.fptrunc(value, v.type), x, o, u * v.lanes)
 
     return emitted(read)
 
@@ -864,11 +875,9 @@ def _load(place, weights, start, columns, frame, x, stride, chosen, w):
         for d in range(columns):
             column = address + d * column_step
             if single:
-                for s in range(first, first + chunk):
-                    _read_single(column + chosen[s], origin, unit, d, x, d * stride + s)
+                _read_single(column, chosen, first, origin, unit, d, x, d * stride + first)
             else:
-                for s in range(first, first + chunk):
-                    _read_double(column + chosen[s], origin, unit, d, x, d * stride + s)
+                _read_double(column, chosen, first, origin, unit, d, x, d * stride + first)
     return start, count, used
 
 

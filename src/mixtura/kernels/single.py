@@ -18,7 +18,7 @@ from mixtura.core.statistics import Array
 from mixtura.kernels import Rows, Sums, Whitened, compiled
 
 #: The greatest distance of a component from the origin, in its own widths, at which single precision is used.
-WIDEST = 1000.0
+WIDEST = 512.0
 
 log_joint = compiled.log_joint  # labels and scores are asked for once: no speed is worth a digit of theirs
 
@@ -31,13 +31,11 @@ def rounded(model: Whitened) -> compiled.Framed | None:
         origin = means[used].mean(0).astype(np.float32).astype(np.float64)
         far = means - origin
         if kind == "diagonal":
-            sigma, diagonal = 1 / whitening, whitening
-            spread = whitening * (np.abs(far) + sigma)
+            sigma, diagonal, columns = 1 / whitening, whitening, whitening**2
         else:
             sigma = np.linalg.norm(np.linalg.inv(whitening), axis=-1)
-            diagonal = np.diagonal(whitening, axis1=-2, axis2=-1)
-            spread = (np.abs(whitening) @ (np.abs(far) + sigma)[:, :, None])[:, :, 0]
-        if not np.linalg.norm(spread[used], axis=1).max() <= WIDEST:
+            diagonal, columns = np.diagonal(whitening, axis1=-2, axis2=-1), np.square(whitening).sum(-2)
+        if not (columns * (far**2 + sigma**2)).sum(1)[used].max() <= WIDEST**2:
             return None
         unit = np.exp2(-np.round(np.log2(np.atleast_2d(sigma).max(0))))
         exact = far * unit
