@@ -67,10 +67,10 @@ BLOCK = ABREAST = 4 if _many_registers else 3
 #: Room for the sums of a block; where the sums of x and of 1 begin beside those of products.
 SLOT, FIRST_MOMENTS, TOTAL = 16, 10, 14
 
-#: A tile has as many rows as let its numbers stay in the first-level cache, but no fewer than the least (below it the
-#: sums over lanes tell) and no more than the most; in any case it stays in the second-level cache, densities included.
+#: Bytes of the columns of a tile together, so that they stay in the first-level cache; of one column at least (below it
+#: the sums over lanes tell) and at most; and of a tile and its densities, which stay in the second-level cache anyway.
 TILE_BYTES, CACHE_BYTES = 16_384, 1_048_576
-LEAST_ROWS, LEAST_ROWS_DIAGONAL, MOST_ROWS = 128, 256, 512
+SHORTEST, SHORTEST_DIAGONAL, LONGEST = 1024, 2048, 4096
 
 #: Weights of rows that single precision deals with.
 LEAST_WEIGHT, MOST_WEIGHT = 1e-9, 1e9
@@ -267,10 +267,11 @@ class Lanes:
 
     def _fold(self, a: Any, b: Any, width: int) -> Any:
         """Neighbouring groups of ``width`` lanes added within a and b, the results interleaved."""
-        starts = range(0, self.lanes, 2 * width)
-        lower = [start + own + i for start in starts for own in (0, self.lanes) for i in range(width)]
-        upper = [place + width for place in lower]
-        return self.add(self.shuffle(a, b, lower), self.shuffle(a, b, upper))
+        # those of a lower and of b upper groups stay where they are: a blend, which is cheaper than a shuffle
+        upper = [place // width % 2 for place in range(self.lanes)]
+        stay = [place + self.lanes * up for place, up in enumerate(upper)]
+        move = [place + (self.lanes - width if up else width) for place, up in enumerate(upper)]
+        return self.add(self.shuffle(a, b, stay), self.shuffle(a, b, move))
 
     def polynomial(self, x: Any, coefficients: list[float]) -> Any:
         """By Horner's rule, the constant coefficient first."""
@@ -835,10 +836,10 @@ def _aligned(size, like):
 
 
 @numba.njit
-def _tile_rows(columns, components, least, like):
+def _tile_rows(columns, components, shortest, like):
     """Rows of a tile."""
     chunk = _chunk(like)
-    rows = max(least, min(MOST_ROWS, TILE_BYTES // (columns * like.itemsize)))
+    rows = max(shortest, min(LONGEST, TILE_BYTES // columns)) // like.itemsize
     return max(chunk, min(rows, CACHE_BYTES // ((2 * columns + components) * like.itemsize)) // chunk * chunk)
 
 
@@ -893,9 +894,9 @@ def _fetch_ahead(place, start, columns, room, k, components):
 
 
 @numba.njit
-def _tile(columns, components, least, like):
+def _tile(columns, components, shortest, like):
     """Room for a tile and for the densities of its rows: rows, stride, x, joint, share, w, chosen."""
-    room = _tile_rows(columns, components, least, like)
+    room = _tile_rows(columns, components, shortest, like)
     stride = room + LINE // like.itemsize
     x, joint = _aligned(columns * stride, like), _aligned(components * stride, like)
     return room, stride, x, joint, _aligned(room, like), _aligned(room, like), np.empty(room, np.intp)
@@ -930,7 +931,7 @@ def _pack_all(whitening):
 def joint_full(means, whitening, constants, frame, place, joint):
     """``log_joint`` of kind "full"."""
     components, columns = means.shape
-    _, stride, x, out, _, w, chosen = _tile(columns, components, LEAST_ROWS, means)
+    _, stride, x, out, _, w, chosen = _tile(columns, components, SHORTEST, means)
     y, mean, everything = _aligned(columns * _chunk(means), means), means.ravel(), np.empty(0)
     size, panel = _pack_all(whitening)
     start = np.intp(0)
@@ -945,7 +946,7 @@ def joint_full(means, whitening, constants, frame, place, joint):
 def sums_full(means, whitening, constants, frame, place, weights, n, s1, s2):
     """``accumulate`` of kind "full", s2 being (K, D, D)."""
     components, columns = means.shape
-    room, stride, x, joint, share, w, chosen = _tile(columns, components, LEAST_ROWS, means)
+    room, stride, x, joint, share, w, chosen = _tile(columns, components, SHORTEST, means)
     y, z = _aligned(columns * stride, means), _aligned(BLOCK * stride, means)
     mean, loglik = means.ravel(), np.zeros(1)
     size, panel = _pack_all(whitening)
@@ -972,7 +973,7 @@ def sums_full(means, whitening, constants, frame, place, weights, n, s1, s2):
 def joint_diagonal(means, whitening, constants, frame, place, joint):
     """``log_joint`` of kind "diagonal"."""
     components, columns = means.shape
-    _, stride, x, out, _, w, chosen = _tile(columns, components, LEAST_ROWS_DIAGONAL, means)
+    _, stride, x, out, _, w, chosen = _tile(columns, components, SHORTEST_DIAGONAL, means)
     mean, scale, everything = means.ravel(), whitening.ravel(), np.empty(0)
     start = np.intp(0)
     while start < len(joint):
@@ -986,7 +987,7 @@ def joint_diagonal(means, whitening, constants, frame, place, joint):
 def sums_diagonal(means, whitening, constants, frame, place, weights, n, s1, s2):
     """``accumulate`` of kind "diagonal", s2 being (K, D)."""
     components, columns = means.shape
-    room, stride, x, joint, share, w, chosen = _tile(columns, components, LEAST_ROWS_DIAGONAL, means)
+    room, stride, x, joint, share, w, chosen = _tile(columns, components, SHORTEST_DIAGONAL, means)
     mean, scale, loglik = means.ravel(), whitening.ravel(), np.zeros(1)
     slots = _slots(columns, False)
     sums = np.zeros(components * slots)
@@ -1030,7 +1031,7 @@ def _whitened_means(means, whitening):
 def joint_tied(means, whitening, constants, frame, place, joint):
     """``log_joint`` of kind "tied"."""
     components, columns = means.shape
-    _, stride, x, out, _, w, chosen = _tile(columns, components, LEAST_ROWS, means)
+    _, stride, x, out, _, w, chosen = _tile(columns, components, SHORTEST, means)
     y, white = _aligned(columns * _chunk(means), means), _aligned(columns * stride, means)
     everything = np.empty(0)
     centre, white_means = _whitened_means(means, whitening)
@@ -1055,7 +1056,7 @@ def sums_tied(means, whitening, constants, frame, place, weights, n, s1, s2):
     """
     components, columns = means.shape
     even = components + components % 2
-    room, stride, x, joint, share, w, chosen = _tile(columns, even, LEAST_ROWS, means)
+    room, stride, x, joint, share, w, chosen = _tile(columns, even, SHORTEST, means)
     y, z = _aligned(max(columns, components) * stride, means), _aligned(BLOCK * stride, means)
     white, d, inverse = _aligned(columns * stride, means), _aligned(columns * stride, means), _aligned(room, means)
     zeros, ones = np.zeros(columns + components, means.dtype), np.ones(room, means.dtype)
