@@ -18,7 +18,7 @@ from mixtura.kernels import Rows, Sums, Whitened
 PATIENCE = 0.7
 
 #: A model's arrays in the precision of the pass, and its frame: see ``fused``.
-Framed = tuple[Any, Any, Any, tuple[Array, Array, Array, Array]]
+Framed = tuple[Any, Any, Any, tuple[Array, Array, Array, Array, float]]
 
 _passes: dict[tuple[str, Any], Callable[..., Any]] = {}
 _lock = threading.Lock()
@@ -49,7 +49,7 @@ def _run(name: str, framed: Framed, *arguments: Any) -> Any:
 def _plain(model: Whitened) -> Framed:
     """A model as it is; its arrays writable and row after row whatever they were: one type for the compiler."""
     means, whitening, log_constants = (np.array(array, order="C") for array in model[1:])
-    frame = np.zeros(means.shape[1]), np.ones(means.shape[1]), np.zeros(means.shape), np.zeros(len(means))
+    frame = np.zeros(means.shape[1]), np.ones(means.shape[1]), np.zeros(means.shape), np.zeros(len(means)), 0.0
     return means, whitening, log_constants, frame
 
 

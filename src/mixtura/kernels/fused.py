@@ -7,7 +7,7 @@ doubles, so that its speed does not hang on what a compiler recognises in a loop
 
 The element type of the model's arrays is that of the tile: in float32 a vector has twice as many numbers, and what
 crosses tiles is float64 still. The tile holds (x − origin) · unit, in which single precision loses nothing that
-matters (see ``single``); the model's arrays are in the same terms, and ``frame`` (origin, unit, shift, lost) says
+matters (see ``single``); the model's arrays are in the same terms, and ``frame`` (origin, unit, shift, lost, highest) says
 how the sums return from them. In double precision the frame changes nothing.
 
 Triangles (A_k, and the sums of products, which are symmetric) are cut into blocks of ``BLOCK`` × ``BLOCK``, the
@@ -187,7 +187,9 @@ class Lanes:
     def fma(self, a: Any, b: Any, c: Any) -> Any:
         """a b + c, in one rounding where the machine can."""
         kind = ir.FunctionType(self.type, [self.type] * 3)
-        function = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.fmuladd.v{self.lanes}{self.precision.name}")
+        function = cgutils.get_or_insert_function(
+            self.builder.module, kind, f"llvm.fmuladd.v{self.lanes}{self.precision.name}"
+        )
         return self.builder.call(function, [a, b, c])
 
     def at(self, pointer: Any, *places: Any) -> Any:
@@ -746,7 +748,7 @@ def _read_products(sums, slot, columns, n, k, s1, s2):
 @numba.njit
 def _restore_products(frame, n, s1, s2):
     """Sums of r y yᵀ about the tile's means and in its units → about the means and in the units of the rows."""
-    _, unit, shift, _ = frame
+    _, unit, shift, _, _ = frame
     components, columns = s1.shape
     for k in range(components):
         products = s2[k % len(s2)]  # which is one for all where covariances are tied
@@ -762,7 +764,7 @@ def _restore_products(frame, n, s1, s2):
 @numba.njit
 def _restore_squares(frame, n, s1, s2):
     """The same for sums of r y²."""
-    _, unit, shift, _ = frame
+    _, unit, shift, _, _ = frame
     components, columns = s1.shape
     for k in range(components):
         for i in range(columns):
@@ -771,11 +773,11 @@ def _restore_squares(frame, n, s1, s2):
 
 
 @numba.njit
-def _restore_means(frame, n, s1):
-    """The same for sums of r y; what the log-likelihood lost to the rounding of the constants."""
-    _, unit, shift, lost = frame
+def _restore_means(frame, place, weights, n, s1):
+    """The same for sums of r y; what the log-likelihood lost by the shift and the rounding of the constants."""
+    _, unit, shift, lost, highest = frame
     components, columns = s1.shape
-    loglik = 0.0
+    loglik = highest * (weights.sum() if len(weights) > 0 else place[4])
     for k in range(components):
         loglik += n[k] * lost[k]
         for i in range(columns):
@@ -967,7 +969,7 @@ def sums_full(means, whitening, constants, frame, place, weights, n, s1, s2):
     for k in range(components):
         _read_products(sums, k * slots, columns, n, k, s1, s2[k])
     _restore_products(frame, n, s1, s2)
-    return loglik[0] + _restore_means(frame, n, s1)
+    return loglik[0] + _restore_means(frame, place, weights, n, s1)
 
 
 def joint_diagonal(means, whitening, constants, frame, place, joint):
@@ -1006,7 +1008,7 @@ def sums_diagonal(means, whitening, constants, frame, place, weights, n, s1, s2)
         _read_means(sums, k * slots, columns, n, k, s1)
         _read_squares(sums, k * slots, columns, k, s2)
     _restore_squares(frame, n, s1, s2)
-    return loglik[0] + _restore_means(frame, n, s1)
+    return loglik[0] + _restore_means(frame, place, weights, n, s1)
 
 
 @numba.njit
@@ -1097,7 +1099,7 @@ def sums_tied(means, whitening, constants, frame, place, weights, n, s1, s2):
     _read_products(between, origin, components, ones, origin, unused, together)
     _add_between(together, means.astype(np.float64), s2)
     _restore_products(frame, n, s1, s2.reshape(1, columns, columns))
-    return loglik[0] + _restore_means(frame, n, s1)
+    return loglik[0] + _restore_means(frame, place, weights, n, s1)
 
 
 @numba.njit

@@ -25,12 +25,14 @@ log_joint = compiled.log_joint  # labels and scores are asked for once: no speed
 
 def rounded(model: Whitened) -> compiled.Framed | None:
     """The arrays of a model in single precision, or None where that loses too much."""
-    kind, means, whitening, log_constants = model
+    means, whitening, log_constants = (np.ascontiguousarray(array) for array in model[1:])
     with np.errstate(all="ignore"):  # what comes of that is refused
         used = log_constants > -np.inf
-        origin = means[used].mean(0).astype(np.float32).astype(np.float64)
+        # a multiple of the unit in the last place far out, or all rows there would be rounded the same way
+        ulp = np.spacing(np.abs(means[used]).max(0).astype(np.float32)).astype(np.float64)
+        origin = np.round(means[used].mean(0) / ulp) * ulp
         far = means - origin
-        if kind == "diagonal":
+        if model.kind == "diagonal":
             sigma, diagonal, columns = 1 / whitening, whitening, whitening**2
         else:
             sigma = np.linalg.norm(np.linalg.inv(whitening), axis=-1)
@@ -41,11 +43,12 @@ def rounded(model: Whitened) -> compiled.Framed | None:
         exact = far * unit
         near = exact.astype(np.float32)
         narrow = (whitening / unit).astype(np.float32)
-        kept = narrow if kind == "diagonal" else np.diagonal(narrow, axis1=-2, axis2=-1)
+        kept = narrow if model.kind == "diagonal" else np.diagonal(narrow, axis1=-2, axis2=-1)
         constants = log_constants + np.log(kept * unit / diagonal).sum(-1)
-        relative = (constants - constants[used].max()).astype(np.float32)
-        lost = np.where(used, constants - relative, 0.0)
-    return near, narrow, relative, (origin, unit, near - exact, lost)
+        highest = float(constants[used].max())
+        relative = (constants - highest).astype(np.float32)
+        lost = np.where(used, constants - highest - relative, 0.0)
+    return near, narrow, relative, (origin, unit, near - exact, lost, highest)
 
 
 def accumulate(rows: Rows, weights: Array | None, model: Whitened) -> Sums:
