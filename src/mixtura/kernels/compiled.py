@@ -67,10 +67,11 @@ def log_joint(rows: Rows, model: Whitened) -> Array:
 
 def sums(rows: Rows, weights: Array | None, kind: Kind, framed: Framed) -> Sums:
     """``accumulate`` in the precision of the framed model; NaN in ``loglik`` where that is not enough."""
-    means, whitening, *rest = framed
+    means, whitening, log_constants, frame = framed
     n_components, n_features = means.shape
     if kind == "tied" and (n_features <= 4 or n_components > 8 * n_features):  # the pooled way is more work
-        each = sums(rows, weights, "full", (means, np.stack([whitening] * n_components), *rest))
+        whitening = np.stack([whitening] * n_components)
+        each = sums(rows, weights, "full", (means, whitening, log_constants, frame))
         return each._replace(s2=each.s2.sum(0))
     n, s1, s2 = np.zeros(n_components), np.zeros(means.shape), np.zeros(whitening.shape)
     counts = np.empty(0) if weights is None else np.array(weights, dtype=np.float64)

@@ -7,8 +7,16 @@ doubles, so that its speed does not hang on what a compiler recognises in a loop
 
 The element type of the model's arrays is that of the tile: in float32 a vector has twice as many numbers, and what
 crosses tiles is float64 still. The tile holds (x − origin) · unit, in which single precision loses nothing that
-matters (see ``single``); the model's arrays are in the same terms, and ``frame`` (origin, unit, shift, lost, highest) says
-how the sums return from them. In double precision the frame changes nothing.
+matters (see ``single``), and the model's arrays are in the same terms. In double precision that changes nothing. The
+way back from there is the ``frame``:
+
+======= =====================================================================
+origin  (D,) what is subtracted from the rows
+unit    (D,) what they are then multiplied by
+shift   (K, D) the tile's means less those in force, in terms of the tile
+lost    (K,) what the constants c_k − highest lost to rounding
+highest the greatest of them
+======= =====================================================================
 
 Triangles (A_k, and the sums of products, which are symmetric) are cut into blocks of ``BLOCK`` × ``BLOCK``, the
 blocks on the diagonal being triangles again: no product is formed twice or multiplied by a known zero. Where D is
@@ -504,7 +512,8 @@ _scaled_distance, _white_distance = _distance(scaled=True), _distance(scaled=Fal
 def _normaliser(weighted: bool) -> Any:
     """Log joint densities → e = exp(lp − top), in place, and share = w/Σe; Σ w (top + log Σe) is added to ``loglik``.
 
-    It becomes NaN if a top is too low for the precision. Without weights several Σe, which lie between 1 and K, are multiplied before one logarithm is taken.
+    It becomes NaN if a top is too low for the precision. Without weights several Σe, which lie between 1 and K, are
+    multiplied before one logarithm is taken.
     """
 
     def normalise(v, joint, components, stride, rows, weights, share, loglik):

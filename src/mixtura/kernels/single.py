@@ -2,8 +2,9 @@
 
 Tiles hold x − origin, so that it does not matter how far the data lie from zero, in units (powers of two) in which
 the components are about 1 wide. What is then lost hangs on how far the components lie from the origin beside their
-own width, all correlations considered, and models beyond ``WIDEST`` take the other path. So does a block in which a
-row is far from every component, or the weight of a row extreme: the pass then returns NaN.
+own width, all correlations considered, and models beyond ``WIDEST`` take the other path, as do those whose squares
+would leave the range of float32. So does a block in which a row is far from every component, or the weight of a row
+extreme: the pass then returns NaN.
 
 What is rounded is the model, once: means, whitening and constants. The pass is exact for the rounded model as far as
 the rows go, and that model is a proper mixture, for the constants follow the rounding of the whitening; the sums
@@ -12,15 +13,31 @@ are brought back to the means in force. So the log-likelihood is off by the squa
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from mixtura.core.statistics import Array
 from mixtura.kernels import Rows, Sums, Whitened, compiled
 
-#: The greatest distance of a component from the origin, in its own widths, at which single precision is used.
-WIDEST = 512.0
+#: The greatest distance of a component from the origin, in its own widths, at which single precision is used, and the
+#: least width of a component in a column beside that of another.
+WIDEST, NARROWEST = 512.0, 1e-9
 
 log_joint = compiled.log_joint  # labels and scores are asked for once: no speed is worth a digit of theirs
+
+
+def _widths(model: Whitened) -> tuple[Array, Array, Array]:
+    """Standard deviations σ, sums of squares of the columns of A, and the diagonals of A; a row each, or for all."""
+    whitening = model.whitening
+    if model.kind == "diagonal":
+        return 1 / whitening, whitening**2, whitening
+    try:
+        sigma = np.linalg.norm(np.linalg.inv(whitening), axis=-1)
+    except np.linalg.LinAlgError:
+        sigma = np.full(whitening.shape[:-1], np.nan)
+    diagonal = np.diagonal(whitening, axis1=-2, axis2=-1)
+    return np.atleast_2d(sigma), np.square(whitening).sum(-2), diagonal
 
 
 def rounded(model: Whitened) -> compiled.Framed | None:
@@ -32,14 +49,12 @@ def rounded(model: Whitened) -> compiled.Framed | None:
         ulp = np.spacing(np.abs(means[used]).max(0).astype(np.float32)).astype(np.float64)
         origin = np.round(means[used].mean(0) / ulp) * ulp
         far = means - origin
-        if model.kind == "diagonal":
-            sigma, diagonal, columns = 1 / whitening, whitening, whitening**2
-        else:
-            sigma = np.linalg.norm(np.linalg.inv(whitening), axis=-1)
-            diagonal, columns = np.diagonal(whitening, axis1=-2, axis2=-1), np.square(whitening).sum(-2)
-        if not (columns * (far**2 + sigma**2)).sum(1)[used].max() <= WIDEST**2:
+        sigma, columns, diagonal = _widths(model)
+        breadth = (columns * (far**2 + sigma**2)).sum(1)[used].max()
+        widest, narrowest = sigma.max(0), sigma.min(0)
+        if not (breadth <= WIDEST**2 and (narrowest >= NARROWEST * widest).all()):
             return None
-        unit = np.exp2(-np.round(np.log2(np.atleast_2d(sigma).max(0))))
+        unit = np.exp2(-np.round(np.log2(widest)))
         exact = far * unit
         near = exact.astype(np.float32)
         narrow = (whitening / unit).astype(np.float32)
@@ -55,6 +70,6 @@ def accumulate(rows: Rows, weights: Array | None, model: Whitened) -> Sums:
     """The sums of S11, S14, S16 and S18 over these rows, centred at the model's means."""
     if model.rounded is not None:
         sums = compiled.sums(rows, weights, model.kind, model.rounded)
-        if np.isfinite(sums.loglik):
+        if math.isfinite(sums.loglik):
             return sums
     return compiled.accumulate(rows, weights, model)
