@@ -53,9 +53,9 @@ def _plain(model: Whitened) -> Framed:
     return means, whitening, log_constants, frame
 
 
-def _place(rows: Rows) -> tuple[int, int, int, bool, int]:
-    """Where the rows are, how far apart rows and columns are, whether in single precision, and how many."""
-    return rows.ctypes.data, rows.strides[0], rows.strides[1], bool(rows.dtype == np.float32), len(rows)
+def _place(rows: Rows) -> tuple[int, int, int, int, int]:
+    """Where the rows are, how far apart rows and columns are, the bytes of a number, and how many rows there are."""
+    return rows.ctypes.data, rows.strides[0], rows.strides[1], rows.itemsize, len(rows)
 
 
 def log_joint(rows: Rows, model: Whitened) -> Array:

@@ -798,35 +798,68 @@ def _restore_means(frame, place, weights, n, s1):
 # Tiles
 
 
-def _reader(kind: ir.Type) -> Any:
-    """Numbers of that type at ``chosen`` distances from an address, less the origin, times the unit, to x."""
+def _transposed(v: Lanes, rows: list[Any], width: int) -> list[Any]:
+    """Vectors of the columns of as many rows as there are lanes, each a vector of ``width`` numbers (1, 2 or 4)."""
 
-    def read(v, address, chosen, s, origin, unit, d, x, o):
-        builder, own = v.builder, v.precision.number
-        common = own if own == kind else _DOUBLE  # the arithmetic is in the wider one of both types
-        wanted = ir.VectorType(common, v.lanes)
+    def shuffled(a: Any, b: Any, places: list[int]) -> Any:
+        return v.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(places)), places))
 
-        def constant(array):
-            number = builder.load(v.at(array, d))
-            number = number if common == _DOUBLE else builder.fptrunc(number, common)
-            one = builder.insert_element(ir.Constant(wanted, None), number, ir.Constant(_INTEGER, 0))
-            return v.shuffle(one, one, [0] * v.lanes)
-
-        less, times = constant(origin), constant(unit)
-        for u in range(ABREAST):
-            value = ir.Constant(ir.VectorType(kind, v.lanes), None)
-            for lane in range(v.lanes):
-                where = builder.add(address, builder.load(v.at(chosen, s, u * v.lanes + lane)))
-                number = builder.load(builder.inttoptr(where, kind.as_pointer()), align=1)
-                value = builder.insert_element(value, number, ir.Constant(_INTEGER, lane))
-            value = value if kind == common else builder.fpext(value, wanted)
-            value = builder.fmul(builder.fsub(value, less), times)
-            v.store(value if own == common else builder.fptrunc(value, v.type), x, o, u * v.lanes)
-
-    return emitted(read)
+    vectors = [rows[i::width] for i in range(width)]  # in which every so many-th row follows the other
+    while len(vectors[0]) > 1:
+        size = vectors[0][0].type.count
+        vectors = [[shuffled(a, b, [*range(2 * size)]) for a, b in zip(g[::2], g[1::2], strict=True)] for g in vectors]
+    columns, half = [group[0] for group in vectors], width // 2
+    for _ in range(width.bit_length() - 1):
+        pairs = list(zip(columns[:half], columns[half:], strict=True))
+        orders = [
+            [start + own + i for start in range(0, v.lanes, width) for i in part for own in (0, v.lanes)]
+            for part in (range(half), range(half, width))
+        ]
+        columns = [shuffled(a, b, order) for a, b in pairs for order in orders]
+    return columns
 
 
-_read_double, _read_single = _reader(_DOUBLE), _reader(ir.FloatType())
+def _read_columns(v, kind, width, address, chosen, s, origin, unit, d, x, stride, o):
+    """What ``_read`` does, for a known type of numbers and number of columns."""
+    builder, own = v.builder, v.precision.number
+    common = own if own == kind else _DOUBLE  # the arithmetic is in the wider one of both types
+    wanted, piece = ir.VectorType(common, v.lanes), ir.VectorType(kind, width)
+
+    def constant(array, c):
+        number = builder.load(v.at(array, d, c))
+        number = number if common == _DOUBLE else builder.fptrunc(number, common)
+        one = builder.insert_element(ir.Constant(wanted, None), number, ir.Constant(_INTEGER, 0))
+        return v.shuffle(one, one, [0] * v.lanes)
+
+    frame = [(constant(origin, c), constant(unit, c)) for c in range(width)]
+    for u in range(ABREAST):
+        places = [builder.load(v.at(chosen, s, u * v.lanes + lane)) for lane in range(v.lanes)]
+        pointers = [builder.inttoptr(builder.add(address, place), piece.as_pointer()) for place in places]
+        rows = [builder.load(pointer, align=1) for pointer in pointers]
+        for c, column in enumerate(_transposed(v, rows, width)):
+            value = column if kind == common else builder.fpext(column, wanted)
+            value = builder.fmul(builder.fsub(value, frame[c][0]), frame[c][1])
+            value = value if own == common else builder.fptrunc(value, v.type)
+            v.store(value, x, o, v.times(stride, c), u * v.lanes)
+
+
+#: How many columns may be read at once, if they lie side by side: the most, few, or one.
+TOGETHER, FEW = min(4, LANES), 2
+
+
+@emitted
+def _read(v, size, width, address, chosen, s, origin, unit, d, x, stride, o):
+    """A chunk of rows of some columns from d on, less the origin, times the unit, to x.
+
+    They lie ``chosen`` distances from an address; the numbers have that size in bytes.
+    """
+    builder = v.builder
+    for kind, bits in ((_DOUBLE, 64), (ir.FloatType(), 32)):
+        for known in sorted({TOGETHER, FEW, 1}):
+            as_known = builder.icmp_signed("==", width, ir.Constant(_INTEGER, known))
+            of_kind = builder.icmp_signed("==", size, ir.Constant(_INTEGER, bits // 8))
+            with builder.if_then(builder.and_(as_known, of_kind)):
+                _read_columns(v, kind, known, address, chosen, s, origin, unit, d, x, stride, o)
 
 
 @emitted
@@ -879,17 +912,16 @@ def _choose(place, weights, start, chosen, w):
 @numba.njit
 def _load(place, weights, start, columns, frame, x, stride, chosen, w):
     """Fill a tile with the next rows that have weight, and say what ``_choose`` says."""
-    address, _, column_step, single, _ = place
+    address, _, column_step, size, _ = place
     origin, unit = frame[:2]
     start, count, used = _choose(place, weights, start, chosen, w)
-    chunk = _chunk(x)
-    for first in range(0, used, chunk):
-        for d in range(columns):
-            column = address + d * column_step
-            if single:
-                _read_single(column, chosen, first, origin, unit, d, x, d * stride + first)
-            else:
-                _read_double(column, chosen, first, origin, unit, d, x, d * stride + first)
+    width = 1
+    if column_step == size:
+        width = TOGETHER if columns >= TOGETHER else min(columns, FEW)
+    for s in range(0, used, _chunk(x)):
+        for begin in range(0, columns, width):
+            d = min(begin, columns - width)  # the last ones may be read again
+            _read(size, width, address + d * column_step, chosen, s, origin, unit, d, x, stride, d * stride + s)
     return start, count, used
 
 
@@ -923,8 +955,8 @@ def _copy_joint(out, stride, rows, joint, start):
 
 
 # ------------------------------------------------------------------------------------------------
-# Passes over a block of rows: ``place`` says where it lies (address, steps of rows and columns, whether in single
-# precision, how many rows). Those called joint_… write joint (B, K), those called sums_… n (K,), s1 (K, D) and s2, and
+# Passes over a block of rows: ``place`` says where it lies (address, steps of rows and columns, bytes of a number,
+# how many rows). Those called joint_… write joint (B, K), those called sums_… n (K,), s1 (K, D) and s2, and
 # return the log-likelihood.
 
 
