@@ -154,7 +154,8 @@ class Ground:
         ridge, n_features = self.settings.reg_covar, self.small.n_features
         if ridge is None:
             return self.relative.for_weight(weight)
-        return Prior.absolute(ridge, weight, n_components, n_features) if ridge else Prior.none(n_features)
+        prior = Prior.absolute(ridge, weight, n_components, n_features) if ridge else Prior.none(n_features)
+        return replace(prior, resolution=self.relative.resolution)
 
     def start(self, rule: Rule, candidate: Candidate, lean: float) -> Mixture:
         """The mixture that a rule makes of the sample."""
