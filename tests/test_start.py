@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from sklearn.cluster import KMeans
@@ -199,6 +202,10 @@ def test_one_tree_serves_every_number_of_components(monkeypatch):
             assert len(np.unique(finer * 10 + labels)) == k
         finer = labels
     assert grown == [300]
+    gone = weakref.ref(small)
+    del small
+    gc.collect()
+    assert gone() is None  # a tree does not outlive the rows it is of
 
 
 def test_k_means_plus_plus_finds_groups_that_lie_apart():

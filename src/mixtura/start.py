@@ -247,19 +247,20 @@ def hierarchical(
     trees = _TREES.setdefault(sample, {})
     key = (min(limit, sample.n_rows), sphering, criterion)
     if key not in trees:
-        few = sample if sample.n_rows <= limit else sketch.sample(sample, limit)
-        trees[key] = few, agglomerate(coordinates(few.rows, few.weights, sphering), few.weights, criterion)
+        few = None if sample.n_rows <= limit else sketch.sample(sample, limit)
+        of = few or sample
+        trees[key] = few, agglomerate(coordinates(of.rows, of.weights, sphering), of.weights, criterion)
     few, tree = trees[key]
     groups = by_labels(tree.labels(n_components), n_components)
-    if few is sample:
+    if few is None:
         return groups
     prior = Prior.relative(few.rows, few.weights)
     model = mixture_of(groups, few, n_components, registry.get("full"), prior, lean=few.n_features + 1.0)
     return by_responsibilities(model.responsibilities(sample.rows))
 
 
-#: The trees of the samples that are in use.
-_TREES: WeakKeyDictionary[Sample, dict[tuple[int, float, Criterion], tuple[Sample, Tree]]] = WeakKeyDictionary()
+#: The trees of the samples that are in use, with the rows they are of where those are not the whole sample.
+_TREES: WeakKeyDictionary[Sample, dict[tuple[int, float, Criterion], tuple[Sample | None, Tree]]] = WeakKeyDictionary()
 
 #: A way to make a start: (sample, K, rng) → rule.
 Method = Callable[[Sample, int, np.random.Generator], Rule]
