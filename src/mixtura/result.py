@@ -125,7 +125,7 @@ def fit(
     tol: float = 1e-6,
     max_iter: int = 10_000,
     reg_covar: float | None = None,
-    init_params: str = "k-means++",
+    init_params: str = "auto",
     random_state: Any = None,
     n_threads: int | None = None,
     progress: Observer | None = None,
@@ -157,7 +157,7 @@ def fit(
     reg_covar : float, optional
         Ridge in the squared units of the data; 0 for plain maximum likelihood. By default a tiny prior relative to
         the data's own spread (mixtura.covariance.prior).
-    init_params : {"k-means++", "kmeans", "random", "random_from_data"}
+    init_params : {"auto", "hierarchical", "k-means++", "kmeans", "random", "random_from_data"}
         How to start.
     random_state : int, Generator, RandomState or None
         The same seed gives the same bits, on any number of threads.

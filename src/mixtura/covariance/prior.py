@@ -18,8 +18,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixtura.core.statistics import Array, Kind, Statistics
+from mixtura.covariance.resolution import Resolution
 from mixtura.covariance.structure import Structure
 
 #: ν of the default prior: this many (distinct) rows' worth of the data's own spread, for each component …
@@ -54,6 +56,9 @@ class Prior:
         The average weight of a distinct row, so that a factor common to all weights changes nothing.
     ridge : float
         The absolute ridge that was asked for, if one was.
+    resolution : Resolution or None
+        How finely the rows were recorded, where that is known. The objective does not depend on it, but what a
+        component is worth does.
     """
 
     count: float
@@ -62,6 +67,7 @@ class Prior:
     null_directions: int = 0
     ridge: float = 0.0
     row: float = 1.0
+    resolution: Resolution | None = None
 
     @classmethod
     def none(cls, n_features: int) -> Prior:
@@ -117,6 +123,7 @@ class Prior:
             unit[:, None] * null * unit,
             int(idle.sum()),
             row=row,
+            resolution=Resolution.of(rows, weights),
         )
 
     def for_weight(self, weight: float) -> Prior:
@@ -162,6 +169,11 @@ class Prior:
                 shares[k] = np.linalg.eigvalsh(white @ self.scatter @ white.T)[-1]
         total = rows + self.count
         return np.divide(shares, total, out=np.ones_like(shares), where=total > 0)
+
+    def unresolved(self, structure: Structure) -> NDArray[np.bool_]:
+        """(K, D) where a component is narrower than the column was recorded."""
+        variances = np.stack([np.square(structure.factor(k)).sum(1) for k in range(structure.n_components)])
+        return variances < (0.0 if self.resolution is None else self.resolution.floor)
 
 
 def column_spread(rows: Array, weights: Array) -> tuple[Array, Array]:
