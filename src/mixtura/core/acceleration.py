@@ -241,7 +241,7 @@ class QuasiNewton(Steps):
         rise = float(direction @ slope)
         if not rise > 0:
             return View(norm, np.inf)
-        return View(norm, UNSEEN * 0.5 * max(rise, norm**2) if self.pairs else np.inf, direction)
+        return View(norm, UNSEEN * 0.5 * max(rise, norm**2), direction)
 
     def verify(self, here: Point, view: View) -> Probes:
         if view.direction is None:
