@@ -151,7 +151,7 @@ def _cell(run: Run, settings: Settings, columns: tuple[str, ...] | None) -> Cell
 
 def _presented(fit: Fit, in_order: bool, columns: tuple[str, ...] | None) -> Fit:
     """The fit with its columns named and its components in the order of their means, where chance ordered them."""
-    order = np.lexsort(fit.model.means.T[::-1]) if in_order else np.arange(fit.model.n_components)
+    order = fit.model.canonical_order() if in_order else np.arange(fit.model.n_components)
     ordered = fit.model.reorder(order)
     model = Mixture(ordered.weights, ordered.means, ordered.structure, columns=columns)
     return replace(fit, model=model, statistics=fit.statistics.take(order))

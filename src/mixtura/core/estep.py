@@ -12,6 +12,7 @@ from mixtura.core.arguments import finite_rows, row_weights
 from mixtura.core.mixture import Gradient, Mixture
 from mixtura.core.statistics import Array, Statistics
 from mixtura.kernels import Kernel, Rows, reference
+from mixtura.sources.source import Block
 
 
 def e_step(model: Mixture, rows: ArrayLike, weights: ArrayLike | None = None) -> Statistics:
@@ -59,6 +60,11 @@ def accumulate(model: Mixture, kernel: Kernel, rows: Rows, weights: Array | None
         sums = reference.accumulate(rows, weights, model.whitened)
     weight = float(len(rows)) if weights is None else float(weights.sum())
     return Statistics(model.structure.kind, model.means, sums.n, sums.s1, sums.s2, sums.loglik, weight, len(rows))
+
+
+def of_block(model: Mixture, kernel: Kernel, block: Block) -> Statistics:
+    """``accumulate`` of a block of a source."""
+    return accumulate(model, kernel, block.rows, block.weights)
 
 
 def gradient(model: Mixture, statistics: Statistics) -> Gradient:
