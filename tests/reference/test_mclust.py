@@ -105,6 +105,8 @@ def test_quasi_newton_steps_end_on_the_hill_of_mclust_or_on_the_top_of_another()
             singular.append(str(case))
             continue
         assert fit.status is Status.CONVERGED
+        inside = case.family.nearest(fit.model.structure, fit.model.weights).dense()
+        assert fit.model.covariances == pytest.approx(inside, rel=1e-12, abs=1e-12 * np.abs(inside).max())
         if fit.loglik == pytest.approx(case.loglik, rel=1e-8):
             same.append(case)
             assert fit.loglik == pytest.approx(case.loglik, rel=1e-12)
