@@ -238,6 +238,7 @@ class QuasiNewton(Steps):
         direction = _uphill(here, direction)
         for share, step, change in reversed(remembered):
             direction = direction + step * (share - float(change @ direction) / float(step @ change))
+        direction = _along(here, direction)  # steps lead out of the family by their rounding, and rounding adds up
         rise = float(direction @ slope)
         if not rise > 0:
             return View(norm, np.inf)
@@ -343,15 +344,23 @@ def _at(vector: Array, like: Mixture) -> Mixture:
 
 def _uphill(here: Point, slope: Array) -> Array:
     """A gradient over the complete-data Fisher information of one row: a direction along the family."""
-    tangent = here.family.tangent
-    if tangent is None:
-        raise TypeError(f"family {here.family.name!r} has no coordinates")
     k, d = here.model.means.shape
     structure, weights = here.model.structure, here.model.weights
     means = structure.weigh(slope[k : k + k * d].reshape(k, d)) / weights[:, None]
     rest = slope[k + k * d :].reshape(structure.coordinates().shape)
-    along = tangent(structure.uphill(rest, weights), weights)
-    return np.concatenate([slope[:k] / weights, means.ravel(), along.ravel()])
+    uphill = np.concatenate([slope[:k] / weights, means.ravel(), structure.uphill(rest, weights).ravel()])
+    return _along(here, uphill)
+
+
+def _along(here: Point, direction: Array) -> Array:
+    """The part of a direction that is along the family."""
+    tangent = here.family.tangent
+    if tangent is None:
+        raise TypeError(f"family {here.family.name!r} has no coordinates")
+    means, structure = here.model.means, here.model.structure
+    free, rest = np.split(direction, [len(means) + means.size])
+    rest = tangent(rest.reshape(structure.coordinates().shape), here.model.weights)
+    return np.concatenate([free, rest.ravel()])
 
 
 def _largest_logarithm(model: Mixture, direction: Array) -> float:
