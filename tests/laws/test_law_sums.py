@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from variants import READINGS, overlapping, row_weights, start_for
 
-from mixtura import Statistics, e_step, em, kernels
+from mixtura import Mixture, Statistics, e_step, em, kernels, race
+from mixtura.choice import search
 from mixtura.core.em import Fit
+from mixtura.race import Candidate, Settings
 from mixtura.sources import memory
 from mixtura.sources.memory import Memory
 
@@ -111,6 +113,24 @@ def test_a_fit_is_the_same_on_either_kernel(family, monkeypatch, prior_name):
         prior = prior_named(prior_name, rows, 3)
         fits.append(em(start_for(family, rows), rows, family, sample_weight=weights, prior=prior, tol=1e-9))
     assert_same_fit(*fits)
+
+
+def test_a_search_whose_races_run_in_single_precision_ends_where_one_in_double_does(family, monkeypatch):
+    # more distinct rows than the sample holds, so that the climb on all rows begins in single precision too
+    monkeypatch.setattr(race, "SAMPLE_ROWS", 500)
+    rows = Mixture([0.5, 0.3, 0.2], [[0, 0], [6, 1], [2, 8]], np.repeat([np.eye(2)], 3, axis=0)).sample(5_000, 3)
+    cells = []
+    for rough in ("compiled", "single"):
+        modules = [importlib.import_module(f"mixtura.kernels.{name}") for name in ("compiled", rough)]
+        monkeypatch.setattr(kernels, "choose", lambda *_, single=False, modules=modules: modules[single])
+        cells += search(Memory(rows), [Candidate(3, family)], Settings(tol=1e-9), seed=0)
+    one, other = (cell.fit for cell in cells)
+    assert one.converged
+    assert other.converged
+    assert other.loglik == pytest.approx(one.loglik, rel=1e-9)
+    assert other.model.means == pytest.approx(one.model.means, abs=1e-4)
+    objectives = np.array([step.objective for step in other.trace])
+    assert (np.diff(objectives) >= -1e-9 * np.abs(objectives[1:])).all()
 
 
 @pytest.mark.usefixtures("kernel")
