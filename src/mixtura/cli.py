@@ -205,7 +205,7 @@ def main() -> None:
 @_columns_option(help="Columns to use, e.g. a,b.  [default: all that are numeric]")
 @click.option("--weights", metavar="COLUMN", help="A column of row weights: 2 counts a row twice.")
 @click.option(
-    "--criterion", type=click.Choice(["bic", "icl", "aic"]), default="bic", show_default=True,
+    "--criterion", type=click.Choice(["bic", "icl", "aic", "cv"]), default="bic", show_default=True,
     help="What to choose by; smaller is better.",
 )  # fmt: skip
 @click.option(
@@ -428,7 +428,7 @@ def _progress(quiet: bool) -> Generator[Observer | None]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    stages = {"race": "Racing starts", "repair": "Repairing", "climb": "Climbing"}
+    stages = {"race": "Racing starts", "repair": "Repairing", "climb": "Climbing", "folds": "Validating"}
     with Progress(
         TextColumn("{task.description:<13}"),
         BarColumn(),

@@ -6,7 +6,9 @@ then it climbs on all rows to the tolerance.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import attrgetter
@@ -25,7 +27,19 @@ from mixtura.diagnosis import idle_directions, misplaced_components
 from mixtura.kernels import Kernel
 from mixtura.sources.sketch import Sample, sample
 from mixtura.sources.source import Source
-from mixtura.start import METHODS, Parts, Rule, around, column_unit, completed, mixture_of, moved, split_and_merged
+from mixtura.start import (
+    METHODS,
+    Parts,
+    Rule,
+    around,
+    column_unit,
+    completed,
+    mergers,
+    mixture_of,
+    moved,
+    split_and_merged,
+    splits,
+)
 
 #: Distinct rows on which starts race, at least …
 SAMPLE_ROWS = 5_000
@@ -35,10 +49,18 @@ SAMPLE_ROWS_EACH = 100
 RACE_TOL = 1e-4
 #: Two climbs ended on the same hill when their objectives agree to this, in nats a row.
 SAME_HILL = 3e-4
-#: Rounds of repair at the most, and how many in a row may fail before a candidate is left as it is.
+#: Rounds of repair at the most, and how many moves by chance may fail in a row before a candidate is left as it is:
+#: one that is alone, or has neighbours whose fits it can start from.
 REPAIR_ROUNDS = 12
-REPAIR_PATIENCE = 3
-#: Steps after which a repaired mixture that is further behind than this (nats a row) is given up.
+PATIENCE_ALONE = 3
+PATIENCE = 1
+#: Rounds in which families that ended below one that they hold climb again.
+SETTLE_ROUNDS = 4
+#: Pairs merged, and components split, of a neighbour's fit.
+OFFERS = 2
+#: Steps after which the best of several offers goes on, and those after which it is given up if it is further behind
+#: than this (nats a row).
+GLANCE = Stop(RACE_TOL, 2)
 SCOUT = Stop(RACE_TOL, 8)
 ABANDON = 0.02
 #: The largest value, and the inverse of the smallest spread, of a column that can be fitted.
@@ -58,11 +80,19 @@ class Settings:
 
 
 class Candidate(NamedTuple):
-    """A number of components in a covariance family; with a ``start`` that tells the means, from there alone."""
+    """A number of components in a covariance family; with a ``start`` that tells the means, from there alone.
+
+    A start that is a fit stays as it is, unless a neighbour leads higher.
+    """
 
     n_components: int
     family: Family
-    start: Mixture | Rule | Parts | None = None
+    start: Mixture | Rule | Parts | Fit | None = None
+
+    @property
+    def known(self) -> Fit | None:
+        """The fit to all rows that there is already, if that is where it starts."""
+        return self.start if isinstance(self.start, Fit) else None
 
     @property
     def by_chance(self) -> bool:
@@ -95,8 +125,10 @@ class Run:
     Attributes
     ----------
     candidate : Candidate
+    attempts : sequence of int
+        Numbers of the starts to make by chance.
     raced : list of Fit
-        Where its starts ended.
+        Where they ended, and starts that neighbours offered.
     failures : list of str
         Why others did not get that far.
     best : Fit or None
@@ -106,6 +138,7 @@ class Run:
     """
 
     candidate: Candidate
+    attempts: Sequence[int]
     raced: list[Fit] = field(default_factory=list[Fit])
     failures: list[str] = field(default_factory=list[str])
     best: Fit | None = None
@@ -118,6 +151,19 @@ class Run:
         return sum(top > max(tops) - SAME_HILL for top in tops)
 
 
+class _Obeyed:
+    """An observer whose first true answer holds for all that follows."""
+
+    def __init__(self, observer: Observer | None) -> None:
+        self.observer = observer
+        self.told_to_stop = False
+
+    def __call__(self, progress: Progress) -> bool:
+        if self.observer is not None:
+            self.told_to_stop = bool(self.observer(progress)) or self.told_to_stop
+        return self.told_to_stop
+
+
 @dataclass(frozen=True, eq=False)
 class Ground:
     """What a search stands on: the rows, the sample of them, and how to fit."""
@@ -127,7 +173,12 @@ class Ground:
     settings: Settings
     seed: int
     kernel: Kernel
-    observer: Observer | None = None
+    observer: _Obeyed
+
+    @property
+    def told_to_stop(self) -> bool:
+        """Whether the observer has asked for the end."""
+        return self.observer.told_to_stop
 
     @property
     def rows(self) -> Source:
@@ -180,8 +231,8 @@ class Ground:
             for run, model, stop in starts
         ]
 
-        def watch(passes: int, climbing: int) -> bool | None:
-            return None if self.observer is None else self.observer(Progress(stage, passes, climbing, len(tasks)))
+        def watch(passes: int, climbing: int) -> bool:
+            return self.observer(Progress(stage, passes, climbing, len(tasks)))
 
         fits = climb_together(tasks, source, watch, self.kernel)
         return [(run, fit) for (run, _, _), fit in zip(starts, fits, strict=True)]
@@ -205,12 +256,14 @@ def search(
     _check_range(small, columns)
     n_rows = small.n_rows if small.complete else source.n_rows
     kernel = kernels.choose(n_rows, largest, source.n_features)  # of the same edition for the sample and for all rows
-    ground = Ground(source, small, settings, seed, kernel, None if observer is None else _obeyed(observer))
-    runs = [Run(candidate) for candidate in candidates]
-    by_chance = [run for run in runs if run.candidate.by_chance]
-    _race(ground, by_chance)
-    _repair(ground, by_chance)
+    ground = Ground(source, small, settings, seed, kernel, _Obeyed(observer))
+    attempts = _attempts(candidates, settings.n_init)
+    runs = [Run(candidate, its) for candidate, its in zip(candidates, attempts, strict=True)]
+    open_to_others = [run for run in runs if run.candidate.by_chance or run.candidate.known]
+    _race(ground, open_to_others)
+    _repair(ground, open_to_others)
     _climb(ground, runs)
+    _settle(ground, open_to_others)
     for run in runs:
         if settings.reg_covar == 0 and (run.best is None or run.best.status.failed) and ground.relative.null_directions:
             run.remark = f"the rows do not vary in every direction: {idle_directions(ground.relative, columns)}"
@@ -230,25 +283,26 @@ def _check_range(small: Sample, columns: Sequence[str] | None) -> None:
         )
 
 
-def _obeyed(observer: Observer) -> Observer:
-    """The observer, whose first true answer holds for the stages that follow too."""
-    answers: list[bool | None] = [False]
-
-    def watch(progress: Progress) -> bool | None:
-        answers[0] = observer(progress) or answers[0]
-        return answers[0]
-
-    return watch
+def _attempts(candidates: Sequence[Candidate], n_init: int) -> Iterator[Sequence[int]]:
+    """Which starts each candidate makes: those with one number of components share ``n_init`` out among them."""
+    peers = Counter(candidate.n_components for candidate in candidates if candidate.by_chance)
+    made: Counter[int] = Counter()
+    for candidate in candidates:
+        k, each = candidate.n_components, 0
+        if candidate.by_chance:
+            each = -(-n_init // peers[k])
+        yield [(made[k] + i) % n_init for i in range(each)]
+        made[k] += each
 
 
 def _race(ground: Ground, runs: Sequence[Run]) -> None:
     """Every start, on the sample, far enough to tell the hills apart."""
     settings = ground.settings
     stop = Stop(max(settings.tol, RACE_TOL), settings.max_iter)
-    starts: list[tuple[Run, Mixture, Stop]] = []
+    starts = [(run, run.candidate.known.model, stop) for run in runs if run.candidate.known]
     for run in runs:
         n_components = run.candidate.n_components
-        for attempt in range(settings.n_init):
+        for attempt in run.attempts:
             rng = np.random.default_rng([ground.seed, n_components, attempt])
             rule = METHODS[settings.init_params](ground.small, n_components, rng)
             try:
@@ -261,27 +315,93 @@ def _race(ground: Ground, runs: Sequence[Run]) -> None:
 
 
 def _repair(ground: Ground, runs: Sequence[Run]) -> None:
-    """Move a component of the best of each candidate elsewhere, as long as that pays."""
-    stop = Stop(max(ground.settings.tol, RACE_TOL), ground.settings.max_iter)
-    repairable = [(run, run.best) for run in runs if run.best is not None and _repairable(run.best)]
-    patience = {id(run): REPAIR_PATIENCE for run, _ in repairable}
+    """Start again, as long as that pays, from what neighbours found, or else with a component moved elsewhere."""
+    near = _neighbours(runs)
+    fresh = {run for run in runs if not run.candidate.known}  # whose best the neighbours have not started from yet
+    most = {run: PATIENCE if near[run] else PATIENCE_ALONE for run in runs}
+    patience = {run: most[run] if run in fresh else 0 for run in runs}
     for turn in range(REPAIR_ROUNDS):
-        tried = [(run, run.best) for run, _ in repairable if run.best is not None and patience[id(run)] > 0]
-        starts: list[tuple[Run, Mixture, Stop]] = []
-        for run, best in tried:
-            rng = np.random.default_rng([ground.seed, best.model.n_components, turn, 1])  # whatever n_init
-            patience[id(run)] -= 1
-            try:
-                starts.append((run, ground.start(_move(best, ground.small, rng), run.candidate, 1.0), SCOUT))
-            except SingularError:
-                continue  # that move led nowhere
-        least = {id(run): best.objective - ABANDON * ground.small_weight for run, best in tried}
-        scouts = [(run, fit) for run, fit in ground.climb("repair", starts) if fit.objective > least[id(run)]]
-        climbed = ground.climb("repair", [(run, scout.model, stop) for run, scout in scouts])
-        for (run, scout), (_, fit) in zip(scouts, climbed, strict=True):
-            if run.best is not None and _merit(fit) > _merit(run.best, RACE_TOL * ground.small_weight):
-                run.best = _joined(scout, fit)
-                patience[id(run)] = REPAIR_PATIENCE
+        if ground.told_to_stop:
+            break
+        offers: list[tuple[Run, Mixture]] = []
+        moves: list[tuple[Run, Mixture]] = []
+        for run in runs:
+            if run.best is None or not _repairable(run.best):
+                continue
+            offered = [
+                model
+                for other in near[run]
+                if other in fresh or (turn == 0 and run in fresh)
+                if other.best is not None and not other.best.status.failed
+                for model in _offers(ground, other.best, run.candidate)
+            ]
+            offers += [(run, model) for model in offered]
+            if not offered and patience[run] > 0:
+                patience[run] -= 1
+                rng = np.random.default_rng([ground.seed, run.candidate.n_components, turn, 1])  # whatever n_init
+                with suppress(SingularError):  # that move led nowhere
+                    moves.append((run, ground.start(_move(run.best, ground.small, rng), run.candidate, 1.0)))
+        arrived = _arrivals(ground, _most_promising(ground, offers) + moves)
+        moving = {run for run, _ in moves}
+        fresh = set[Run]()
+        for run, fit in arrived:
+            if run not in moving:
+                run.raced.append(fit)
+            if run.best is None or _merit(fit) > _merit(run.best, RACE_TOL * ground.small_weight):
+                run.best = fit
+                fresh.add(run)
+        patience.update({run: most[run] for run in fresh})
+        if not (fresh or any(patience.values())):
+            break
+
+
+def _neighbours(runs: Sequence[Run]) -> dict[Run, list[Run]]:
+    """For each run those of one component more or fewer, and those of the families next to its own."""
+    families = {run.candidate.family for run in runs}
+
+    def adjacent(one: Candidate, other: Candidate) -> bool:
+        more = abs(one.n_components - other.n_components)
+        if one.family is other.family:
+            return more == 1
+        return more == 0 and one.family.next_to(other.family, families)
+
+    return {run: [other for other in runs if adjacent(run.candidate, other.candidate)] for run in runs}
+
+
+def _offers(ground: Ground, fit: Fit, candidate: Candidate) -> list[Mixture]:
+    """A neighbour's mixture made one of the candidate's, with as many components and in its family."""
+    n_components, family, _ = candidate
+    try:
+        if n_components > fit.model.n_components:
+            prior = ground.prior(ground.small_weight, n_components)
+            return splits(fit.model, ground.small, family, prior, OFFERS)
+        if n_components < fit.model.n_components:
+            return [in_family(model, family) for model in mergers(fit.model, OFFERS)]
+        return [in_family(fit.model, family)]
+    except SingularError:
+        return []
+
+
+def _most_promising(ground: Ground, offers: Sequence[tuple[Run, Mixture]]) -> list[tuple[Run, Mixture]]:
+    """The best offer of each run, a few steps on."""
+    best: dict[Run, Fit] = {}
+    for run, fit in ground.climb("repair", [(run, model, GLANCE) for run, model in offers]):
+        if run not in best or _merit(fit) > _merit(best[run]):
+            best[run] = fit
+    return [(run, fit.model) for run, fit in best.items()]
+
+
+def _arrivals(ground: Ground, starts: Sequence[tuple[Run, Mixture]]) -> list[tuple[Run, Fit]]:
+    """Where those starts arrive that come near the best of their run soon."""
+    least = ABANDON * ground.small_weight
+    scouts = [
+        (run, fit)
+        for run, fit in ground.climb("repair", [(run, model, SCOUT) for run, model in starts])
+        if run.best is not None and fit.objective > run.best.objective - least
+    ]
+    stop = Stop(max(ground.settings.tol, RACE_TOL), ground.settings.max_iter)
+    climbed = ground.climb("repair", [(run, scout.model, stop) for run, scout in scouts])
+    return [(run, _joined(scout, fit)) for (run, scout), (_, fit) in zip(scouts, climbed, strict=True)]
 
 
 def _climb(ground: Ground, runs: Sequence[Run]) -> None:
@@ -289,8 +409,11 @@ def _climb(ground: Ground, runs: Sequence[Run]) -> None:
     settings = ground.settings
     starts: list[tuple[Run, Mixture, Stop]] = []
     for run in runs:
+        if run.candidate.known and run.best is run.raced[0]:  # no neighbour led higher
+            run.best = run.candidate.known
+            continue
         best, passes = run.best, 0
-        if run.candidate.by_chance:
+        if run.candidate.by_chance or run.candidate.known:
             passes = best.n_iter if best is not None and ground.small.complete else 0
             if best is None or best.status.failed:
                 continue
@@ -305,7 +428,36 @@ def _climb(ground: Ground, runs: Sequence[Run]) -> None:
         else:
             starts.append((run, model, Stop(settings.tol, settings.max_iter - passes)))
     for run, fit in ground.climb("climb", starts):
-        run.best = _joined(run.best, fit) if run.best is not None and ground.small.complete else fit
+        known = run.candidate.known
+        whole = _joined(run.best, fit) if run.best is not None and ground.small.complete else fit
+        run.best = known if known and _merit(known) >= _merit(whole) else whole
+
+
+def _settle(ground: Ground, runs: Sequence[Run]) -> None:
+    """Climb again where a family ended below another that it holds, from what that one found."""
+    margin = ground.settings.tol * ground.weight
+    stop = Stop(ground.settings.tol, ground.settings.max_iter)
+    for _ in range(SETTLE_ROUNDS):
+        if ground.told_to_stop:
+            return
+        starts: list[tuple[Run, Mixture, Stop]] = []
+        for run in runs:
+            held = [other.best for other in runs if other.best and _within(other.candidate, run.candidate)]
+            top = max(held, key=_merit, default=None)
+            if run.best is not None and top is not None and _merit(top) > _merit(run.best, margin):
+                with suppress(SingularError):
+                    starts.append((run, in_family(top.model, run.candidate.family), stop))
+        better = [(r, fit) for r, fit in ground.climb("climb", starts) if r.best and _merit(fit) > _merit(r.best)]
+        for run, fit in better:
+            run.best = fit
+        if not better:
+            return
+
+
+def _within(plain: Candidate, rich: Candidate) -> bool:
+    """Whether every mixture of one candidate is one of the other, in a richer family."""
+    same = plain.n_components == rich.n_components and plain.family is not rich.family
+    return same and plain.family.within(rich.family)
 
 
 def _given(ground: Ground, candidate: Candidate) -> Mixture:

@@ -5,7 +5,7 @@ A new family is one function in families.py and one line in ``FAMILIES``; nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,9 @@ import numpy as np
 from mixtura.core.statistics import Array, Kind
 from mixtura.covariance import families
 from mixtura.covariance.structure import Structure
+
+#: What a letter of a family's name leaves free, from nothing (Identity) over one for all (Equal) to each (Variable).
+_FREEDOM = "IEV"
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,19 @@ class Family:
 
     def __reduce__(self) -> tuple[Callable[[str], Family], tuple[str]]:
         return get, (self.name,)
+
+    def within(self, other: Family) -> bool:
+        """Whether the other family holds every mixture of this one: no letter of its name leaves less free."""
+        return all(
+            _FREEDOM.index(mine) <= _FREEDOM.index(theirs)
+            for mine, theirs in zip(self.mclust, other.mclust, strict=True)
+        )
+
+    def next_to(self, other: Family, families: Iterable[Family]) -> bool:
+        """Whether one of the two is within the other with none of the families between them."""
+        plain, rich = (self, other) if self.within(other) else (other, self)
+        between = (f for f in families if f not in (plain, rich) and plain.within(f) and f.within(rich))
+        return plain is not rich and plain.within(rich) and not any(between)
 
     def n_parameters(self, n_components: int, n_features: int) -> int:
         """Free parameters of a mixture of this family: weights, means and covariances."""
@@ -98,3 +114,22 @@ def get(name: str | Family) -> Family:
         known = ", ".join(f"{f.name} ({f.mclust})" for f in FAMILIES)
         raise ValueError(f"unknown covariance family {name!r}: choose one of {known}")
     return family
+
+
+def several(asked: str | Family | Iterable[str | Family] | None, n_features: int) -> tuple[Family, ...]:
+    """The families asked for: by one name or several, or all of them for "all" or None.
+
+    Of the families that "all" or None stand for and that one column cannot tell apart, only the first.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, or none is given.
+    """
+    if asked is None or (isinstance(asked, str) and asked.lower() == "all"):
+        distinct = {(f.free(2, n_features), f.free(3, n_features)): f for f in reversed(FAMILIES)}
+        return tuple(f for f in FAMILIES if n_features > 1 or f in distinct.values())
+    named = [asked] if isinstance(asked, str | Family) else list(asked)
+    if not named:
+        raise ValueError("covariance is empty: name at least one family")
+    return tuple(dict.fromkeys(get(name) for name in named))

@@ -89,7 +89,7 @@ def _of_block(limit: int, seed: np.uint64, ceiling: np.uint64, block: Block) -> 
     rows, weights = block.rows, block.each
     if not weights.all():
         rows, weights = rows[weights > 0], weights[weights > 0]
-    hashes = _hash(rows, seed)
+    hashes = row_hashes(rows, seed)
     low = hashes <= ceiling
     if not low.all():
         return _keep(limit, hashes[low], rows[low], weights[low], complete=False)
@@ -109,7 +109,7 @@ def _keep(limit: int, hashes: Hashes, rows: NDArray[np.floating], weights: Float
     return Sketch(limit, merged, np.asarray(rows[first], dtype=np.float64) + 0.0, summed, complete)
 
 
-def _hash(rows: NDArray[np.floating], seed: np.uint64) -> Hashes:
+def row_hashes(rows: NDArray[np.floating], seed: np.uint64) -> Hashes:
     """64 well-mixed bits of each row (the finaliser of splitmix64, column after column)."""
     state = np.full(len(rows), seed, dtype=np.uint64)
     with np.errstate(over="ignore"):
