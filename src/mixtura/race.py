@@ -60,7 +60,7 @@ SETTLE_ROUNDS = 4
 OFFERS = 2
 #: Steps after which the best of several offers goes on, and those after which it is given up if it is further behind
 #: than this (nats a row).
-GLANCE = Stop(RACE_TOL, 2)
+GLANCE = Stop(RACE_TOL, 1)
 SCOUT = Stop(RACE_TOL, 8)
 ABANDON = 0.02
 #: The largest value, and the inverse of the smallest spread, of a column that can be fitted.
@@ -255,7 +255,10 @@ def search(
     small = sample(source, max(SAMPLE_ROWS, SAMPLE_ROWS_EACH * largest), seed)
     _check_range(small, columns)
     n_rows = small.n_rows if small.complete else source.n_rows
-    kernel = kernels.choose(n_rows, largest, source.n_features)  # of the same edition for the sample and for all rows
+    components = sum(candidate.n_components for candidate in candidates)  # of a pass that all of them share
+    kernel = kernels.choose(
+        n_rows, components, source.n_features
+    )  # of the same edition for the sample and for all rows
     ground = Ground(source, small, settings, seed, kernel, _Obeyed(observer))
     attempts = _attempts(candidates, settings.n_init)
     runs = [Run(candidate, its) for candidate, its in zip(candidates, attempts, strict=True)]
