@@ -210,7 +210,7 @@ def main() -> None:
 )  # fmt: skip
 @click.option(
     "--starts", metavar="N", type=click.IntRange(min=1), default=4, show_default=True,
-    help="Starts for each candidate.",
+    help="Starts for each number of components, shared out among the families.",
 )  # fmt: skip
 @click.option(
     "--tol", metavar="NATS", type=click.FloatRange(min=0), default=1e-6, show_default=True, callback=_checked(_finite),

@@ -1,7 +1,8 @@
 """From candidates to fits, all of them in shared passes.
 
-Starts race on a bounded sample of the rows, the best of each candidate is repaired there as long as that pays, and
-then it climbs on all rows to the tolerance.
+Starts race on a bounded sample of the rows. The best of each candidate is repaired there as long as that pays: it starts
+again from what neighbouring candidates found, or with a component moved elsewhere. Then it climbs on all rows to the
+tolerance.
 """
 
 from __future__ import annotations
@@ -103,9 +104,10 @@ class Candidate(NamedTuple):
 class Progress(NamedTuple):
     """How far a search has come.
 
-    ``stage`` is "race" (all starts, on the sample), "repair" (the best of each candidate, moved about, on the
-    sample) or "climb" (the best of each candidate, on all rows); ``climbing`` of ``climbs`` are still on their way
-    after so many ``passes`` over the rows of that stage.
+    ``stage`` is "race" (all starts, on the sample), "repair" (the best of each candidate, moved about and offered its
+    neighbours' fits, on the sample), "climb" (the best of each candidate, on all rows) or "folds" (those of a fold, if
+    they are cross-validated); ``climbing`` of ``climbs`` are still on their way after so many ``passes`` over the rows
+    of that stage.
     """
 
     stage: str
@@ -255,10 +257,8 @@ def search(
     small = sample(source, max(SAMPLE_ROWS, SAMPLE_ROWS_EACH * largest), seed)
     _check_range(small, columns)
     n_rows = small.n_rows if small.complete else source.n_rows
-    components = sum(candidate.n_components for candidate in candidates)  # of a pass that all of them share
-    kernel = kernels.choose(
-        n_rows, components, source.n_features
-    )  # of the same edition for the sample and for all rows
+    components = sum(candidate.n_components for candidate in candidates)  # of a pass, which all of them share
+    kernel = kernels.choose(n_rows, components, source.n_features)  # one edition for the sample and for all rows
     ground = Ground(source, small, settings, seed, kernel, _Obeyed(observer))
     attempts = _attempts(candidates, settings.n_init)
     runs = [Run(candidate, its) for candidate, its in zip(candidates, attempts, strict=True)]
