@@ -1,8 +1,8 @@
 """From candidates to fits, all of them in shared passes.
 
-Starts race on a bounded sample of the rows. The best of each candidate is repaired there as long as that pays: it starts
-again from what neighbouring candidates found, or with a component moved elsewhere. Then it climbs on all rows to the
-tolerance.
+Starts race on a bounded sample of the rows. The best of each candidate is repaired there as long as that pays: it
+starts again from what neighbouring candidates found, or with a component moved elsewhere. Then it climbs on all rows to
+the tolerance.
 """
 
 from __future__ import annotations
