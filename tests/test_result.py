@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pandas as pd
@@ -213,3 +214,75 @@ def test_arguments_that_make_no_sense(kwargs, message):
 def test_tables_that_cannot_be_fitted(table, message):
     with pytest.raises((ValueError, TypeError), match=message):
         mixtura.fit(table, 1)
+
+
+# The table
+
+
+def test_select_is_fit_over_all_families():
+    selected = mixtura.select(ROWS, [1, 2, 3], random_state=0)
+    assert [c.covariance for c in selected.cells] == [c.covariance for c in mixtura.fit(ROWS, [1, 2, 3], "all").cells]
+    assert selected.model == mixtura.fit(ROWS, [1, 2, 3], "all", random_state=0).model
+
+
+def test_the_table_has_a_line_for_each_cell(result):
+    table = result.table()
+    assert {len(column) for column in table.values()} == {len(result.cells)}
+    for i, cell in enumerate(result.cells):
+        assert table["n_components"][i] == cell.n_components
+        assert table["mclust"][i] == registry.get(cell.covariance).mclust
+        assert table["bic"][i] == cell.bic
+        assert table["behind"][i] == cell.bic - result.best.bic
+    frame = result.to_frame()
+    assert list(frame.columns) == list(table)
+    assert frame.loc[frame["bic"].idxmin(), "covariance"] == result.best.covariance
+
+
+def test_a_frame_takes_pandas(result, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="to_frame needs pandas"):
+        result.to_frame()
+
+
+def test_the_best_and_the_ties(result):
+    assert result.top(1) == (result.best,)
+    assert [c.bic for c in result.top(4)] == sorted(c.bic for c in result.cells)[:4]
+    one = mixtura.fit(ROWS, 1, ["full", "tied", "diag"], random_state=0)
+    assert one.ties == (one.cells[1],)  # of one component, full and tied are the same
+
+
+def test_cells_that_cannot_be_are_recorded():
+    result = mixtura.select(ROWS[:3], [1, 5], "spherical", random_state=0)
+    assert result.cells[1].fit is None
+    assert "3 rows cannot hold" in result.table()["reason"][1]
+
+
+def test_a_result_can_be_extended(result):
+    start = mixtura.select(ROWS, [1, 2], ["full", "diag"], random_state=0)
+    seen: list[Progress] = []
+    more = start.extend(3, progress=seen.append)
+    assert seen
+    assert [(c.n_components, c.covariance) for c in more.cells] == [
+        (k, name) for k in (1, 2, 3) for name in ("full", "diag")
+    ]
+    assert more.cells[:4] == start.cells
+    richer = more.extend(covariances="tied")
+    assert [c.covariance for c in richer.cells] == ["full", "diag", "tied"] * 3
+    assert [c for c in richer.cells if c.covariance != "tied"] == list(more.cells)
+    for cell in richer.cells:
+        (same,) = (c for c in result.cells if (c.n_components, c.covariance) == (cell.n_components, cell.covariance))
+        assert cell.loglik > same.loglik - 0.5
+    assert richer.extend([1, 2], "full").cells == richer.cells
+    assert start.best in start.cells
+    with pytest.raises(ValueError, match="n_components must be whole numbers from 1"):
+        start.extend(0)
+
+
+def test_an_extension_is_chosen_by_the_same_criterion():
+    start = mixtura.select(ROWS, 1, "full", criterion="cv", random_state=0)
+    more = start.extend([2, 3])
+    assert more.best.cv == min(cell.cv for cell in more.cells) < start.best.cv
+    assert more.cells[0].cv == start.cells[0].cv
+    assert all(np.isfinite(cell.cv) for cell in more.cells)
+    assert "CV" in str(more)
+    assert more.summary()["chosen"]["cv_error"] == more.best.cv_error

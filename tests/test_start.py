@@ -31,11 +31,13 @@ from mixtura.start import (
     hierarchical,
     kmeans,
     kmeans_plus_plus,
+    mergers,
     mixture_of,
     moved,
     random_responsibilities,
     random_rows,
     split_and_merged,
+    splits,
 )
 
 TRUTH = Mixture(
@@ -332,3 +334,32 @@ def test_around_is_equal_weights_and_the_covariances_of_the_nearest():
     assert model.weights.tolist() == [1 / 3] * 3
     nearest = by_nearest(TRUTH.means, np.ones(2))
     assert model.covariances == pytest.approx(mixture_of(nearest, Memory(ROWS), 3, family, NONE, lean=3.0).covariances)
+
+
+# From one number of components to the next
+
+
+def test_a_merger_keeps_mean_and_covariance():
+    model = Mixture([0.2, 0.3, 0.5], [[0, 0], [1, 0], [9, 9]], [np.eye(2), 2 * np.eye(2), [[2, 1], [1, 2]]])
+    found = mergers(model, 3)
+    assert [m.n_components for m in found] == [2, 2, 2]
+    for merged in found:
+        assert np.allclose(merged.mean, model.mean)
+        assert np.allclose(merged.cov, model.cov)
+    assert np.allclose(found[0].weights, [0.5, 0.5])  # the two that are near
+    assert np.allclose(found[0].means, [[9, 9], [0.6, 0]])
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_the_component_that_holds_two_groups_is_cut(family):
+    rng = np.random.default_rng(0)
+    groups = np.array([[0.0, 0.0], [20.0, 0.0], [20.0, 8.0]])
+    small = sample(Memory(np.vstack([rng.normal(size=(60, 2)) + mean for mean in groups])), 1000)
+    two = Mixture([1 / 3, 2 / 3], [[0, 0], [20, 4]], [np.eye(2), np.diag([1.0, 17.0])])
+    best, other = splits(two, small, family, Prior.none(2), 2)
+    assert best.n_components == other.n_components == 3
+    assert best.structure.kind == family.kind
+    order = np.lexsort(best.means.T[::-1])
+    assert np.abs(best.means[order][:, 1][1:].mean() - 4) < 1
+    assert np.abs(np.sort(best.means[:, 1]) - [0, 0, 8]).max() < 0.5
+    assert best.loglik(small.rows) > other.loglik(small.rows)

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from mixtura.core.statistics import Statistics
     from mixtura.core.status import Status
     from mixtura.estimators.gaussian_mixture import GaussianMixture
+    from mixtura.estimators.selector import GaussianMixtureSelector
     from mixtura.io import load, save
     from mixtura.merging import Merging, merge
-    from mixtura.result import Result, fit
+    from mixtura.result import Result, fit, select
 
 #: Where each public name lives; it is imported when it is first asked for.
 _HOMES = {
@@ -45,8 +46,10 @@ _HOMES = {
     "m_step": "core.mstep",
     "Status": "core.status",
     "GaussianMixture": "estimators.gaussian_mixture",
+    "GaussianMixtureSelector": "estimators.selector",
     "Result": "result",
     "fit": "result",
+    "select": "result",
     "load": "io",
     "save": "io",
     "Separation": "core.overlap",

@@ -1,11 +1,12 @@
-"""The candidates of a search with their fits and criteria, and the choice among them."""
+"""The candidates of a search with their fits and criteria, the choice among them, and tables that can grow."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 
@@ -13,12 +14,18 @@ from mixtura import race
 from mixtura.core.em import Fit
 from mixtura.core.mixture import Mixture
 from mixtura.core.statistics import Array
+from mixtura.covariance import registry
+from mixtura.covariance.registry import Family
 from mixtura.diagnosis import Note, diagnose
-from mixtura.race import Candidate, Observer, Run, Settings
+from mixtura.folds import HeldOut, cross_validate
+from mixtura.race import Candidate, Observer, Progress, Run, Settings
 from mixtura.sources.source import Block, Source
+from mixtura.start import Parts
 
 #: What a model may be chosen by; smaller is better.
-CRITERIA = ("bic", "icl", "aic")
+CRITERIA = ("bic", "icl", "aic", "cv")
+#: Models whose criterion is this close to the best say much the same (Kass & Raftery, JASA 90 (1995)).
+TIE = 2.0
 
 
 def bic(loglik: float, n_parameters: int, weight: float) -> float:
@@ -50,6 +57,8 @@ class Cell:
         How many starts were made, how many failed, and how many ended on the best one's hill.
     certainty : float
         Σ w log max_k γ_nk of the rows, at most 0; NaN when it was not asked for.
+    held_out : HeldOut or None
+        How well the rows are described by models of the others, in cross-validation; None when it was not asked for.
     """
 
     n_components: int
@@ -61,6 +70,7 @@ class Cell:
     n_failed: int = 0
     n_agreeing: int = 1
     certainty: float = float("nan")
+    held_out: HeldOut | None = None
 
     def __repr__(self) -> str:
         what = f"{self.n_components} {self.covariance}"
@@ -92,6 +102,16 @@ class Cell:
         return self.bic - 2 * self.certainty
 
     @property
+    def cv(self) -> float:
+        """−2 log-likelihood of the rows under models of the other folds; smaller is better. NaN if not asked for."""
+        return float("nan") if self.held_out is None else -2 * self.held_out.loglik
+
+    @property
+    def cv_error(self) -> float:
+        """Standard error of ``cv``."""
+        return float("nan") if self.held_out is None else 2 * self.held_out.error
+
+    @property
     def eligible(self) -> bool:
         """Whether the cell may be chosen: it has a fit in which no component is empty or has collapsed."""
         return self.fit is not None and all(note.healthy for note in self.notes)
@@ -106,6 +126,8 @@ def search(
     *,
     columns: tuple[str, ...] | None = None,
     with_icl: bool = False,
+    with_cv: bool = False,
+    known: Sequence[Cell] = (),
 ) -> list[Cell]:
     """Fit every candidate to the rows of a source.
 
@@ -122,20 +144,38 @@ def search(
         Names that the mixtures shall carry.
     with_icl : bool
         Whether to make the one more pass that ICL needs.
+    with_cv : bool
+        Whether to cross-validate.
+    known : sequence of Cell
+        Cells of a former search, which the others may start from. They stay as they are, unless one of the others
+        leads higher.
+
+    Returns
+    -------
+    list of Cell
+        Of the candidates, and then those that were known.
     """
-    runs, rows = race.search(source, candidates, settings, seed, observer=observer, columns=columns)
-    cells = [_cell(run, settings, columns) for run in runs]
-    return _with_certainty(cells, rows) if with_icl else cells
+    fitted = [cell for cell in known if cell.fit is not None]
+    asked = [*candidates, *(Candidate(c.n_components, registry.get(c.covariance), c.fit) for c in fitted)]
+    runs, rows = race.search(source, asked, settings, seed, observer=observer, columns=columns)
+    cells = [_cell(run, columns) for run in runs[: len(candidates)]]
+    former = dict(zip(map(id, fitted), runs[len(candidates) :], strict=True))
+    for cell in known:
+        run = former.get(id(cell))
+        cells.append(cell if run is None or run.best is cell.fit else _cell(run, columns))
+    if with_icl:
+        cells = _with_certainty(cells, rows)
+    return _cross_validated(cells, rows, settings, seed, observer) if with_cv else cells
 
 
-def _cell(run: Run, settings: Settings, columns: tuple[str, ...] | None) -> Cell:
-    fit, by_chance = run.best, run.candidate.by_chance
+def _cell(run: Run, columns: tuple[str, ...] | None) -> Cell:
+    fit, by_chance = run.best, run.candidate.by_chance or run.candidate.known is not None
     reasons = [*run.failures, *(fit.status.value for fit in run.raced if fit.status.failed)]
     if fit is not None and fit.status.failed:
         reasons, fit = [*reasons, fit.status.value], None
     if fit is not None:
-        fit = _presented(fit, run.candidate.start is None, columns)
-    n_starts = settings.n_init if by_chance else 1
+        fit = _presented(fit, by_chance and not isinstance(run.candidate.start, Parts), columns)
+    n_starts = len(run.raced) + len(run.failures) if by_chance else 1
     survived = sum(not fit.status.failed for fit in run.raced) if by_chance else int(fit is not None)
     return Cell(
         run.candidate.n_components,
@@ -158,9 +198,34 @@ def _presented(fit: Fit, in_order: bool, columns: tuple[str, ...] | None) -> Fit
 
 
 def _with_certainty(cells: Sequence[Cell], rows: Source) -> list[Cell]:
-    models = [cell.fit.model for cell in cells if cell.fit is not None]
+    models = [cell.fit.model for cell in cells if cell.fit is not None and math.isnan(cell.certainty)]
     sure = iter(rows.total(partial(certainty, models)) if models else ())
-    return [cell if cell.fit is None else replace(cell, certainty=float(next(sure))) for cell in cells]
+    return [
+        cell if cell.fit is None or not math.isnan(cell.certainty) else replace(cell, certainty=float(next(sure)))
+        for cell in cells
+    ]
+
+
+def _cross_validated(
+    cells: Sequence[Cell], rows: Source, settings: Settings, seed: int, observer: Observer | None
+) -> list[Cell]:
+    """The cells with their held-out log-likelihoods: of those that may be chosen, or of all if none may."""
+    sound = any(cell.eligible for cell in cells)
+    wanted = [c for c in cells if c.fit is not None and c.held_out is None and (c.eligible or not sound)]
+
+    def watch(passes: int, climbing: int) -> bool | None:
+        return None if observer is None else observer(Progress("folds", passes, climbing, len(wanted)))
+
+    found = cross_validate(
+        [cell.fit for cell in wanted if cell.fit is not None],
+        rows,
+        seed,
+        max_iter=settings.max_iter,
+        accelerate=settings.accelerate,
+        callback=watch,
+    )
+    held_out = dict(zip(map(id, wanted), found, strict=True))
+    return [replace(cell, held_out=held_out.get(id(cell), cell.held_out)) for cell in cells]
 
 
 def certainty(models: Sequence[Mixture], block: Block) -> Array:
@@ -176,10 +241,109 @@ def chosen(cells: Sequence[Cell], criterion: str) -> Cell:
     ValueError
         If no cell has a fit.
     """
-    fitted = [cell for cell in cells if cell.fit is not None]
-    if not fitted:
+    if all(cell.fit is None for cell in cells):
         reasons = "; ".join(dict.fromkeys(f"{c.n_components} {c.covariance}: {c.reason}" for c in cells))
         raise ValueError(f"no candidate could be fitted ({reasons})")
-    sound = [cell for cell in fitted if cell.eligible]
-    # rounded, so that of families which coincide here the first one is chosen
-    return min(sound or fitted, key=lambda cell: round(getattr(cell, criterion), 6))
+    return ranked(cells, criterion)[0]
+
+
+def ranked(cells: Iterable[Cell], criterion: str) -> list[Cell]:
+    """The cells with a fit, the best first; those that may not be chosen come after all that may."""
+
+    def place(cell: Cell) -> tuple[bool, float]:
+        value = getattr(cell, criterion)  # NaN where the fit is not sound, so that there was no cross-validation
+        # rounded, so that of families which coincide here the first one is chosen
+        return not cell.eligible, math.inf if math.isnan(value) else round(value, 6)
+
+    return sorted((cell for cell in cells if cell.fit is not None), key=place)
+
+
+def ties(cells: Iterable[Cell], best: Cell, criterion: str) -> list[Cell]:
+    """The other cells that may be chosen and are within TIE units of the best, the nearest first."""
+    worst = getattr(best, criterion) + TIE
+    return [c for c in ranked(cells, criterion) if c is not best and c.eligible and getattr(c, criterion) < worst]
+
+
+def counts_of(n_components: int | Iterable[int], n_rows: int) -> list[int]:
+    """Numbers of components as they were passed, checked."""
+    counts = list(n_components) if isinstance(n_components, Iterable) else [n_components]
+    for k in counts:
+        if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+            raise ValueError(f"n_components must be whole numbers from 1, got {k!r}")
+    if not counts:
+        raise ValueError("n_components is empty: name at least one number of components")
+    if min(counts) > n_rows:
+        raise ValueError(f"{n_rows} rows cannot hold {min(counts)} components: give more rows or fewer components")
+    return [int(k) for k in dict.fromkeys(counts)]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Survey:
+    """A table of cells over the same rows, the choice made from it, and what it takes to make it larger.
+
+    Attributes
+    ----------
+    source : Source
+    settings : Settings
+    seed : int
+    criterion : str
+        One of CRITERIA.
+    columns : tuple of str, or None
+    cells : tuple of Cell
+        By number of components, then in the order in which families were asked for.
+    """
+
+    source: Source
+    settings: Settings
+    seed: int
+    criterion: str
+    columns: tuple[str, ...] | None = None
+    cells: tuple[Cell, ...] = ()
+
+    @cached_property
+    def best(self) -> Cell:
+        """The chosen cell; see ``chosen``."""
+        return chosen(self.cells, self.criterion)
+
+    def extended(self, counts: Iterable[int], families: Iterable[Family], observer: Observer | None = None) -> Survey:
+        """With the cells of these numbers of components in these families, where they are not there already."""
+        there = {(cell.n_components, cell.covariance) for cell in self.cells}
+        missing = [(k, f) for k in sorted(set(counts)) for f in families if (k, f.name) not in there]
+        if not missing:
+            return self
+        n_rows = self.source.n_rows
+        cells = search(
+            self.source,
+            [Candidate(k, family) for k, family in missing if k <= n_rows],
+            self.settings,
+            self.seed,
+            observer,
+            columns=self.columns,
+            with_icl=True,
+            with_cv=self.criterion == "cv",
+            known=self.cells,
+        )
+        impossible = f"{n_rows} rows cannot hold that many components"
+        cells += [Cell(k, family.name, None, reason=impossible) for k, family in missing if k > n_rows]
+        place = {name: i for i, name in enumerate(dict.fromkeys([c.covariance for c in (*self.cells, *cells)]))}
+        cells.sort(key=lambda cell: (cell.n_components, place[cell.covariance]))
+        return replace(self, cells=tuple(cells))
+
+    def table(self) -> dict[str, list[Any]]:
+        """The cells as columns of equal length, in their order.
+
+        ``n_components``, ``covariance``, ``mclust`` (the family's name there), ``n_parameters``, ``loglik``; the
+        criteria, each smaller for a better model, and ``cv_error``; ``behind``, what the cell's criterion is above
+        that of the chosen one; ``eligible``, ``converged``; and ``reason``, why there is no fit.
+        """
+        level = getattr(self.best, self.criterion)
+        validated = ("cv", "cv_error") if self.criterion == "cv" else ()
+        names = ("n_components", "covariance", "n_parameters", "loglik", "bic", "icl", "aic", *validated, "eligible")
+        columns: dict[str, list[Any]] = {name: [getattr(cell, name) for cell in self.cells] for name in names}
+        return {
+            **columns,
+            "mclust": [registry.get(cell.covariance).mclust for cell in self.cells],
+            "behind": [getattr(cell, self.criterion) - level for cell in self.cells],
+            "converged": [cell.fit is not None and cell.fit.converged for cell in self.cells],
+            "reason": [cell.reason for cell in self.cells],
+        }

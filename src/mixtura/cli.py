@@ -208,12 +208,12 @@ def main() -> None:
 @_columns_option(help="Columns to use, e.g. a,b.  [default: all that are numeric]")
 @click.option("--weights", metavar="COLUMN", help="A column of row weights: 2 counts a row twice.")
 @click.option(
-    "--criterion", type=click.Choice(["bic", "icl", "aic"]), default="bic", show_default=True,
+    "--criterion", type=click.Choice(["bic", "icl", "aic", "cv"]), default="bic", show_default=True,
     help="What to choose by; smaller is better.",
 )  # fmt: skip
 @click.option(
     "--starts", metavar="N", type=click.IntRange(min=1), default=4, show_default=True,
-    help="Starts for each candidate.",
+    help="Starts for each number of components, shared out among the families.",
 )  # fmt: skip
 @click.option(
     "--tol", metavar="NATS", type=click.FloatRange(min=0), default=1e-6, show_default=True, callback=_checked(_finite),
@@ -431,7 +431,7 @@ def _progress(quiet: bool) -> Generator[Observer | None]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    stages = {"race": "Racing starts", "repair": "Repairing", "climb": "Climbing"}
+    stages = {"race": "Racing starts", "repair": "Repairing", "climb": "Climbing", "folds": "Validating"}
     with Progress(
         TextColumn("{task.description:<13}"),
         BarColumn(),

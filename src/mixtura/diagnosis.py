@@ -93,9 +93,9 @@ def _rows_beneath(fit: Fit) -> Array:
 
 
 def narrow_components(fit: Fit) -> tuple[int, ...]:
-    """The components whose variance in some column is the rows', but less than the column resolves."""
+    """The components whose variance in some column is less than it resolves, and not the default prior's."""
     narrow = fit.prior.unresolved(fit.model.structure).any(1)
-    others = {*empty_components(fit), *leaning_components(fit)}
+    others = {*empty_components(fit), *(() if fit.prior.ridge else leaning_components(fit))}
     return tuple(int(k) for k in np.flatnonzero(narrow) if k not in others)
 
 

@@ -1,12 +1,15 @@
 """From candidates to fits, all of them in shared passes.
 
-Starts race on a bounded sample of the rows, the best of each candidate is repaired there as long as that pays, and
-then it climbs on all rows to the tolerance.
+Starts race on a bounded sample of the rows. The best of each candidate is repaired there as long as that pays: it
+starts again from what neighbouring candidates found, or with a component moved elsewhere. Then it climbs on all rows to
+the tolerance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from operator import attrgetter
@@ -27,7 +30,19 @@ from mixtura.diagnosis import idle_directions, misplaced_components
 from mixtura.kernels import Kernel
 from mixtura.sources.sketch import Sample, samples
 from mixtura.sources.source import Source
-from mixtura.start import METHODS, Parts, Rule, around, column_unit, completed, mixture_of, moved, split_and_merged
+from mixtura.start import (
+    METHODS,
+    Parts,
+    Rule,
+    around,
+    column_unit,
+    completed,
+    mergers,
+    mixture_of,
+    moved,
+    split_and_merged,
+    splits,
+)
 
 #: Distinct rows on which starts race, at least …
 SAMPLE_ROWS = 5_000
@@ -39,10 +54,18 @@ SAMPLE_ROWS_PARAMETER = 20
 RACE_TOL = 1e-4
 #: Two climbs ended on the same hill when their objectives agree to this, in nats a row.
 SAME_HILL = 3e-4
-#: Rounds of repair at the most, and how many in a row may fail before a candidate is left as it is.
+#: Rounds of repair at the most, and how many moves by chance may fail in a row before a candidate is left as it is:
+#: one that is alone, or has neighbours whose fits it can start from.
 REPAIR_ROUNDS = 12
-REPAIR_PATIENCE = 3
-#: Steps after which a repaired mixture that is further behind than this (nats a row) is given up.
+PATIENCE_ALONE = 3
+PATIENCE = 1
+#: Rounds in which families that ended below one that they hold climb again.
+SETTLE_ROUNDS = 4
+#: Pairs merged, and components split, of a neighbour's fit.
+OFFERS = 2
+#: Steps after which the best of several offers goes on, and those after which it is given up if it is further behind
+#: than this (nats a row).
+GLANCE = Stop(RACE_TOL, 1)
 SCOUT = Stop(RACE_TOL, 8)
 ABANDON = 0.02
 #: Larger samples, through which a climb comes to all rows, grow by this factor; the largest has no more than that part
@@ -71,11 +94,19 @@ class Settings:
 
 
 class Candidate(NamedTuple):
-    """A number of components in a covariance family; with a ``start`` that tells the means, from there alone."""
+    """A number of components in a covariance family; with a ``start`` that tells the means, from there alone.
+
+    A start that is a fit stays as it is, unless a neighbour leads higher.
+    """
 
     n_components: int
     family: Family
-    start: Mixture | Rule | Parts | None = None
+    start: Mixture | Rule | Parts | Fit | None = None
+
+    @property
+    def known(self) -> Fit | None:
+        """The fit to all rows that there is already, if that is where it starts."""
+        return self.start if isinstance(self.start, Fit) else None
 
     @property
     def by_chance(self) -> bool:
@@ -86,9 +117,10 @@ class Candidate(NamedTuple):
 class Progress(NamedTuple):
     """How far a search has come.
 
-    ``stage`` is "race" (all starts, on a sample), "repair" (the best of each candidate, moved about, on the sample),
-    "grow" (that again, on larger samples) or "climb" (the best of each candidate, on all rows); ``climbing`` of
-    ``climbs`` are still on their way after so many ``passes`` over the rows of that stage.
+    ``stage`` is "race" (all starts, on a sample), "repair" (the best of each candidate, moved about and offered its
+    neighbours' fits, on the sample), "grow" (the best again, on larger samples), "climb" (on all rows) or "folds" (of a
+    fold, if they are cross-validated); ``climbing`` of ``climbs`` are still on their way after so many ``passes`` over
+    the rows of that stage.
     """
 
     stage: str
@@ -108,8 +140,10 @@ class Run:
     Attributes
     ----------
     candidate : Candidate
+    attempts : sequence of int
+        Numbers of the starts to make by chance.
     raced : list of Fit
-        Where its starts ended.
+        Where they ended, and starts that neighbours offered.
     hills : list of Fit
         The best of the different ends on the last sample.
     failures : list of str
@@ -121,6 +155,7 @@ class Run:
     """
 
     candidate: Candidate
+    attempts: Sequence[int]
     raced: list[Fit] = field(default_factory=list[Fit])
     hills: list[Fit] = field(default_factory=list[Fit])
     failures: list[str] = field(default_factory=list[str])
@@ -128,10 +163,28 @@ class Run:
     remark: str = ""
 
     @property
+    def unmoved(self) -> bool:
+        """Whether it began with a fit to all rows, and no neighbour led higher."""
+        return self.candidate.known is not None and self.best is self.raced[0]
+
+    @property
     def agreeing(self) -> int:
         """How many starts ended on the best one's hill."""
         tops = [fit.objective / fit.statistics.weight for fit in self.raced if not fit.status.failed]
         return sum(top > max(tops) - SAME_HILL for top in tops)
+
+
+class _Obeyed:
+    """An observer whose first true answer holds for all that follows."""
+
+    def __init__(self, observer: Observer | None) -> None:
+        self.observer = observer
+        self.told_to_stop = False
+
+    def __call__(self, progress: Progress) -> bool:
+        if self.observer is not None:
+            self.told_to_stop = bool(self.observer(progress)) or self.told_to_stop
+        return self.told_to_stop
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +198,12 @@ class Ground:
     seed: int
     kernel: Kernel
     rough: Kernel
-    observer: Observer | None = None
+    observer: _Obeyed
+
+    @property
+    def told_to_stop(self) -> bool:
+        """Whether the observer has asked for the end."""
+        return self.observer.told_to_stop
 
     @property
     def rows(self) -> Source:
@@ -201,8 +259,8 @@ class Ground:
             for run, model, stop in starts
         ]
 
-        def watch(passes: int, climbing: int) -> bool | None:
-            return None if self.observer is None else self.observer(Progress(stage, passes, climbing, len(tasks)))
+        def watch(passes: int, climbing: int) -> bool:
+            return self.observer(Progress(stage, passes, climbing, len(tasks)))
 
         kernel = self.kernel if sample is None and self.small.complete else self.rough
         fits: Sequence[Fit] = climb_together(tasks, source, watch, kernel)
@@ -236,17 +294,19 @@ def search(
         larger = []
     _check_range(small, columns)
     n_rows = small.n_rows if small.complete else source.n_rows
-    # of the same edition for the samples and for all rows; only ends need double precision
-    kernel, rough = (kernels.choose(n_rows, largest, source.n_features, single=single) for single in (False, True))
-    observer = None if observer is None else _obeyed(observer)
-    ground = Ground(source, small, tuple(larger), settings, seed, kernel, rough, observer)
-    runs = [Run(candidate) for candidate in candidates]
-    by_chance = [run for run in runs if run.candidate.by_chance]
-    _race(ground, by_chance)
-    _repair(ground, by_chance, ground.small, REPAIR_ROUNDS)
-    _grow(ground, by_chance)
+    components = sum(candidate.n_components for candidate in candidates)  # of a pass, which all of them share
+    # one edition for the samples and for all rows; only ends need double precision
+    kernel, rough = (kernels.choose(n_rows, components, source.n_features, single=single) for single in (False, True))
+    ground = Ground(source, small, tuple(larger), settings, seed, kernel, rough, _Obeyed(observer))
+    attempts = _attempts(candidates, settings.n_init)
+    runs = [Run(candidate, its) for candidate, its in zip(candidates, attempts, strict=True)]
+    open_to_others = [run for run in runs if run.candidate.by_chance or run.candidate.known]
+    _race(ground, open_to_others)
+    _repair(ground, open_to_others, small, REPAIR_ROUNDS)
+    _grow(ground, [run for run in open_to_others if not run.unmoved])
     _climb(ground, runs)
-    _fall_back(ground, by_chance)
+    _fall_back(ground, [run for run in runs if run.candidate.by_chance])
+    _settle(ground, open_to_others)
     for run in runs:
         if settings.reg_covar == 0 and (run.best is None or run.best.status.failed) and ground.relative.null_directions:
             run.remark = f"the rows do not vary in every direction: {idle_directions(ground.relative, columns)}"
@@ -276,15 +336,16 @@ def _check_range(small: Sample, columns: Sequence[str] | None) -> None:
         )
 
 
-def _obeyed(observer: Observer) -> Observer:
-    """The observer, whose first true answer holds for the stages that follow too."""
-    answers: list[bool | None] = [False]
-
-    def watch(progress: Progress) -> bool | None:
-        answers[0] = observer(progress) or answers[0]
-        return answers[0]
-
-    return watch
+def _attempts(candidates: Sequence[Candidate], n_init: int) -> Iterator[Sequence[int]]:
+    """Which starts each candidate makes: those with one number of components share ``n_init`` out among them."""
+    peers = Counter(candidate.n_components for candidate in candidates if candidate.by_chance)
+    made: Counter[int] = Counter()
+    for candidate in candidates:
+        k, each = candidate.n_components, 0
+        if candidate.by_chance:
+            each = -(-n_init // peers[k])
+        yield [(made[k] + i) % n_init for i in range(each)]
+        made[k] += each
 
 
 def _race(ground: Ground, runs: Sequence[Run]) -> None:
@@ -292,10 +353,10 @@ def _race(ground: Ground, runs: Sequence[Run]) -> None:
     settings = ground.settings
     stop = Stop(max(settings.tol, RACE_TOL), settings.max_iter)
     methods = METHODS[settings.init_params]
-    starts: list[tuple[Run, Mixture, Stop]] = []
+    starts = [(run, run.candidate.known.model, stop) for run in runs if run.candidate.known]
     for run in runs:
         n_components = run.candidate.n_components
-        for attempt in range(settings.n_init):
+        for attempt in run.attempts:
             rng = np.random.default_rng([ground.seed, n_components, attempt])
             rule = methods[min(attempt, len(methods) - 1)](ground.small, n_components, rng)
             try:
@@ -308,29 +369,93 @@ def _race(ground: Ground, runs: Sequence[Run]) -> None:
 
 
 def _repair(ground: Ground, runs: Sequence[Run], sample: Sample, rounds: int) -> None:
-    """Move a component of the best of each candidate elsewhere, as long as that pays."""
-    stop = Stop(max(ground.settings.tol, RACE_TOL), ground.settings.max_iter)
-    repairable = [run for run in runs if run.best is not None and _repairable(run.best)]
-    patience = {id(run): REPAIR_PATIENCE for run in repairable}
+    """Start again, as long as that pays, from what neighbours found, or else with a component moved elsewhere."""
+    near = _neighbours(runs)
+    fresh = {run for run in runs if not run.candidate.known}  # whose best the neighbours have not started from yet
+    most = {run: PATIENCE if near[run] else PATIENCE_ALONE for run in runs}
+    patience = {run: most[run] if run in fresh else 0 for run in runs}
     for turn in range(rounds):
-        tried = [(run, run.best) for run in repairable if run.best is not None and patience[id(run)] > 0]
-        if not tried:
-            return
-        starts: list[tuple[Run, Mixture, Stop]] = []
-        for run, best in tried:
-            rng = np.random.default_rng([ground.seed, best.model.n_components, turn, 1])  # whatever n_init
-            patience[id(run)] -= 1
-            try:
-                starts.append((run, ground.start(_move(best, sample, rng), run.candidate, 1.0, sample), SCOUT))
-            except SingularError:
-                continue  # that move led nowhere
-        least = {id(run): best.objective - ABANDON * sample.weight for run, best in tried}
-        scouts = [(run, fit) for run, fit in ground.climb("repair", starts, sample) if fit.objective > least[id(run)]]
-        climbed = ground.climb("repair", [(run, scout.model, stop) for run, scout in scouts], sample)
-        for (run, scout), (_, fit) in zip(scouts, climbed, strict=True):
-            if run.best is not None and _merit(fit) > _merit(run.best, RACE_TOL * sample.weight):
-                run.best = _joined(scout, fit)
-                patience[id(run)] = REPAIR_PATIENCE
+        if ground.told_to_stop:
+            break
+        offers: list[tuple[Run, Mixture]] = []
+        moves: list[tuple[Run, Mixture]] = []
+        for run in runs:
+            if run.best is None or not _repairable(run.best):
+                continue
+            offered = [
+                model
+                for other in near[run]
+                if other in fresh or (turn == 0 and run in fresh)
+                if other.best is not None and not other.best.status.failed
+                for model in _offers(ground, other.best, run.candidate, sample)
+            ]
+            offers += [(run, model) for model in offered]
+            if not offered and patience[run] > 0:
+                patience[run] -= 1
+                rng = np.random.default_rng([ground.seed, run.candidate.n_components, turn, 1])  # whatever n_init
+                with suppress(SingularError):  # that move led nowhere
+                    moves.append((run, ground.start(_move(run.best, sample, rng), run.candidate, 1.0, sample)))
+        arrived = _arrivals(ground, _most_promising(ground, offers, sample) + moves, sample)
+        moving = {run for run, _ in moves}
+        fresh = set[Run]()
+        for run, fit in arrived:
+            if run not in moving:
+                run.raced.append(fit)
+            if run.best is None or _merit(fit) > _merit(run.best, RACE_TOL * sample.weight):
+                run.best = fit
+                fresh.add(run)
+        patience.update({run: most[run] for run in fresh})
+        if not (fresh or any(patience.values())):
+            break
+
+
+def _neighbours(runs: Sequence[Run]) -> dict[Run, list[Run]]:
+    """For each run those of one component more or fewer, and those of the families next to its own."""
+    families = {run.candidate.family for run in runs}
+
+    def adjacent(one: Candidate, other: Candidate) -> bool:
+        more = abs(one.n_components - other.n_components)
+        if one.family is other.family:
+            return more == 1
+        return more == 0 and one.family.next_to(other.family, families)
+
+    return {run: [other for other in runs if adjacent(run.candidate, other.candidate)] for run in runs}
+
+
+def _offers(ground: Ground, fit: Fit, candidate: Candidate, sample: Sample) -> list[Mixture]:
+    """A neighbour's mixture made one of the candidate's, with as many components and in its family."""
+    n_components, family, _ = candidate
+    try:
+        if n_components > fit.model.n_components:
+            prior = ground.prior(sample.weight, n_components)
+            return splits(fit.model, sample, family, prior, OFFERS)
+        if n_components < fit.model.n_components:
+            return [in_family(model, family) for model in mergers(fit.model, OFFERS)]
+        return [in_family(fit.model, family)]
+    except SingularError:
+        return []
+
+
+def _most_promising(ground: Ground, offers: Sequence[tuple[Run, Mixture]], sample: Sample) -> list[tuple[Run, Mixture]]:
+    """The best offer of each run, a few steps on."""
+    best: dict[Run, Fit] = {}
+    for run, fit in ground.climb("repair", [(run, model, GLANCE) for run, model in offers], sample):
+        if run not in best or _merit(fit) > _merit(best[run]):
+            best[run] = fit
+    return [(run, fit.model) for run, fit in best.items()]
+
+
+def _arrivals(ground: Ground, starts: Sequence[tuple[Run, Mixture]], sample: Sample) -> list[tuple[Run, Fit]]:
+    """Where those starts arrive that come near the best of their run soon."""
+    least = ABANDON * sample.weight
+    scouts = [
+        (run, fit)
+        for run, fit in ground.climb("repair", [(run, model, SCOUT) for run, model in starts], sample)
+        if run.best is not None and fit.objective > run.best.objective - least
+    ]
+    stop = Stop(max(ground.settings.tol, RACE_TOL), ground.settings.max_iter)
+    climbed = ground.climb("repair", [(run, scout.model, stop) for run, scout in scouts], sample)
+    return [(run, _joined(scout, fit)) for (run, scout), (_, fit) in zip(scouts, climbed, strict=True)]
 
 
 def _grow(ground: Ground, runs: Sequence[Run]) -> None:
@@ -379,8 +504,11 @@ def _climb(ground: Ground, runs: Sequence[Run]) -> None:
     settings = ground.settings
     starts: list[tuple[Run, Mixture, Stop]] = []
     for run in runs:
+        if run.unmoved:
+            run.best = run.candidate.known
+            continue
         best, passes = run.best, 0
-        if run.candidate.by_chance:
+        if run.candidate.by_chance or run.candidate.known:
             passes = best.n_iter if best is not None and ground.small.complete else 0
             if best is None or best.status.failed:
                 continue
@@ -395,7 +523,36 @@ def _climb(ground: Ground, runs: Sequence[Run]) -> None:
         else:
             starts.append((run, model, Stop(settings.tol, settings.max_iter - passes)))
     for run, fit in ground.climb("climb", starts):
-        run.best = _joined(run.best, fit) if run.best is not None and ground.small.complete else fit
+        known = run.candidate.known
+        whole = _joined(run.best, fit) if run.best is not None and ground.small.complete else fit
+        run.best = known if known and _merit(known) >= _merit(whole) else whole
+
+
+def _settle(ground: Ground, runs: Sequence[Run]) -> None:
+    """Climb again where a family ended below another that it holds, from what that one found."""
+    margin = ground.settings.tol * ground.weight
+    stop = Stop(ground.settings.tol, ground.settings.max_iter)
+    for _ in range(SETTLE_ROUNDS):
+        if ground.told_to_stop:
+            return
+        starts: list[tuple[Run, Mixture, Stop]] = []
+        for run in runs:
+            held = [other.best for other in runs if other.best and _within(other.candidate, run.candidate)]
+            top = max(held, key=_merit, default=None)
+            if run.best is not None and top is not None and _merit(top) > _merit(run.best, margin):
+                with suppress(SingularError):
+                    starts.append((run, in_family(top.model, run.candidate.family), stop))
+        better = [(r, fit) for r, fit in ground.climb("climb", starts) if r.best and _merit(fit) > _merit(r.best)]
+        for run, fit in better:
+            run.best = fit
+        if not better:
+            return
+
+
+def _within(plain: Candidate, rich: Candidate) -> bool:
+    """Whether every mixture of one candidate is one of the other, in a richer family."""
+    same = plain.n_components == rich.n_components and plain.family is not rich.family
+    return same and plain.family.within(rich.family)
 
 
 def _given(ground: Ground, candidate: Candidate) -> Mixture:

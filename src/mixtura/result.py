@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from mixtura import text
 from mixtura.agreement import CrossTable, cross_table
-from mixtura.choice import CRITERIA, Cell, chosen, search
+from mixtura.choice import CRITERIA, Cell, Survey, counts_of, ranked, ties
 from mixtura.core.arguments import as_generator
 from mixtura.core.em import Fit
 from mixtura.core.mixture import Mixture
@@ -21,7 +21,7 @@ from mixtura.core.overlap import Separation
 from mixtura.covariance import registry
 from mixtura.covariance.registry import Family
 from mixtura.merging import Merging, merge
-from mixtura.race import Candidate, Observer, Settings
+from mixtura.race import Observer, Settings
 from mixtura.sources.coerce import as_table, as_weights
 from mixtura.sources.memory import Memory
 from mixtura.start import METHODS
@@ -33,28 +33,44 @@ COMPONENTS = range(1, 10)
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What ``mixtura.fit`` found: print it, or look at it in a notebook, for a summary.
+    """What ``mixtura.fit`` and ``mixtura.select`` found: print it, or look at it in a notebook, for a summary.
+
+    It holds the table of all candidates and, so that this can be extended, the rows.
 
     Attributes
     ----------
-    cells : tuple of Cell
-        Every candidate, with its fit or the reason why there is none.
-    best : Cell
-        The chosen one.
-    criterion : str
-        By which it was chosen; smaller is better.
+    survey : Survey
+        The table and what it was made of.
     columns : tuple of str
-    n_rows : int
-    separation : Separation
-        How surely the rows belong to one component of the chosen model or another.
     """
 
-    cells: tuple[Cell, ...]
-    best: Cell
-    criterion: str
+    survey: Survey
     columns: tuple[str, ...]
-    n_rows: int
-    separation: Separation
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """Every candidate, with its fit or the reason why there is none."""
+        return self.survey.cells
+
+    @property
+    def best(self) -> Cell:
+        """The chosen one."""
+        return self.survey.best
+
+    @property
+    def criterion(self) -> str:
+        """By which it was chosen; smaller is better."""
+        return self.survey.criterion
+
+    @property
+    def n_rows(self) -> int:
+        """N."""
+        return self.survey.source.n_rows
+
+    @cached_property
+    def separation(self) -> Separation:
+        """How surely the rows belong to one component of the chosen model or another."""
+        return self.model.separation(self.survey.source)
 
     @property
     def fit(self) -> Fit:
@@ -72,6 +88,91 @@ class Result:
     def weight(self) -> float:
         """Sum of the row weights; the number of rows when they carry none."""
         return self.fit.statistics.weight
+
+    @property
+    def ties(self) -> tuple[Cell, ...]:
+        """The other cells within 2 units of the best: the criterion cannot tell them apart."""
+        return tuple(ties(self.cells, self.best, self.criterion))
+
+    def top(self, n: int = 5) -> tuple[Cell, ...]:
+        """The n best cells, the best first."""
+        return tuple(ranked(self.cells, self.criterion)[:n])
+
+    def table(self) -> dict[str, list[Any]]:
+        """All cells as columns of equal length, which any data frame can be made of.
+
+        Returns
+        -------
+        dict
+            ``n_components``, ``covariance`` and ``mclust`` (the family's name there), ``n_parameters``, ``loglik``;
+            ``bic``, ``icl``, ``aic`` and, where it was asked for, ``cv`` with ``cv_error``, each smaller for a better
+            model; ``behind``, by how much the cell is worse than the chosen one; whether it is ``eligible`` and has
+            ``converged``; and the ``reason`` why there is no fit.
+        """
+        return self.survey.table()
+
+    def to_frame(self) -> Any:
+        """``table`` as a pandas DataFrame.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError("to_frame needs pandas: install it, or take table(), a dict of columns") from error
+        return pd.DataFrame(self.table())
+
+    def extend(
+        self,
+        n_components: int | Iterable[int] | None = None,
+        covariances: str | Family | Iterable[str | Family] | None = None,
+        *,
+        progress: Observer | None = None,
+    ) -> Result:
+        """The result with more candidates. Those that are there are not fitted again.
+
+        One of them is replaced only if a new one leads to a higher likelihood in it too.
+
+        Parameters
+        ----------
+        n_components : int or iterable of int, optional
+            Numbers of components; by default those that are there.
+        covariances : str, or iterable of str, optional
+            Covariance families, or "all"; by default those that are there.
+        progress : callable, optional
+            As in ``fit``.
+
+        Returns
+        -------
+        Result
+            A new one; this one stays as it is.
+
+        Raises
+        ------
+        ValueError
+            If an argument makes no sense.
+
+        Examples
+        --------
+        >>> import mixtura
+        >>> result = mixtura.select("examples/faithful.csv", [1, 2], "full", random_state=0)
+        >>> more = result.extend(n_components=3)
+        >>> [cell.n_components for cell in more.cells]
+        [1, 2, 3]
+        >>> more.cells[1] is result.cells[1]
+        True
+        """
+        counts = [cell.n_components for cell in self.cells]
+        families = [cell.covariance for cell in self.cells]
+        survey = self.survey.extended(
+            counts if n_components is None else counts_of(n_components, self.n_rows),
+            registry.several(families if covariances is None else covariances, len(self.columns)),
+            progress,
+        )
+        return Result(survey, self.columns)
 
     def summary(self) -> dict[str, Any]:
         """Plain numbers (JSON-able): the chosen model, its components, its rivals, notes and advice."""
@@ -142,14 +243,16 @@ def fit(
     covariance : str, or iterable of str, optional
         Covariance families to try: "full" (VVV), "tied" (EEE), "diag" (VVI), "spherical" (VII), which are the default,
         and by mclust's names "eii", "eei", "vei", "evi", "vee", "eve", "vve", "eev", "vev", "evv"; or "all" of them.
-    criterion : {"bic", "icl", "aic"}
-        What to choose by; smaller is better.
+    criterion : {"bic", "icl", "aic", "cv"}
+        What to choose by; smaller is better. "cv" is −2 log-likelihood of the rows, each under a model of the others,
+        in five folds.
     sample_weight : array-like of shape (N,), or name of a column of a file, optional
         2 counts a row twice, 0 leaves it out; the criteria count weight, not rows.
     columns : iterable of str or int, optional
         Which columns to use, in this order.
     n_init : int
-        Starts for each candidate. They race on a bounded sample, so more of them cost little on many rows.
+        Starts for each number of components, shared out among the families, which take over from each other what leads
+        higher; each family makes at least one. They race on a bounded sample, so more of them cost little on many rows.
     tol : float
         Converged when the estimated gap to the top is below this many nats a row.
     max_iter : int
@@ -186,7 +289,7 @@ def fit(
     ('eruptions', 'waiting')
     """
     rows, names, weights = _read(table, columns, sample_weight)
-    counts = _counts(n_components, len(rows))
+    counts = counts_of(n_components, len(rows))
     families = registry.several(covariance, rows.shape[1])
     criterion = criterion.lower() if isinstance(criterion, str) else criterion
     if criterion not in CRITERIA:
@@ -202,14 +305,54 @@ def fit(
     )
     source = Memory(rows, weights, None if n_threads is None else _at_least("n_threads", n_threads, 1))
     seed = int(as_generator(random_state).integers(2**63))
-    candidates = [Candidate(k, family) for k in counts if k <= len(rows) for family in families]
-    cells = search(source, candidates, settings, seed, progress, columns=names, with_icl=True)
-    impossible = f"{len(rows)} rows cannot hold that many components"
-    cells += [Cell(k, family.name, None, reason=impossible) for k in counts if k > len(rows) for family in families]
-    best = chosen(cells, criterion)
-    columns = names or tuple(f"x{j}" for j in range(1, rows.shape[1] + 1))
-    separation = best.fit.model.separation(source)  # pyright: ignore[reportOptionalMemberAccess] (it has a fit)
-    return Result(tuple(cells), best, criterion, columns, len(rows), separation)
+    survey = Survey(source, settings, seed, criterion, names).extended(counts, families, progress)
+    return Result(survey, names or tuple(f"x{j}" for j in range(1, rows.shape[1] + 1)))
+
+
+def select(
+    table: Any,
+    n_components: int | Iterable[int] = COMPONENTS,
+    covariances: str | Family | Iterable[str | Family] = "all",
+    *,
+    criterion: str = "bic",
+    **options: Any,
+) -> Result:
+    """How many components, of which covariance family: ``fit`` over all families.
+
+    Parameters
+    ----------
+    table : array-like, data frame, Arrow table, or path
+        (N, D) numbers, as in ``fit``.
+    n_components : int or iterable of int
+        Numbers of components to try.
+    covariances : str, or iterable of str
+        Covariance families to try, or "all".
+    criterion : {"bic", "icl", "aic", "cv"}
+        What to choose by; smaller is better.
+    **options
+        Any other argument of ``fit``: sample_weight, random_state, progress, …
+
+    Returns
+    -------
+    Result
+        With all candidates (``table``), the best (``best``, ``top``), those that are as good (``ties``), and a way to
+        go on (``extend``).
+
+    Raises
+    ------
+    ValueError
+        As ``fit``.
+
+    Examples
+    --------
+    >>> import mixtura
+    >>> result = mixtura.select("examples/faithful.csv", range(1, 4), ["full", "tied"], random_state=0)
+    >>> [(cell.n_components, cell.covariance) for cell in result.top(2)]
+    [(3, 'tied'), (2, 'full')]
+    >>> result.ties
+    ()
+    """
+    return fit(table, n_components, covariances, criterion=criterion, **options)
 
 
 def _read(
@@ -227,18 +370,6 @@ def _read(
         raise ValueError("sample_weight can name a column only when the table is a file: pass the weights themselves")
     coerced = as_table(table, columns=columns)
     return coerced.rows, coerced.columns, as_weights(sample_weight, len(coerced.rows))
-
-
-def _counts(n_components: int | Iterable[int], n_rows: int) -> list[int]:
-    counts = list(n_components) if isinstance(n_components, Iterable) else [n_components]
-    for k in counts:
-        if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-            raise ValueError(f"n_components must be whole numbers from 1, got {k!r}")
-    if not counts:
-        raise ValueError("n_components is empty: name at least one number of components")
-    if min(counts) > n_rows:
-        raise ValueError(f"{n_rows} rows cannot hold {min(counts)} components: give more rows or fewer components")
-    return [int(k) for k in dict.fromkeys(counts)]
 
 
 def _at_least(name: str, value: Any, least: float) -> Any:

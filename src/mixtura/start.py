@@ -9,21 +9,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import itemgetter
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import xlogy
 
 from mixtura.core.mixture import Mixture
 from mixtura.core.mstep import first_m_step
-from mixtura.core.statistics import Array, Kind, Statistics
+from mixtura.core.statistics import Array, Kind, Statistics, reduced
 from mixtura.covariance import registry
 from mixtura.covariance.prior import Prior, column_spread
 from mixtura.covariance.registry import Family
-from mixtura.covariance.structure import Structure
+from mixtura.covariance.structure import Full, SingularError, Structure
 from mixtura.hierarchy import Criterion, Tree, agglomerate, coordinates
 from mixtura.kernels import reference
 from mixtura.kernels.reference import moments, softmax
@@ -226,12 +229,59 @@ def split_and_merged(model: Mixture, sample: Sample, rng: np.random.Generator) -
     share[:, i] += share[:, j]
     others = np.setdiff1d(np.arange(model.n_components), (i, j))
     k = int(others[_draw(model.weights[others], rng.random())])
-    unit = column_unit(sample)
-    axis = np.linalg.svd(model.structure.factor(k) / unit[:, None])[0][:, 0]
-    upper = ((sample.rows - model.means[k]) / unit) @ axis > 0
-    share[:, j] = np.where(upper, share[:, k], 0.0)
+    share[:, j] = np.where(_above(model, k, sample), share[:, k], 0.0)
     share[:, k] -= share[:, j]
     return by_responsibilities(share)
+
+
+def splits(model: Mixture, sample: Sample, family: Family, prior: Prior, most: int) -> list[Mixture]:
+    """Mixtures with one component of a mixture cut in two, across its longest axis in standardised coordinates.
+
+    At ``most`` those whose components, as labels of the rows, explain the rows best; the best one first.
+    """
+    n_components = model.n_components
+    share = model.responsibilities(sample.rows) * sample.weights[:, None]
+    above = share * np.stack([_above(model, k, sample) for k in range(n_components)], axis=1)
+    sums = moments(sample.rows, np.hstack([above, share - above]), np.vstack([model.means, model.means]), "full")
+    upper, lower = np.split(np.eye(2 * n_components), 2)
+    found: list[tuple[float, Mixture]] = []
+    for k in range(n_components):
+        parts = np.vstack([upper + lower, lower[k]])  # which halves make up each component
+        parts[k] = upper[k]
+        n, s1, s2 = (np.tensordot(parts, total, 1) for total in sums[1:])
+        centre = np.vstack([model.means, model.means[k]])
+        weight, rows = float(sample.weights.sum()), sample.n_rows
+        statistics = Statistics(family.kind, centre, n, s1, reduced(s2, family.kind), 0.0, weight, rows)
+        lean = (sample.n_features + 1) * statistics.row_weight
+        with suppress(SingularError):
+            cut = first_m_step(statistics, family, prior.leaning(lean, statistics))
+            labelled = float(xlogy(n, cut.weights).sum() - 0.5 * (n @ cut.structure.log_det()))
+            found.append((labelled, cut))
+    return [cut for _, cut in sorted(found, key=itemgetter(0), reverse=True)[:most]]
+
+
+def mergers(model: Mixture, most: int) -> list[Mixture]:
+    """Mixtures with two components of a mixture made one, which keeps their common mean and covariance.
+
+    At ``most`` those with the least upper bound on the divergence from the mixture (Runnalls, IEEE Trans. Aerospace
+    and Electronic Systems 43 (2007), eq. 21), the best one first. The covariances are full.
+    """
+    i, j = np.triu_indices(model.n_components, 1)
+    weights, log_det = model.weights, model.structure.log_det()
+    both = np.maximum(weights[i] + weights[j], np.finfo(np.float64).tiny)
+    a, b = weights[i] / both, weights[j] / both
+    apart = model.means[i] - model.means[j]
+    means = a[:, None] * model.means[i] + b[:, None] * model.means[j]
+    within = a[:, None, None] * model.covariances[i] + b[:, None, None] * model.covariances[j]
+    covariances = within + (a * b)[:, None, None] * apart[:, :, None] * apart[:, None, :]
+    bound = both * (np.linalg.slogdet(covariances)[1] - a * log_det[i] - b * log_det[j])
+    found: list[Mixture] = []
+    for pair in np.argsort(bound)[:most]:
+        stay = np.delete(np.arange(model.n_components), [i[pair], j[pair]])
+        structure = Full.from_covariances(np.concatenate([model.covariances[stay], covariances[pair : pair + 1]]))
+        joined = np.append(weights[stay], both[pair])
+        found.append(Mixture(joined / joined.sum(), np.vstack([model.means[stay], means[pair]]), structure))
+    return found
 
 
 def hierarchical(
@@ -279,6 +329,13 @@ METHODS: dict[str, tuple[Method, ...]] = {
     "random": (random_responsibilities,),
     "random_from_data": (random_rows,),
 }
+
+
+def _above(model: Mixture, k: int, sample: Sample) -> NDArray[np.bool_]:
+    """Which rows lie above a component's mean, along its longest axis in standardised coordinates."""
+    unit = column_unit(sample)
+    axis = np.linalg.svd(model.structure.factor(k) / unit[:, None])[0][:, 0]
+    return ((sample.rows - model.means[k]) / unit) @ axis > 0
 
 
 def _draw(potential: Array, u: float) -> int:

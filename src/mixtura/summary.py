@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mixtura.choice import Cell, bic
+from mixtura.choice import TIE, Cell, bic, ranked, ties
 from mixtura.core.em import Fit
 from mixtura.core.mixture import Mixture
 from mixtura.core.overlap import Separation, overlapping
@@ -18,8 +18,6 @@ from mixtura.core.status import Status
 from mixtura.covariance import registry
 from mixtura.kernels import Rows
 
-#: Models whose criterion is this close to the best say much the same (Kass & Raftery, JASA 90 (1995)).
-TIE = 2.0
 #: Models named in one remark.
 MOST_NAMED = 5
 #: Pairs of components are told of when their overlap, ω_ij + ω_ji, is at least this; no more than so many.
@@ -36,9 +34,7 @@ def summarise(
     fit = best.fit
     if fit is None:
         raise ValueError("the chosen cell has no fit")
-    fitted = sorted(
-        (c for c in cells if c.fit is not None and c is not best), key=lambda c: (not c.eligible, getattr(c, criterion))
-    )
+    fitted = [cell for cell in ranked(cells, criterion) if cell is not best]
     return {
         "rows": rows,
         "weight": fit.statistics.weight,
@@ -210,6 +206,7 @@ def _row(cell: Cell, criterion: str, best: Cell) -> Summary:
         "bic": cell.bic,
         "icl": cell.icl,
         "aic": cell.aic,
+        **({"cv": cell.cv, "cv_error": cell.cv_error} if criterion == "cv" else {}),
         "behind": getattr(cell, criterion) - getattr(best, criterion),
         "eligible": cell.eligible,
     }
@@ -231,7 +228,7 @@ def _advice(cells: Sequence[Cell], best: Cell, criterion: str, fitted: Sequence[
     if len(set(tried)) > 1 and best.n_components == most:
         further = [*range(most, 2 * most + 1)]
         say("The largest number of components tried was chosen; more may be better.", n_components=further)
-    close = [c for c in fitted if c.eligible and getattr(c, criterion) - getattr(best, criterion) < TIE]
+    close = ties(cells, best, criterion)
     same = [c for c in close if _same(c, best)]
     if same:
         say(f"The same model under other names: {_named(same)}.")

@@ -177,7 +177,7 @@ def facts(summary: Summary) -> list[tuple[str, str]]:
         out.append(("starts", starts + (f", {failed} failed" if failed else "")))
     if "loglik" in chosen:
         out.append(("log-likelihood", f"{chosen['loglik']:,.4f}"))
-    criteria = [name for name in ("bic", "icl", "aic") if name in chosen]
+    criteria = [name for name in ("bic", "icl", "aic", "cv") if name in chosen]
     if criteria:
         values = " / ".join(f"{chosen[name]:,.2f}" for name in criteria)
         out.append((" / ".join(name.upper() for name in criteria), f"{values}  (smaller is better)"))

@@ -1,9 +1,9 @@
-"""scikit-learn's own checks of an estimator, all of them, for every covariance family."""
+"""scikit-learn's own checks of the estimators, all of them, for every covariance family."""
 
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from mixtura import GaussianMixture
+from mixtura import GaussianMixture, GaussianMixtureSelector
 from mixtura.covariance import registry
 
 
@@ -11,7 +11,7 @@ def estimators(families):
     return [GaussianMixture(n_components=k, covariance_type=family.name) for k in (1, 2) for family in families]
 
 
-@parametrize_with_checks(estimators(registry.USUAL))
+@parametrize_with_checks([*estimators(registry.USUAL), GaussianMixtureSelector(n_components=(1, 2))])
 def test_scikit_learn_check(estimator, check):
     check(estimator)
 

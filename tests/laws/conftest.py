@@ -24,7 +24,7 @@ def family(request: pytest.FixtureRequest) -> Family:
 def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> kernels.Kernel:
     """The kernel that everything runs on during the test."""
     chosen = importlib.import_module(f"mixtura.kernels.{request.param}")
-    monkeypatch.setattr(kernels, "choose", lambda *_, single=False: chosen)  # noqa: ARG005
+    monkeypatch.setattr(kernels, "choose", lambda *_, single=False: chosen)
     return chosen
 
 

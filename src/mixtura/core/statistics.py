@@ -42,6 +42,13 @@ def outer(kind: Kind, n: Array, a: Array, b: Array) -> Array:
     return n[:, None] * a * b
 
 
+def reduced(matrices: Array, kind: Kind) -> Array:
+    """What a kind keeps of (K, D, D) matrices: all, their sum or their diagonals."""
+    if kind == "full":
+        return matrices
+    return matrices.sum(0) if kind == "tied" else np.diagonal(matrices, axis1=1, axis2=2)
+
+
 @dataclass(frozen=True, eq=False)
 class Statistics:
     """What one pass over the rows knows about them, given a mixture (see the head of this module).

@@ -131,6 +131,10 @@ class Prior:
         count = PSEUDO_ROWS * self.row + PSEUDO_FRACTION * weight
         return replace(self, count=count, scatter=self.scatter * (count / self.count))
 
+    def scaled(self, factor: float) -> Prior:
+        """The prior whose pseudo-statistics count that many times as much."""
+        return replace(self, count=factor * self.count, scatter=factor * self.scatter)
+
     def leaning(self, rows: float, statistics: Statistics) -> Prior:
         """The prior and that many rows' worth of the covariance pooled over the components."""
         if statistics.kind == "tied" or rows == 0:

@@ -18,6 +18,8 @@ from mixtura.covariance.structure import Structure
 #: The maps of the rows under which a family is closed, so that they move a fit with them: all linear ones, changes of
 #: the units of the columns, rotations and one change of unit for all columns, or only the latter.
 Maps = Literal["linear", "units", "rotations", "one unit"]
+#: What a letter of a family's name leaves free, from nothing (Identity) over one for all (Equal) to each (Variable).
+_FREEDOM = "IEV"
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,19 @@ class Family:
     def isotropic(self) -> bool:
         """Whether all columns of a component share one variance: the columns are axes, and so is anything else."""
         return self.kind == "diagonal" and self.maps == "rotations"
+
+    def within(self, other: Family) -> bool:
+        """Whether the other family holds every mixture of this one: no letter of its name leaves less free."""
+        return all(
+            _FREEDOM.index(mine) <= _FREEDOM.index(theirs)
+            for mine, theirs in zip(self.mclust, other.mclust, strict=True)
+        )
+
+    def next_to(self, other: Family, families: Iterable[Family]) -> bool:
+        """Whether one of the two is within the other with none of the families between them."""
+        plain, rich = (self, other) if self.within(other) else (other, self)
+        between = (f for f in families if f not in (plain, rich) and plain.within(f) and f.within(rich))
+        return plain is not rich and plain.within(rich) and not any(between)
 
     def n_parameters(self, n_components: int, n_features: int) -> int:
         """Free parameters of a mixture of this family: weights, means and covariances."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -26,7 +27,7 @@ from mixtura.covariance.structure import Diagonal, Tied
 from mixtura.estimators.callbacks import CallbackSupport, FitTask, with_callbacks
 from mixtura.estimators.checks import check_names, checked_table, warn
 from mixtura.estimators.starts import from_mixture, from_parts, from_rows
-from mixtura.race import Candidate, Progress, Settings
+from mixtura.race import Candidate, Observer, Progress, Settings
 from mixtura.sources.coerce import Rows, Table, as_weights
 from mixtura.sources.memory import Memory
 from mixtura.sources.source import Block
@@ -44,6 +45,9 @@ ILL_DEFINED = (
     "caused by singleton or collapsed samples). Try to decrease the number of components, increase reg_covar, or "
     "scale the input data."
 )
+
+#: (source, settings, seed, observer) → the cell to take, and what else the fit leaves behind.
+Search = Callable[[Memory, Settings, int, Observer], tuple[Cell, dict[str, Any]]]
 
 _WHOLE = Interval(Integral, 1, None, closed="left")
 
@@ -240,11 +244,14 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
 
     def _fit(self, X: Any, y: Any, sample_weight: ArrayLike | None) -> Rows:
         """Fit; the rows as numbers."""
-        family = self._checked_family()
+        self._check_parameters()
         table = checked_table(X)
         rows, weights = table.rows, as_weights(sample_weight, len(table.rows))
-        self._check_size(rows, weights)
-        candidate = Candidate(int(self.n_components), family, self._start(table, weights, family))
+        if len(rows) < 2:
+            raise ValueError(
+                f"Found array with {len(rows)} sample(s) (shape={rows.shape}) while a minimum of 2 is required "
+                f"by {type(self).__name__}."
+            )
         settings = Settings(
             n_init=int(self.n_init),
             tol=float(self.tol),
@@ -252,6 +259,7 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
             reg_covar=None if self.reg_covar is None else float(self.reg_covar),
             init_params=self.init_params if isinstance(self.init_params, str) else "auto",
         )
+        search_for = self._asked(table, weights)
         source = Memory(rows, weights, None if self.n_threads is None else int(self.n_threads))
         generator = as_generator(self.random_state)
         seed = int(generator.integers(2**63))
@@ -263,18 +271,30 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
             printer.passed(progress)
             return task.passed(progress)
 
-        (cell,) = search(source, [candidate], settings, seed, observe, columns=table.columns)
+        cell, more = search_for(source, settings, seed, observe)
         if cell.fit is None:
             raise ValueError(f"{ILL_DEFINED} ({cell.reason})")
-        fitted = _fitted(cell, cell.fit, rows.dtype, np.random.default_rng(seed))
+        fitted = _fitted(cell, cell.fit, rows.dtype, np.random.default_rng(seed)) | more
         printer.ended(fitted["status_"], fitted["lower_bound_"])
         task.ended(fitted)
         self.__dict__.update(fitted)
         self._warn(cell)
         return rows
 
-    def _checked_family(self) -> Family:
-        """The covariance family, after all parameters have been checked by themselves."""
+    def _asked(self, table: Table, weights: Array | None) -> Search:
+        """What to fit: a search for the cell to take, and for further attributes."""
+        family = self._checked_family()
+        self._check_size(table.rows, weights)
+        candidate = Candidate(int(self.n_components), family, self._start(table, weights, family))
+
+        def search_for(source: Memory, settings: Settings, seed: int, observe: Observer) -> tuple[Cell, dict[str, Any]]:
+            (cell,) = search(source, [candidate], settings, seed, observe, columns=table.columns)
+            return cell, {}
+
+        return search_for
+
+    def _check_parameters(self) -> None:
+        """All parameters by themselves."""
         if not get_config()["skip_parameter_validation"]:
             self._validate_params()
         for name in ("n_components", "max_iter", "n_init", "verbose_interval", "n_threads"):
@@ -283,6 +303,9 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
                     f"The {name!r} parameter of {type(self).__name__} must be an int, not a bool. "
                     f"Got {getattr(self, name)!r} instead."
                 )
+
+    def _checked_family(self) -> Family:
+        """The covariance family."""
         try:
             return registry.get(self.covariance_type)
         except ValueError as error:
@@ -291,11 +314,6 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
             ) from None
 
     def _check_size(self, rows: Rows, weights: Array | None) -> None:
-        if len(rows) < 2:
-            raise ValueError(
-                f"Found array with {len(rows)} sample(s) (shape={rows.shape}) while a minimum of 2 is required "
-                f"by {type(self).__name__}."
-            )
         n_rows = len(rows) if weights is None else int(np.count_nonzero(weights))
         if n_rows < self.n_components:
             of = "" if weights is None else " (rows of positive weight)"

@@ -1,47 +1,56 @@
 """The formulas as they stand, in NumPy: what small problems run on and what the compiled kernels are tested against.
 
-Temporary memory is one block of rows × (K + D) numbers.
+Temporary memory is K numbers for each row of a block, and some arrays of a fixed size.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 
 from mixtura.core.statistics import Array, Kind
 from mixtura.kernels import Rows, Sums, Whitened
 
+#: Numbers in a temporary array, (K, rows of a tile, D).
+TILE_NUMBERS = 65_536
 
-def _whiten(centred: Array, model: Whitened, k: int) -> Array:
-    """A_k (x − μ_k), one row each."""
-    if model.kind == "full":
-        return centred @ model.whitening[k].T
-    if model.kind == "tied":
-        return centred @ model.whitening.T
-    return centred * model.whitening[k]
+
+def _tiles(n_rows: int, centre: Array) -> Iterator[slice]:
+    """Rows to work on together, so that temporary arrays stay in the cache."""
+    step = max(TILE_NUMBERS // centre.size, 1)
+    return (slice(start, start + step) for start in range(0, n_rows, step))
+
+
+def _whiten(centred: Array, model: Whitened) -> Array:
+    """A_k (x_n − μ_k), (K, B, D)."""
+    if model.kind == "diagonal":
+        return centred * model.whitening[:, None]
+    return centred @ np.swapaxes(model.whitening, -1, -2)
 
 
 def log_joint(rows: Rows, model: Whitened) -> Array:
     """(B, K) log π_k + log N(x_n|μ_k,Σ_k) (S2, S6)."""
     out = np.empty((len(rows), len(model.means)))
     with np.errstate(over="ignore", invalid="ignore"):
-        for k, mean in enumerate(model.means):
-            white = _whiten(rows - mean, model, k)
-            out[:, k] = model.log_constants[k] - 0.5 * np.einsum("ij,ij->i", white, white)
-    np.nan_to_num(out, copy=False, nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+        for tile in _tiles(len(rows), model.means):
+            white = _whiten(rows[tile] - model.means[:, None], model)
+            out[tile] = model.log_constants - 0.5 * np.einsum("kni,kni->nk", white, white)
+    out[~np.isfinite(out)] = -np.inf
     return out
 
 
 def _nearest(rows: Rows, model: Whitened) -> Array:
     """(B, K) one-hot: the component nearest in Mahalanobis distance, for rows so far off that its square overflows."""
-    log_distance = np.full((len(rows), len(model.means)), np.inf)
-    for k, mean in enumerate(model.means):
-        if model.log_constants[k] == -np.inf:
-            continue
-        centred = np.clip(rows.astype(np.float64) - mean, -np.finfo(np.float64).max, np.finfo(np.float64).max)
-        size = np.abs(centred).max(1)
-        white = _whiten(centred / np.where(size > 0, size, 1.0)[:, None], model, k)
+    log_distance = np.empty((len(rows), len(model.means)))
+    largest = np.finfo(np.float64).max
+    for tile in _tiles(len(rows), model.means):
+        centred = np.clip(rows[tile].astype(np.float64) - model.means[:, None], -largest, largest)
+        size = np.abs(centred).max(2)
+        white = _whiten(centred / np.where(size > 0, size, 1.0)[:, :, None], model)
         with np.errstate(divide="ignore"):
-            log_distance[:, k] = np.log(size) + 0.5 * np.log(np.einsum("ij,ij->i", white, white))
+            log_distance[tile] = (np.log(size) + 0.5 * np.log(np.einsum("kni,kni->kn", white, white))).T
+    log_distance[:, model.log_constants == -np.inf] = np.inf
     return np.eye(len(model.means))[log_distance.argmin(1)]
 
 
@@ -71,18 +80,18 @@ def accumulate(rows: Rows, weights: Array | None, model: Whitened) -> Sums:
 def moments(rows: Rows, share: Array, centre: Array, kind: Kind) -> Sums:
     """n, s1 and s2 (see Statistics) of rows whose responsibilities, times row weights, are given; loglik is 0."""
     n_components, n_features = centre.shape
-    s1 = np.empty((n_components, n_features))
+    s1 = np.zeros((n_components, n_features))
     shape = {"full": (n_components, n_features, n_features), "tied": (n_features, n_features)}
     s2 = np.zeros(shape.get(kind, (n_components, n_features)))
     with np.errstate(over="ignore", invalid="ignore"):  # of rows whose squares are beyond double precision
-        for k, point in enumerate(centre):
-            centred = rows - point
-            weighted = centred * share[:, k : k + 1]
-            s1[k] = weighted.sum(0)
+        for tile in _tiles(len(rows), centre):
+            centred = rows[tile] - centre[:, None]
+            weighted = centred * share[tile].T[:, :, None]
+            s1 += weighted.sum(1)
             if kind == "full":
-                s2[k] = weighted.T @ centred
+                s2 += np.swapaxes(weighted, 1, 2) @ centred
             elif kind == "tied":
-                s2 += weighted.T @ centred
+                s2 += weighted.reshape(-1, n_features).T @ centred.reshape(-1, n_features)
             else:
-                s2[k] = np.einsum("ij,ij->j", weighted, centred)
+                s2 += np.einsum("kni,kni->ki", weighted, centred)
     return Sums(0.0, share.sum(0), s1, s2)

@@ -115,7 +115,7 @@ def _of_block(limit: int, seed: np.uint64, ceiling: np.uint64, block: Block) -> 
     rows, weights = block.rows, block.each
     if not weights.all():
         rows, weights = rows[weights > 0], weights[weights > 0]
-    hashes = _hash(rows, seed)
+    hashes = row_hashes(rows, seed)
     low = hashes <= ceiling
     complete = bool(low.all())
     if not complete:
@@ -123,7 +123,7 @@ def _of_block(limit: int, seed: np.uint64, ceiling: np.uint64, block: Block) -> 
     return Sketch(limit, hashes, np.asarray(rows, dtype=np.float64) + 0.0, weights, complete)
 
 
-def _hash(rows: NDArray[np.floating], seed: np.uint64) -> Hashes:
+def row_hashes(rows: NDArray[np.floating], seed: np.uint64) -> Hashes:
     """64 well-mixed bits of each row (the finaliser of splitmix64, column after column)."""
     state = np.full(len(rows), seed, dtype=np.uint64)
     with np.errstate(over="ignore"):

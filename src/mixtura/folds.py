@@ -1,0 +1,138 @@
+"""Cross-validation: how well models of a part of the rows describe the rest.
+
+The rows are cut into folds by their hashes, so that copies of a row lie in one fold and neither their order nor the
+way their weights are written down matters. For each fold, every fit goes on from its own parameters over the other
+rows, which are close to where it ends, and is scored on the fold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from operator import attrgetter
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixtura.core.em import Callback, Fit, Stop, Task, climb_together
+from mixtura.core.mixture import Mixture
+from mixtura.core.statistics import Array
+from mixtura.sources.sketch import row_hashes
+from mixtura.sources.source import Block, Result, Source, Sum
+
+#: Folds.
+FOLDS = 5
+#: Fits go on over the rows of the other folds to this gap, in nats a row.
+FOLD_TOL = 1e-5
+
+
+class HeldOut(NamedTuple):
+    """Log-likelihood of all rows, each under the model of the folds that it is not in, and its standard error."""
+
+    loglik: float
+    error: float
+
+
+class Part(Source):
+    """Some of the rows of a source: those whose entry in ``chosen`` (N,) is true."""
+
+    def __init__(self, source: Source, chosen: NDArray[np.bool_]) -> None:
+        self.source, self.chosen = source, chosen
+        self.n_rows, self.n_features = int(chosen.sum()), source.n_features
+
+    def map(self, function: Callable[[Block], Result]) -> Iterator[Result]:  # noqa: D102
+        return self.source.map(partial(self._of, function))
+
+    def total(self, function: Callable[[Block], Sum]) -> Sum:  # noqa: D102
+        return self.source.total(partial(self._of, function))
+
+    def _of(self, function: Callable[[Block], Result], block: Block) -> Result:
+        mine = self.chosen[block.start : block.start + len(block.rows)]
+        return function(Block(block.rows[mine], None if block.weights is None else block.weights[mine], block.start))
+
+
+def cross_validate(
+    fits: Sequence[Fit],
+    source: Source,
+    seed: int,
+    *,
+    max_iter: int = 10_000,
+    accelerate: bool = True,
+    callback: Callback | None = None,
+) -> list[HeldOut]:
+    """Held-out log-likelihood of each fit.
+
+    Parameters
+    ----------
+    fits : sequence of Fit
+        Of all rows.
+    source : Source
+        The rows.
+    seed : int
+        Decides which rows lie in one fold.
+    max_iter : int
+        The most passes of each climb.
+    accelerate : bool
+        Whether to take quasi-Newton steps.
+    callback : callable, optional
+        As for ``climb_together``, of each fold.
+
+    Returns
+    -------
+    list of HeldOut
+        −inf where a model of some folds could not be fitted, or excludes a row of the rest.
+    """
+    fold = np.concatenate([*source.map(partial(_fold, seed))])
+    scores = _Scores(np.zeros(len(fits)), np.zeros(len(fits)), 0.0)
+    level = np.array([fit.loglik / fit.statistics.weight for fit in fits])
+    for number in range(FOLDS):
+        held, rest = Part(source, fold == number), Part(source, fold != number)
+        if not (held.n_rows and rest.n_rows):
+            if held.n_rows:  # there is nothing to fit to
+                scores += _Scores(np.full(len(fits), -np.inf), np.zeros(len(fits)), 0.0)
+            continue
+        weight = rest.total(attrgetter("weight"))
+        tasks = [
+            Task(
+                fit.model,
+                fit.family,
+                fit.prior.scaled(weight / fit.statistics.weight),
+                Stop(FOLD_TOL, max_iter),
+                accelerate,
+            )
+            for fit in fits
+        ]
+        climbed = climb_together(tasks, rest, callback)
+        found = held.total(partial(_scores, [fit.model for fit in climbed], level))
+        failed = np.array([fit.status.failed for fit in climbed])
+        scores += replace(found, sum=np.where(failed, -np.inf, found.sum))
+    with np.errstate(invalid="ignore"):
+        spread = np.maximum(scores.squares - np.square(scores.sum) / scores.weight, 0.0)
+    return [
+        HeldOut(*each)
+        for each in zip((level * scores.weight + scores.sum).tolist(), np.sqrt(spread).tolist(), strict=True)
+    ]
+
+
+def _fold(seed: int, block: Block) -> NDArray[np.uint8]:
+    """The number of the fold of each row."""
+    return (row_hashes(block.rows, np.uint64(seed)) % np.uint64(FOLDS)).astype(np.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class _Scores:
+    """Of each model Σ w (log p − its level) and the sum of the squares, (M,); and Σ w."""
+
+    sum: Array
+    squares: Array
+    weight: float
+
+    def __add__(self, other: _Scores) -> _Scores:
+        return _Scores(self.sum + other.sum, self.squares + other.squares, self.weight + other.weight)
+
+
+def _scores(models: Sequence[Mixture], level: Array, block: Block) -> _Scores:
+    excess = np.stack([model.logpdf(block.rows) for model in models]) - level[:, None]
+    return _Scores(excess @ block.each, np.square(excess) @ block.each, block.weight)
