@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mixtura.core.gaussian import Gaussian
     from mixtura.core.mixture import Mixture
     from mixtura.core.mstep import m_step
+    from mixtura.core.noise import Noise
     from mixtura.core.statistics import Statistics
     from mixtura.core.status import Status
     from mixtura.estimators.gaussian_mixture import GaussianMixture
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Gaussian": "core.gaussian",
     "Mixture": "core.mixture",
+    "Noise": "core.noise",
     "kl_divergence": "core.divergence",
     "js_divergence": "core.divergence",
     "l2_distance": "core.divergence",

@@ -74,7 +74,7 @@ class Cell:
     @property
     def n_parameters(self) -> int:
         """Free parameters; 0 without a fit."""
-        return 0 if self.fit is None else self.fit.family.n_parameters(*self.fit.model.means.shape)
+        return 0 if self.fit is None else self.fit.n_parameters
 
     @property
     def bic(self) -> float:
@@ -153,7 +153,7 @@ def _presented(fit: Fit, in_order: bool, columns: tuple[str, ...] | None) -> Fit
     """The fit with its columns named and its components in the order of their means, where chance ordered them."""
     order = np.lexsort(fit.model.means.T[::-1]) if in_order else np.arange(fit.model.n_components)
     ordered = fit.model.reorder(order)
-    model = Mixture(ordered.weights, ordered.means, ordered.structure, columns=columns)
+    model = Mixture(ordered.weights, ordered.means, ordered.structure, columns=columns, noise=ordered.noise)
     return replace(fit, model=model, statistics=fit.statistics.take(order))
 
 
@@ -164,8 +164,13 @@ def _with_certainty(cells: Sequence[Cell], rows: Source) -> list[Cell]:
 
 
 def certainty(models: Sequence[Mixture], block: Block) -> Array:
-    """Σ w log max_k γ of a block under each model: what ICL takes off."""
-    return np.array([block.each @ np.log(model.responsibilities(block.rows).max(1)) for model in models])
+    """Σ w log max_k γ of a block under each model, noise being one of the components: what ICL takes off."""
+    return np.array([block.each @ np.log(_sureness(model, block)) for model in models])
+
+
+def _sureness(model: Mixture, block: Block) -> Array:
+    density, share = model.posterior(block.rows)
+    return np.maximum(share.max(1), model.noise_share(density))
 
 
 def chosen(cells: Sequence[Cell], criterion: str) -> Cell:

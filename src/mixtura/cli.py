@@ -224,6 +224,11 @@ def main() -> None:
     "--reg-covar", metavar="X", type=click.FloatRange(min=0), callback=_checked(_finite),
     help="Ridge in the squared units of the data.  [default: a tiny prior in their own units]",
 )  # fmt: skip
+@click.option("--noise", is_flag=True, help="Add a component for rows that belong to no Gaussian; its label is -1.")
+@click.option(
+    "--noise-density", metavar="X", type=click.FloatRange(min=0, min_open=True), callback=_checked(_finite),
+    help="The density of the noise.  [default: even over the region of the rows]",
+)  # fmt: skip
 @click.option(
     "--seed", metavar="N", type=click.IntRange(min=0), default=0, show_default=True,
     help="The same seed gives the same result.",
@@ -248,6 +253,8 @@ def fit(
     tol: float,
     max_iter: int,
     reg_covar: float | None,
+    noise: bool,
+    noise_density: float | None,
     seed: int,
     threads: int | None,
     input_format: str | None,
@@ -282,6 +289,7 @@ def fit(
                 tol=tol,
                 max_iter=max_iter,
                 reg_covar=reg_covar,
+                noise=noise if noise_density is None else noise_density,
                 random_state=seed,
                 n_threads=threads,
                 progress=observer,
@@ -373,7 +381,8 @@ def _command(ctx: click.Context, **change: Any) -> list[list[str]]:
         if isinstance(parameter, click.Argument):
             words.append([str(value)])
         elif name in change or (written and name not in {"out", "force", "as_json", "quiet"}):
-            words.append([max(parameter.opts, key=len), str(value)])
+            option = max(parameter.opts, key=len)
+            words.append([option] if getattr(parameter, "is_flag", False) else [option, str(value)])
     return words
 
 
@@ -491,7 +500,8 @@ def score(
     """Label the rows of TABLE by MODEL.
 
     Prints one line for each row, in their order: the most probable component (label), its probability, the log density
-    in nats, and the probability of each component (p0, p1, ...). Columns are matched by name.
+    in nats, and the probability of each component (p0, p1, ...). Where the model has a noise component, its label is
+    -1, and its probability stands in the column noise. Columns are matched by name.
     """
     import mixtura
     from mixtura import summary, text
@@ -532,7 +542,7 @@ def score(
     type=click.IntRange(min=0),
     help="The same seed gives the same rows.  [default: fresh chance]",
 )
-@click.option("--labels", is_flag=True, help="Add a column, label: the component of each row.")
+@click.option("--labels", is_flag=True, help="Add a column, label: the component of each row; -1 is noise.")
 @_out_option
 @_output_format
 @_force_option

@@ -17,10 +17,12 @@ import numpy as np
 from mixtura import kernels
 from mixtura.core.em import Fit, Stop, Task, climb_together, in_family
 from mixtura.core.mixture import Mixture
+from mixtura.core.noise import INITIAL_WEIGHT, Noise
 from mixtura.core.status import Status
 from mixtura.covariance.prior import Prior, column_spread
 from mixtura.covariance.registry import Family
 from mixtura.covariance.structure import SingularError
+from mixtura.denoise import noise_over, without_noise
 from mixtura.diagnosis import idle_directions, misplaced_components
 from mixtura.kernels import Kernel
 from mixtura.sources.sketch import Sample, sample
@@ -55,6 +57,20 @@ class Settings:
     reg_covar: float | None = None
     init_params: str = "k-means++"
     accelerate: bool = True
+    noise: Noise | bool = False
+
+
+def as_noise(asked: bool | float | Noise, n_features: int) -> Noise | bool:
+    """What to look for: nothing, noise over the region of the rows, or a given noise."""
+    if isinstance(asked, Noise):
+        if asked.origin is not None and len(asked.origin) != n_features:
+            raise ValueError(f"the noise has {len(asked.origin)} columns, but the table {n_features}")
+        return asked
+    if isinstance(asked, bool | np.bool_):
+        return bool(asked)
+    if isinstance(asked, int | float | np.integer | np.floating):
+        return Noise.of_density(float(asked))
+    raise ValueError(f"noise must be True, False, a density or a Noise, got {asked!r}")
 
 
 class Candidate(NamedTuple):
@@ -149,6 +165,34 @@ class Ground:
         """The default prior, for the sample."""
         return Prior.relative(self.small.rows, self.small.weights)
 
+    @cached_property
+    def noise(self) -> Noise | None:
+        """The noise component that was asked for, if one was."""
+        asked = self.settings.noise
+        if isinstance(asked, Noise):
+            return asked
+        return noise_over(self.rows, self.small) if asked else None
+
+    def with_noise(self, model: Mixture, least: float = 0.0) -> Mixture:
+        """A start with the noise component that was asked for, of at least that weight."""
+        if self.noise is None:
+            return model
+        share = max(INITIAL_WEIGHT if model.noise is None else model.noise.weight, least)
+        weights = model.weights * ((1 - share) / model.weights.sum())
+        noise = self.noise.weighing(share)
+        return Mixture(weights, model.means, model.structure, columns=model.columns, noise=noise)
+
+    @cached_property
+    def quiet(self) -> Sample:
+        """The sample without the rows that look like noise."""
+        return without_noise(self.small)
+
+    def rows_for_start(self, attempt: int, n_components: int) -> Sample:
+        """The sample; where there may be noise, every other time without what looks like it."""
+        if self.noise is None or attempt % 2 or self.quiet.n_rows < n_components * (self.small.n_features + 1):
+            return self.small
+        return self.quiet
+
     def prior(self, weight: float, n_components: int) -> Prior:
         """The prior of a fit to rows of that weight."""
         ridge, n_features = self.settings.reg_covar, self.small.n_features
@@ -156,17 +200,19 @@ class Ground:
             return self.relative.for_weight(weight)
         return Prior.absolute(ridge, weight, n_components, n_features) if ridge else Prior.none(n_features)
 
-    def start(self, rule: Rule, candidate: Candidate, lean: float) -> Mixture:
-        """The mixture that a rule makes of the sample."""
+    def start(self, rule: Rule, candidate: Candidate, lean: float, rows: Sample | None = None) -> Mixture:
+        """The mixture that a rule makes of the sample, or of some of its rows."""
         n_components, family, _ = candidate
-        return mixture_of(
-            rule, self.small, n_components, family, self.prior(self.small_weight, n_components), lean=lean
-        )
+        rows = self.small if rows is None else rows
+        prior = self.prior(self.small_weight, n_components)
+        model = mixture_of(rule, rows, n_components, family, prior, lean=lean, noise=self.noise)
+        left_out = 1 - float(rows.weights.sum()) / self.small_weight
+        return self.with_noise(model, least=max(INITIAL_WEIGHT, left_out))
 
-    def first(self, rule: Rule, candidate: Candidate) -> Mixture:
-        """The start that a rule makes, with the parts in their place that the candidate gives."""
+    def first(self, rule: Rule, candidate: Candidate, rows: Sample) -> Mixture:
+        """The start that a rule makes of these rows, with the parts in their place that the candidate gives."""
         n_components, family, parts = candidate
-        model = self.start(rule, candidate, self.small.n_features + 1.0)
+        model = self.start(rule, candidate, self.small.n_features + 1.0, rows)
         if not isinstance(parts, Parts):
             return model
         return completed(parts, model, self.small, family, self.prior(self.small_weight, n_components))
@@ -176,7 +222,13 @@ class Ground:
         starts = list(starts)
         source, weight = (self.rows, self.weight) if stage == "climb" else (self.small, self.small_weight)
         tasks = [
-            Task(model, run.candidate.family, self.prior(weight, model.n_components), stop, self.settings.accelerate)
+            Task(
+                self.with_noise(model),
+                run.candidate.family,
+                self.prior(weight, model.n_components),
+                stop,
+                self.settings.accelerate,
+            )
             for run, model, stop in starts
         ]
 
@@ -250,9 +302,10 @@ def _race(ground: Ground, runs: Sequence[Run]) -> None:
         n_components = run.candidate.n_components
         for attempt in range(settings.n_init):
             rng = np.random.default_rng([ground.seed, n_components, attempt])
-            rule = METHODS[settings.init_params](ground.small, n_components, rng)
+            rows = ground.rows_for_start(attempt, n_components)
+            rule = METHODS[settings.init_params](rows, n_components, rng)
             try:
-                starts.append((run, ground.first(rule, run.candidate), stop))
+                starts.append((run, ground.first(rule, run.candidate, rows), stop))
             except SingularError as error:
                 run.failures.append(str(error))
     for run, fit in ground.climb("race", starts):

@@ -16,9 +16,10 @@ from mixtura.choice import CRITERIA, Cell, chosen, search
 from mixtura.core.arguments import as_generator
 from mixtura.core.em import Fit
 from mixtura.core.mixture import Mixture
+from mixtura.core.noise import Noise
 from mixtura.covariance import registry
 from mixtura.covariance.registry import Family
-from mixtura.race import Candidate, Observer, Settings
+from mixtura.race import Candidate, Observer, Settings, as_noise
 from mixtura.sources.coerce import as_table, as_weights
 from mixtura.sources.memory import Memory
 from mixtura.start import METHODS
@@ -97,6 +98,7 @@ def fit(
     max_iter: int = 10_000,
     reg_covar: float | None = None,
     init_params: str = "k-means++",
+    noise: bool | float | Noise = False,
     random_state: Any = None,
     n_threads: int | None = None,
     progress: Observer | None = None,
@@ -129,6 +131,9 @@ def fit(
         the data's own spread (mixtura.covariance.prior).
     init_params : {"k-means++", "kmeans", "random", "random_from_data"}
         How to start.
+    noise : bool, float or Noise
+        Whether to add a component for rows that belong to no Gaussian: True spreads it evenly over the region of the
+        rows, a number is its density, a Noise tells its region or density (see Noise).
     random_state : int, Generator, RandomState or None
         The same seed gives the same bits, on any number of threads.
     n_threads : int, optional
@@ -169,6 +174,7 @@ def fit(
         max_iter=_at_least("max_iter", max_iter, 1),
         reg_covar=None if reg_covar is None else _at_least("reg_covar", reg_covar, 0.0),
         init_params=init_params,
+        noise=as_noise(noise, rows.shape[1]),
     )
     source = Memory(rows, weights, None if n_threads is None else _at_least("n_threads", n_threads, 1))
     seed = int(as_generator(random_state).integers(2**63))

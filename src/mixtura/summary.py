@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mixtura.choice import Cell, bic
-from mixtura.core.mixture import Mixture
+from mixtura.core.em import n_parameters
+from mixtura.core.mixture import NOISE, Mixture
 from mixtura.core.status import Status
 from mixtura.covariance import registry
 from mixtura.kernels import Rows
@@ -50,6 +51,7 @@ def summarise(cells: Sequence[Cell], best: Cell, criterion: str, columns: Sequen
             "starts_agreeing": best.n_agreeing,
         },
         "components": _components(fit.model, columns, fit.statistics.n),
+        "noise": _noise(fit.model, fit.statistics.noise),
         "rivals": [_row(cell, criterion, best) for cell in fitted],
         "failed": [
             {"n_components": c.n_components, "covariance": c.covariance, "reason": c.reason}
@@ -89,10 +91,11 @@ def describe(model: Mixture, family: str, metadata: Mapping[str, Any]) -> Summar
             "n_components": model.n_components,
             "covariance": known.name,
             "mclust": known.mclust,
-            "n_parameters": known.n_parameters(model.n_components, model.n_features),
+            "n_parameters": n_parameters(model, known),
             **{key: chosen[key] for key, kind in _REMEMBERED.items() if _is(kind, chosen.get(key))},
         },
         "components": _components(model, columns, None if weight is None else weight * model.weights),
+        "noise": _noise(model, None if weight is None or model.noise is None else weight * model.noise.weight),
         "rivals": [],
         "failed": [],
         "notes": [note for note in told("notes", list) or [] if isinstance(note, str)],
@@ -131,6 +134,14 @@ def _components(model: Mixture, columns: Sequence[str], n: NDArray[np.float64] |
     ]
 
 
+def _noise(model: Mixture, n: float | None) -> Summary | None:
+    """The noise component, if there is one: its weight, the rows that it holds, and its density."""
+    if model.noise is None:
+        return None
+    held = {} if n is None else {"rows": n}
+    return {"weight": model.noise.weight, **held, "log_density": model.noise.log_density}
+
+
 def _factor(model: Mixture, k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Standard deviations s (D,) of a component and U (D, D): its covariance is diag(s) U Uᵀ diag(s)."""
     factor = model.structure.factor(k)
@@ -145,13 +156,18 @@ def correlations(model: Mixture) -> list[list[list[float]]]:
 
 
 def per_row(model: Mixture, rows: Rows) -> dict[str, NDArray[Any]]:
-    """Columns for each row: ``label``, its ``probability``, ``log_density``, and p0 … p(K−1) of all (S10)."""
+    """Columns for each row: ``label``, its ``probability``, ``log_density``, and p0 … p(K−1) of all (S10).
+
+    With a noise component, whose label is −1, its probability stands before those of the others, in ``noise``.
+    """
     density, share = model.posterior(rows)
-    labels = share.argmax(1)
+    noise = model.noise_share(density)
+    top, called = share.max(1), share.argmax(1)
     return {
-        "label": labels,
-        "probability": share[np.arange(len(share)), labels],
+        "label": np.where(noise > top, NOISE, called),
+        "probability": np.maximum(noise, top),
         "log_density": density,
+        **({} if model.noise is None else {"noise": noise}),
         **{f"p{k}": share[:, k] for k in range(model.n_components)},
     }
 
@@ -160,7 +176,7 @@ def totals(model: Mixture, family: str, rows: Rows, sample_weight: ArrayLike | N
     """How well a model describes rows: the log-likelihood (S11), its mean, and BIC as if it were fitted to them."""
     weight = float(len(rows) if sample_weight is None else np.sum(sample_weight))
     loglik = model.loglik(rows, sample_weight)
-    free = registry.get(family).n_parameters(model.n_components, model.n_features)
+    free = n_parameters(model, registry.get(family))
     return {
         "rows": len(rows),
         "weight": weight,

@@ -31,6 +31,7 @@ SETTINGS: dict[str, Any] = {
     "reg_covar": 0.5,
     "init_params": "random",
     "accelerate": False,
+    "noise": True,
 }
 
 FIT: dict[str, Any] = {
@@ -44,6 +45,7 @@ FIT: dict[str, Any] = {
     "max_iter": 3,
     "reg_covar": 0.5,
     "init_params": "random",
+    "noise": True,
     "random_state": 1,
     "n_threads": 1,
     "progress": lambda _: True,

@@ -63,10 +63,15 @@ class Point:
 
     @property
     def dying(self) -> bool:
-        """Whether a component has lost its rows: nothing then holds it but EM steps, which keep it among the rows."""
-        statistics = self.statistics
-        least = max(float(np.finfo(np.float64).eps) * statistics.weight, LEAST_ROW * statistics.row_weight)
-        return bool(min(statistics.n.min(), self.model.weights.min() * statistics.weight) <= least)
+        """Whether a component has lost its rows: nothing then holds it but EM steps, which keep it among the rows.
+
+        The noise has lost them when its weight is zero but for rounding.
+        """
+        statistics, noise = self.statistics, self.model.noise
+        none = float(np.finfo(np.float64).eps) * statistics.weight
+        least = max(none, LEAST_ROW * statistics.row_weight)
+        fewest = min(statistics.n.min(), self.model.weights.min() * statistics.weight)
+        return bool(fewest <= least or (noise is not None and noise.weight * statistics.weight <= none))
 
     @cached_property
     def gradient_norm(self) -> float:
@@ -76,9 +81,10 @@ class Point:
         its square is what the EM step may be expected to gain, in nats a row.
         """
         model, image = self.model, self.image
-        alive = model.weights > 0
-        weights = model.weights[alive]
-        moved = float((np.square(image.weights[alive] - weights) / weights).sum())
+        before = _all_weights(model)
+        alive = before > 0
+        weights = before[alive]
+        moved = float((np.square(_all_weights(image)[alive] - weights) / weights).sum())
         moved += float((model.weights @ np.square(model.structure.whiten(image.means - model.means))).sum())
         return float(np.sqrt(moved + model.structure.distance(image.structure, model.weights)))
 
@@ -89,8 +95,9 @@ class Point:
         if tangent is None:
             raise TypeError(f"family {self.family.name!r} has no coordinates")
         n, scatter = self.prior.add(statistics.n, statistics.s2, statistics.kind)
+        n_all = statistics.n if model.noise is None else np.append(statistics.n, statistics.noise)
         parts = (
-            statistics.n - statistics.weight * model.weights,
+            n_all - statistics.weight * _all_weights(model),
             model.structure.precision(statistics.s1),
             tangent(model.structure.slope(n, scatter)),
         )
@@ -98,9 +105,9 @@ class Point:
 
     @cached_property
     def position(self) -> Array:
-        """The model as a vector: log weights, means, the structure's coordinates."""
+        """The model as a vector: log weights (the noise's the last), means, the structure's coordinates."""
         model = self.model
-        parts = (np.log(model.weights), model.means, model.structure.coordinates())
+        parts = (np.log(_all_weights(model)), model.means, model.structure.coordinates())
         return np.concatenate([part.ravel() for part in parts])
 
 
@@ -214,30 +221,41 @@ def steps_for(family: Family, prior: Prior, accelerate: bool) -> Steps:
     return QuasiNewton() if accelerate and family.tangent and not prior.null_directions else EM()
 
 
+def _all_weights(model: Mixture) -> Array:
+    """π, that of the noise the last."""
+    return model.weights if model.noise is None else np.append(model.weights, model.noise.weight)
+
+
+def _parts(vector: Array, model: Mixture) -> tuple[Array, Array, Array]:
+    """What a vector holds for the logarithms of the weights, the means and the structure's coordinates."""
+    size = model.n_components + (model.noise is not None)
+    logs, means, rest = np.split(vector, [size, size + model.means.size])
+    return logs, means.reshape(model.means.shape), rest.reshape(model.structure.coordinates().shape)
+
+
 def _at(vector: Array, like: Mixture) -> Mixture:
     """The mixture at a position, of the same size and structure as another."""
-    k, d = like.means.shape
-    weights = np.exp(vector[:k] - vector[:k].max())
-    coordinates = vector[k + k * d :].reshape(like.structure.coordinates().shape)
-    means = vector[k : k + k * d].reshape(k, d)
-    return Mixture(weights / weights.sum(), means, like.structure.at(coordinates), columns=like.columns)
+    logs, means, coordinates = _parts(vector, like)
+    weights = np.exp(logs - logs.max())
+    weights /= weights.sum()
+    noise = None if like.noise is None else like.noise.weighing(float(weights[-1]))
+    structure = like.structure.at(coordinates)
+    return Mixture(weights[: like.n_components], means, structure, columns=like.columns, noise=noise)
 
 
 def _uphill(model: Mixture, slope: Array) -> Array:
     """A gradient over the complete-data Fisher information of one row."""
-    k, d = model.means.shape
+    logs, of_means, rest = _parts(slope, model)
     structure, weights = model.structure, model.weights
-    means = structure.weigh(slope[k : k + k * d].reshape(k, d)) / weights[:, None]
-    rest = slope[k + k * d :].reshape(structure.coordinates().shape)
-    return np.concatenate([slope[:k] / weights, means.ravel(), structure.uphill(rest, weights).ravel()])
+    means = structure.weigh(of_means) / weights[:, None]
+    return np.concatenate([logs / _all_weights(model), means.ravel(), structure.uphill(rest, weights).ravel()])
 
 
 def _largest_logarithm(model: Mixture, direction: Array) -> float:
     """The largest change of a logarithm (of a weight, of a scale) in a direction; at least a tiny number."""
-    k, d = model.means.shape
-    rest = direction[k + k * d :].reshape(model.structure.coordinates().shape)
+    logs, _, rest = _parts(direction, model)
     return max(
-        float(np.abs(direction[:k]).max()),
+        float(np.abs(logs).max()),
         float(np.abs(rest[..., model.structure.logarithms()]).max()),
         float(np.finfo(np.float64).tiny),
     )

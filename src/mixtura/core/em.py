@@ -110,6 +110,17 @@ class Fit:
         """Whether ``status`` is one of convergence."""
         return self.status.converged
 
+    @property
+    def n_parameters(self) -> int:
+        """Free parameters of the model."""
+        return n_parameters(self.model, self.family)
+
+
+def n_parameters(model: Mixture, family: Family) -> int:
+    """Free parameters of a mixture of that family, those of the noise among them."""
+    noise = 0 if model.noise is None else model.noise.n_parameters
+    return family.n_parameters(model.n_components, model.n_features) + noise
+
 
 class Task(NamedTuple):
     """A climb to make: from where, in which family, under which prior, with quasi-Newton steps or without."""
@@ -305,4 +316,5 @@ def in_family(start: Mixture, family: Family) -> Mixture:
         scatter = scatter.sum(0)
     elif family.kind == "diagonal":
         scatter = np.diagonal(scatter, axis1=1, axis2=2)
-    return Mixture(start.weights, start.means, family.update(share, scatter), columns=start.columns)
+    structure = family.update(share, scatter)
+    return Mixture(start.weights, start.means, structure, columns=start.columns, noise=start.noise)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mixtura.core.mixture import Mixture
+from mixtura.core.noise import Noise
 from mixtura.core.statistics import Array, Statistics
 from mixtura.covariance import registry
 from mixtura.covariance.prior import Prior
@@ -35,8 +36,8 @@ def m_step(
     Returns
     -------
     Mixture
-        With weights π_k = N_k/N (S18), means (S14) and covariances (S16) about the new means. A component without
-        any rows keeps its mean.
+        With weights π_k = N_k/N (S18), that of the noise among them, means (S14) and covariances (S16) about the
+        new means. A component without any rows keeps its mean.
 
     Raises
     ------
@@ -51,24 +52,30 @@ def m_step(
     if prior is None:
         prior = Prior.none(model.n_features)
     n, scatter = prior.add(statistics.n, statistics.scatter(), statistics.kind)
-    structure = model.structure if _scatter_is_noise(statistics, scatter) else family.update(n, scatter)
-    return _about_means(statistics, structure, model.columns)
+    structure = model.structure if _scatter_is_rounding(statistics, scatter) else family.update(n, scatter)
+    return _about_means(statistics, structure, model.noise, model.columns)
 
 
-def first_m_step(statistics: Statistics, family: Family, prior: Prior) -> Mixture:
+def first_m_step(statistics: Statistics, family: Family, prior: Prior, noise: Noise | None = None) -> Mixture:
     """``m_step`` where there is no model yet: the statistics are those of responsibilities that a start gave."""
     n, scatter = prior.add(statistics.n, statistics.scatter(), statistics.kind)
-    return _about_means(statistics, family.update(n, scatter))
+    return _about_means(statistics, family.update(n, scatter), noise)
 
 
-def _about_means(statistics: Statistics, structure: Structure, columns: tuple[str, ...] | None = None) -> Mixture:
+def _about_means(
+    statistics: Statistics, structure: Structure, noise: Noise | None, columns: tuple[str, ...] | None = None
+) -> Mixture:
     """The mixture with the weights (S18) and means (S14) that the statistics hold."""
-    weights = statistics.n / statistics.n.sum()
+    n = statistics.n if noise is None else np.append(statistics.n, statistics.noise)
+    weights = n / n.sum()
+    weights /= weights.sum()
+    if noise is not None:
+        noise, weights = noise.weighing(float(weights[-1])), weights[:-1]
     means = statistics.centre + statistics.shift()
-    return Mixture(weights / weights.sum(), means, structure, columns=columns)
+    return Mixture(weights, means, structure, columns=columns, noise=noise)
 
 
-def _scatter_is_noise(statistics: Statistics, scatter: Array) -> bool:
+def _scatter_is_rounding(statistics: Statistics, scatter: Array) -> bool:
     """Whether cancellation has eaten the scatter about the new means, which lie too far from the centres."""
     shift = statistics.shift()
     rounding = 64 * np.finfo(np.float64).eps * np.abs(statistics.centre)

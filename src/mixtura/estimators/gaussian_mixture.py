@@ -16,8 +16,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from mixtura.choice import Cell, certainty, search
 from mixtura.core.arguments import as_generator
-from mixtura.core.em import Fit, Step
+from mixtura.core.em import Fit, Step, n_parameters
 from mixtura.core.mixture import Labels, Mixture
+from mixtura.core.noise import Noise
 from mixtura.core.statistics import Array
 from mixtura.core.status import Status
 from mixtura.covariance import registry
@@ -26,7 +27,7 @@ from mixtura.covariance.structure import Diagonal, Tied
 from mixtura.estimators.callbacks import CallbackSupport, FitTask, with_callbacks
 from mixtura.estimators.checks import check_names, checked_table, warn
 from mixtura.estimators.starts import from_mixture, from_parts, from_rows
-from mixtura.race import Candidate, Progress, Settings
+from mixtura.race import Candidate, Progress, Settings, as_noise
 from mixtura.sources.coerce import Rows, Table, as_weights
 from mixtura.sources.memory import Memory
 from mixtura.sources.source import Block
@@ -76,6 +77,10 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
     weights_init, means_init, precisions_init : array-like, optional
         Any of π (K,), μ (K, D) and Σ⁻¹ (shaped as ``precisions_``) to start from. What is missing is derived from
         what is given, by one step of EM; without ``means_init``, from ``n_init`` starts by ``init_params`` too.
+    noise : bool, float or Noise
+        Whether to add a component of constant density for rows that belong to no Gaussian: True spreads it over the
+        region of the rows, a number is its density, a Noise tells its region or density. ``predict`` then gives −1
+        for noise, and the rows of ``predict_proba`` and ``weights_`` sum to what the noise leaves.
     random_state : int, Generator, RandomState or None
         The same seed gives the same bits.
     warm_start : bool
@@ -143,6 +148,7 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         "weights_init": ["array-like", None],
         "means_init": ["array-like", None],
         "precisions_init": ["array-like", None],
+        "noise": ["boolean", Interval(Real, 0.0, None, closed="neither"), Noise],
         "random_state": [Interval(Integral, 0, None, closed="left"), np.random.RandomState, np.random.Generator, None],
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
@@ -173,6 +179,7 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         weights_init: ArrayLike | None = None,
         means_init: ArrayLike | None = None,
         precisions_init: ArrayLike | None = None,
+        noise: bool | float | Noise = False,
         random_state: int | np.random.Generator | np.random.RandomState | None = None,
         warm_start: bool = False,
         verbose: int = 0,
@@ -189,6 +196,7 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         self.weights_init = weights_init
         self.means_init = means_init
         self.precisions_init = precisions_init
+        self.noise = noise
         self.random_state = random_state
         self.warm_start = warm_start
         self.verbose = verbose
@@ -250,6 +258,7 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
             max_iter=int(self.max_iter),
             reg_covar=None if self.reg_covar is None else float(self.reg_covar),
             init_params=self.init_params if isinstance(self.init_params, str) else "k-means++",
+            noise=as_noise(self.noise, rows.shape[1]),
         )
         source = Memory(rows, weights, None if self.n_threads is None else int(self.n_threads))
         generator = as_generator(self.random_state)
@@ -340,11 +349,16 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
     # After the fit
 
     def predict(self, X: Any) -> Labels:
-        """The most probable component of each row, (N,)."""
+        """The most probable component of each row, (N,); −1 for noise."""
         return self._mixture().predict(self._rows(X))
 
+    def noise_probability(self, X: Any) -> Floats:
+        """The probability that each row is noise, (N,), in the floating-point type of the rows."""
+        rows = self._rows(X)
+        return self._mixture().noise_probability(rows).astype(rows.dtype, copy=False)
+
     def predict_proba(self, X: Any) -> Floats:
-        """Responsibilities γ (S10), (N, K), in the floating-point type of the rows."""
+        """Responsibilities γ (S10), (N, K), in the floating-point type of the rows; noise takes the rest to 1."""
         rows = self._rows(X)
         return self._mixture().responsibilities(rows).astype(rows.dtype, copy=False)
 
@@ -412,11 +426,12 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         -------
         X : ndarray of shape (n_samples, D)
         y : ndarray of shape (n_samples,)
+            −1 for noise.
 
         Raises
         ------
         ValueError
-            If ``n_samples`` is no whole number of at least 1.
+            If ``n_samples`` is no whole number of at least 1, or there is noise that was given by its density alone.
         """
         mixture = self._mixture()
         if isinstance(n_samples, bool) or not isinstance(n_samples, Integral) or n_samples < 1:
@@ -448,8 +463,7 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
 
     def _n_parameters(self) -> int:
         """Free parameters; scikit-learn's private name for it is in use elsewhere."""
-        mixture = self._mixture()
-        return registry.get(self._family).n_parameters(mixture.n_components, mixture.n_features)
+        return n_parameters(self._mixture(), registry.get(self._family))
 
     # Views of mixture_
 

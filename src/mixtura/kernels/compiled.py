@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import sys
 import threading
 from collections.abc import Callable
@@ -44,7 +45,7 @@ def _run(name: str, *arguments: Any) -> Any:
 
 def _model(model: Whitened) -> tuple[Array, Array, Array]:
     """The arrays of a model, writable and row after row whatever they were: one type for the compiler."""
-    means, whitening, log_constants = (np.array(array, order="C") for array in model[1:])
+    means, whitening, log_constants = (np.array(array, order="C") for array in model[1:4])
     return means, whitening, log_constants
 
 
@@ -63,6 +64,8 @@ def log_joint(rows: Rows, model: Whitened) -> Array:
 def accumulate(rows: Rows, weights: Array | None, model: Whitened) -> Sums:
     """The sums of S11, S14, S16 and S18 over these rows, centred at the model's means."""
     n_components, n_features = model.means.shape
+    if model.noise > -math.inf:
+        return _with_noise(rows, weights, model)
     if model.kind == "tied" and (n_features <= 4 or n_components > 8 * n_features):  # the pooled way is more work
         whitening = np.broadcast_to(model.whitening, (n_components, n_features, n_features))
         sums = accumulate(rows, weights, Whitened("full", model.means, whitening, model.log_constants))
@@ -71,3 +74,22 @@ def accumulate(rows: Rows, weights: Array | None, model: Whitened) -> Sums:
     each = np.empty(0) if weights is None else np.array(weights, dtype=np.float64)
     loglik = _run(f"sums_{model.kind}", _place(rows), each, *_model(model), n, s1, s2)
     return Sums(loglik, n, s1, s2)
+
+
+def _with_noise(rows: Rows, weights: Array | None, model: Whitened) -> Sums:
+    """``accumulate`` with the noise as one more component, all of whose distances are zero."""
+    tied = model.kind == "tied"
+    whitening = model.whitening[None].repeat(len(model.means), axis=0) if tied else model.whitening
+    flat = np.zeros((1, *whitening.shape[1:]))
+    sums = accumulate(
+        rows,
+        weights,
+        Whitened(
+            "full" if tied else model.kind,
+            np.concatenate([model.means, model.means[:1]]),
+            np.concatenate([whitening, flat]),
+            np.append(model.log_constants, model.noise),
+        ),
+    )
+    s2 = sums.s2[:-1]
+    return Sums(sums.loglik, sums.n[:-1], sums.s1[:-1], s2.sum(0) if tied else s2, float(sums.n[-1]))
