@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mixtura.core.noise import Noise
     from mixtura.core.statistics import Statistics
     from mixtura.core.status import Status
+    from mixtura.covariance.prior import ConjugatePrior
     from mixtura.estimators.gaussian_mixture import GaussianMixture
     from mixtura.io import load, save
     from mixtura.result import Result, fit
@@ -42,6 +43,7 @@ _HOMES = {
     "em": "core.em",
     "e_step": "core.estep",
     "m_step": "core.mstep",
+    "ConjugatePrior": "covariance.prior",
     "Status": "core.status",
     "GaussianMixture": "estimators.gaussian_mixture",
     "Result": "result",

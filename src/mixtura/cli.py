@@ -224,6 +224,10 @@ def main() -> None:
     "--reg-covar", metavar="X", type=click.FloatRange(min=0), callback=_checked(_finite),
     help="Ridge in the squared units of the data.  [default: a tiny prior in their own units]",
 )  # fmt: skip
+@click.option(
+    "--prior", type=click.Choice(["conjugate"]),
+    help="Maximise the posterior under this prior of means and covariances.",
+)  # fmt: skip
 @click.option("--noise", is_flag=True, help="Add a component for rows that belong to no Gaussian; its label is -1.")
 @click.option(
     "--noise-density", metavar="X", type=click.FloatRange(min=0, min_open=True), callback=_checked(_finite),
@@ -253,6 +257,7 @@ def fit(
     tol: float,
     max_iter: int,
     reg_covar: float | None,
+    prior: str | None,
     noise: bool,
     noise_density: float | None,
     seed: int,
@@ -289,6 +294,7 @@ def fit(
                 tol=tol,
                 max_iter=max_iter,
                 reg_covar=reg_covar,
+                prior=prior,
                 noise=noise if noise_density is None else noise_density,
                 random_state=seed,
                 n_threads=threads,

@@ -35,8 +35,8 @@ def diagnose(fit: Fit) -> tuple[Note, ...]:
     notes: list[Note] = []
     if empty:
         notes.append(Note(f"{_has(empty)} no rows: there are fewer groups than components.", empty, healthy=False))
-    if leaning and fit.prior.ridge:
-        notes.append(Note(f"{_has(leaning)} a variance that reg_covar, and not the rows, supplied.", leaning))
+    if leaning and fit.prior.asked:
+        notes.append(Note(f"{_has(leaning)} a variance that {fit.prior.asked}, and not the rows, supplied.", leaning))
     elif _too_few(fit) or (leaning and fit.family.kind == "tied"):
         few = "1 distinct row is" if rows == 1 else f"{rows:,} rows are"
         sentence = f"{few} too few, or vary too little, for the covariances of {n_features} columns"

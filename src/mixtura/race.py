@@ -19,7 +19,7 @@ from mixtura.core.em import Fit, Stop, Task, climb_together, in_family
 from mixtura.core.mixture import Mixture
 from mixtura.core.noise import INITIAL_WEIGHT, Noise
 from mixtura.core.status import Status
-from mixtura.covariance.prior import Prior, column_spread
+from mixtura.covariance.prior import ConjugatePrior, Moments, Prior, column_spread
 from mixtura.covariance.registry import Family
 from mixtura.covariance.structure import SingularError
 from mixtura.denoise import noise_over, without_noise
@@ -27,7 +27,18 @@ from mixtura.diagnosis import idle_directions, misplaced_components
 from mixtura.kernels import Kernel
 from mixtura.sources.sketch import Sample, sample
 from mixtura.sources.source import Source
-from mixtura.start import METHODS, Parts, Rule, around, column_unit, completed, mixture_of, moved, split_and_merged
+from mixtura.start import (
+    METHODS,
+    Parts,
+    Rule,
+    around,
+    column_unit,
+    completed,
+    mixture_of,
+    moved,
+    overall_moments,
+    split_and_merged,
+)
 
 #: Distinct rows on which starts race, at least …
 SAMPLE_ROWS = 5_000
@@ -58,6 +69,7 @@ class Settings:
     init_params: str = "k-means++"
     accelerate: bool = True
     noise: Noise | bool = False
+    prior: ConjugatePrior | None = None
 
 
 def as_noise(asked: bool | float | Noise, n_features: int) -> Noise | bool:
@@ -193,8 +205,15 @@ class Ground:
             return self.small
         return self.quiet
 
-    def prior(self, weight: float, n_components: int) -> Prior:
+    @cached_property
+    def moments(self) -> Moments:
+        """Mean, scatter and weight of all rows."""
+        return overall_moments(self.rows)
+
+    def prior(self, weight: float, n_components: int, family: Family) -> Prior:
         """The prior of a fit to rows of that weight."""
+        if self.settings.prior is not None:
+            return self.settings.prior.of(self.moments, family, n_components, self.relative)
         ridge, n_features = self.settings.reg_covar, self.small.n_features
         if ridge is None:
             return self.relative.for_weight(weight)
@@ -204,7 +223,7 @@ class Ground:
         """The mixture that a rule makes of the sample, or of some of its rows."""
         n_components, family, _ = candidate
         rows = self.small if rows is None else rows
-        prior = self.prior(self.small_weight, n_components)
+        prior = self.prior(self.small_weight, n_components, family)
         model = mixture_of(rule, rows, n_components, family, prior, lean=lean, noise=self.noise)
         left_out = 1 - float(rows.weights.sum()) / self.small_weight
         return self.with_noise(model, least=max(INITIAL_WEIGHT, left_out))
@@ -215,7 +234,7 @@ class Ground:
         model = self.start(rule, candidate, self.small.n_features + 1.0, rows)
         if not isinstance(parts, Parts):
             return model
-        return completed(parts, model, self.small, family, self.prior(self.small_weight, n_components))
+        return completed(parts, model, self.small, family, self.prior(self.small_weight, n_components, family))
 
     def climb(self, stage: str, starts: Iterable[tuple[Run, Mixture, Stop]]) -> list[tuple[Run, Fit]]:
         """Climb from all the starts together: on all rows in the stage "climb", on the sample before."""
@@ -225,7 +244,7 @@ class Ground:
             Task(
                 self.with_noise(model),
                 run.candidate.family,
-                self.prior(weight, model.n_components),
+                self.prior(weight, model.n_components, run.candidate.family),
                 stop,
                 self.settings.accelerate,
             )
@@ -364,7 +383,7 @@ def _climb(ground: Ground, runs: Sequence[Run]) -> None:
 def _given(ground: Ground, candidate: Candidate) -> Mixture:
     """The mixture that a candidate starts from."""
     n_components, family, start = candidate
-    prior = ground.prior(ground.weight, n_components)
+    prior = ground.prior(ground.weight, n_components, family)
     if isinstance(start, Mixture):
         return in_family(start, family)
     if isinstance(start, Parts) and start.means is not None:

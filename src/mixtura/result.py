@@ -18,6 +18,7 @@ from mixtura.core.em import Fit
 from mixtura.core.mixture import Mixture
 from mixtura.core.noise import Noise
 from mixtura.covariance import registry
+from mixtura.covariance.prior import ConjugatePrior, as_prior
 from mixtura.covariance.registry import Family
 from mixtura.race import Candidate, Observer, Settings, as_noise
 from mixtura.sources.coerce import as_table, as_weights
@@ -99,6 +100,7 @@ def fit(
     reg_covar: float | None = None,
     init_params: str = "k-means++",
     noise: bool | float | Noise = False,
+    prior: ConjugatePrior | str | None = None,
     random_state: Any = None,
     n_threads: int | None = None,
     progress: Observer | None = None,
@@ -134,6 +136,8 @@ def fit(
     noise : bool, float or Noise
         Whether to add a component for rows that belong to no Gaussian: True spreads it evenly over the region of the
         rows, a number is its density, a Noise tells its region or density (see Noise).
+    prior : "conjugate" or ConjugatePrior, optional
+        Maximise the posterior under this prior of means and covariances instead of the (barely penalised) likelihood.
     random_state : int, Generator, RandomState or None
         The same seed gives the same bits, on any number of threads.
     n_threads : int, optional
@@ -168,6 +172,8 @@ def fit(
         raise ValueError(f"criterion must be one of {', '.join(CRITERIA)}, got {criterion!r}")
     if init_params not in METHODS:
         raise ValueError(f"init_params must be one of {', '.join(METHODS)}, got {init_params!r}")
+    if prior is not None and reg_covar is not None:
+        raise ValueError("reg_covar and prior are two priors of the covariances: give one of them")
     settings = Settings(
         n_init=_at_least("n_init", n_init, 1),
         tol=_at_least("tol", tol, 0.0),
@@ -175,6 +181,7 @@ def fit(
         reg_covar=None if reg_covar is None else _at_least("reg_covar", reg_covar, 0.0),
         init_params=init_params,
         noise=as_noise(noise, rows.shape[1]),
+        prior=as_prior(prior),
     )
     source = Memory(rows, weights, None if n_threads is None else _at_least("n_threads", n_threads, 1))
     seed = int(as_generator(random_state).integers(2**63))

@@ -19,7 +19,7 @@ from mixtura.core.mixture import Mixture
 from mixtura.core.mstep import first_m_step
 from mixtura.core.noise import Noise
 from mixtura.core.statistics import Array, Kind, Statistics
-from mixtura.covariance.prior import Prior, column_spread
+from mixtura.covariance.prior import Moments, Prior, column_spread
 from mixtura.covariance.registry import Family
 from mixtura.covariance.structure import Structure
 from mixtura.kernels import reference
@@ -91,6 +91,14 @@ def mixture_of(
         statistics = source.total(partial(_under_rule, rule, centre, kind))
         centre = statistics.centre + statistics.shift()
     return first_m_step(statistics, family, prior.leaning(lean * statistics.row_weight, statistics), noise)
+
+
+def overall_moments(source: Source) -> Moments:
+    """Mean (D,), scatter (D, D) and weight of all rows."""
+    middle = source.total(_first_moments)
+    rule = by_labels(np.zeros(source.n_rows, dtype=np.intp), 1)
+    statistics = source.total(partial(_under_rule, rule, (middle.sum / middle.weight)[None], "full"))
+    return Moments((statistics.centre + statistics.shift())[0], statistics.scatter()[0], middle.weight)
 
 
 class Parts(NamedTuple):

@@ -250,6 +250,7 @@ EFFECTS = {
     "means_init": (found("means_", means_init=[[4, 1, -2], [0, 0, 0], [1, 5, 3]]), found("means_")),
     "precisions_init": (found("n_iter_", precisions_init=np.full((3, 3), 0.01)), found("n_iter_")),
     "noise": (found("weights_", noise=True), found("weights_")),
+    "prior": (found("covariances_", prior="conjugate"), found("covariances_")),
     "random_state": (found("trace_", random_state=1, n_init=1), found("trace_", n_init=1)),
     "warm_start": (second_fit(warm_start=True), second_fit()),
     "verbose": (printed(verbose=1), printed()),

@@ -12,7 +12,7 @@ import pytest
 from variants import overlapping, row_weights, start_for
 
 import mixtura
-from mixtura import Mixture, em
+from mixtura import ConjugatePrior, Mixture, em
 from mixtura.choice import search
 from mixtura.core.em import Stop
 from mixtura.covariance import registry
@@ -32,6 +32,7 @@ SETTINGS: dict[str, Any] = {
     "init_params": "random",
     "accelerate": False,
     "noise": True,
+    "prior": ConjugatePrior(),
 }
 
 FIT: dict[str, Any] = {
@@ -46,6 +47,7 @@ FIT: dict[str, Any] = {
     "reg_covar": 0.5,
     "init_params": "random",
     "noise": True,
+    "prior": "conjugate",
     "random_state": 1,
     "n_threads": 1,
     "progress": lambda _: True,

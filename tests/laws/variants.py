@@ -32,7 +32,7 @@ READINGS = {
     "many blocks, threads": Reading(29, 4),
 }
 
-PRIORS = ("none", "relative", "absolute")
+PRIORS = ("none", "relative", "absolute", "conjugate")
 
 
 def prior_named(name: str, rows: np.ndarray, n_components: int) -> Prior:
@@ -40,6 +40,9 @@ def prior_named(name: str, rows: np.ndarray, n_components: int) -> Prior:
         return Prior.relative(rows, np.ones(len(rows)))
     if name == "absolute":
         return Prior.absolute(0.05, len(rows), n_components, rows.shape[1])
+    if name == "conjugate":  # strong, and about another mean than that of the rows
+        zero = np.zeros((rows.shape[1], rows.shape[1]))
+        return Prior(6.0, np.cov(rows.T), zero, asked="the prior", shrinkage=3.0, mean=rows.mean(0) + rows.std(0))
     return Prior.none(rows.shape[1])
 
 

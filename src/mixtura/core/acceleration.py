@@ -49,7 +49,7 @@ class Point:
     @cached_property
     def objective(self) -> float:
         """The log-likelihood (S11) plus the prior's part."""
-        return self.statistics.loglik + self.prior.log_density(self.model.structure)
+        return self.statistics.loglik + self.prior.log_density(self.model.structure, self.model.means)
 
     @cached_property
     def image(self) -> Mixture:
@@ -94,11 +94,12 @@ class Point:
         model, statistics, tangent = self.model, self.statistics, self.family.tangent
         if tangent is None:
             raise TypeError(f"family {self.family.name!r} has no coordinates")
-        n, scatter = self.prior.add(statistics.n, statistics.s2, statistics.kind)
+        shrunk = self.prior.shrink(statistics)
+        n, scatter = self.prior.add(statistics.n, shrunk.s2, statistics.kind)
         n_all = statistics.n if model.noise is None else np.append(statistics.n, statistics.noise)
         parts = (
             n_all - statistics.weight * _all_weights(model),
-            model.structure.precision(statistics.s1),
+            model.structure.precision(shrunk.s1),
             tangent(model.structure.slope(n, scatter)),
         )
         return np.concatenate([part.ravel() for part in parts]) / statistics.weight

@@ -51,27 +51,33 @@ def m_step(
         raise ValueError(f"family {family.name!r} needs statistics of kind {family.kind!r}, got {statistics.kind!r}")
     if prior is None:
         prior = Prior.none(model.n_features)
-    n, scatter = prior.add(statistics.n, statistics.scatter(), statistics.kind)
-    structure = model.structure if _scatter_is_rounding(statistics, scatter) else family.update(n, scatter)
-    return _about_means(statistics, structure, model.noise, model.columns)
+    shrunk = prior.shrink(statistics)
+    n, scatter = prior.add(statistics.n, shrunk.scatter(), statistics.kind)
+    structure = model.structure if _scatter_is_rounding(shrunk, scatter) else family.update(n, scatter)
+    return _mixture(statistics, shrunk, structure, model.noise, model.columns)
 
 
 def first_m_step(statistics: Statistics, family: Family, prior: Prior, noise: Noise | None = None) -> Mixture:
     """``m_step`` where there is no model yet: the statistics are those of responsibilities that a start gave."""
-    n, scatter = prior.add(statistics.n, statistics.scatter(), statistics.kind)
-    return _about_means(statistics, family.update(n, scatter), noise)
+    shrunk = prior.shrink(statistics)
+    n, scatter = prior.add(statistics.n, shrunk.scatter(), statistics.kind)
+    return _mixture(statistics, shrunk, family.update(n, scatter), noise)
 
 
-def _about_means(
-    statistics: Statistics, structure: Structure, noise: Noise | None, columns: tuple[str, ...] | None = None
+def _mixture(
+    statistics: Statistics,
+    shrunk: Statistics,
+    structure: Structure,
+    noise: Noise | None,
+    columns: tuple[str, ...] | None = None,
 ) -> Mixture:
-    """The mixture with the weights (S18) and means (S14) that the statistics hold."""
+    """The mixture with the weights that the statistics hold (S18), and the means with those of the prior (S14)."""
     n = statistics.n if noise is None else np.append(statistics.n, statistics.noise)
     weights = n / n.sum()
     weights /= weights.sum()
     if noise is not None:
         noise, weights = noise.weighing(float(weights[-1])), weights[:-1]
-    means = statistics.centre + statistics.shift()
+    means = shrunk.centre + shrunk.shift()
     return Mixture(weights, means, structure, columns=columns, noise=noise)
 
 

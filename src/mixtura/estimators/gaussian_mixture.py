@@ -22,6 +22,7 @@ from mixtura.core.noise import Noise
 from mixtura.core.statistics import Array
 from mixtura.core.status import Status
 from mixtura.covariance import registry
+from mixtura.covariance.prior import ConjugatePrior, as_prior
 from mixtura.covariance.registry import Family
 from mixtura.covariance.structure import Diagonal, Tied
 from mixtura.estimators.callbacks import CallbackSupport, FitTask, with_callbacks
@@ -81,6 +82,8 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         Whether to add a component of constant density for rows that belong to no Gaussian: True spreads it over the
         region of the rows, a number is its density, a Noise tells its region or density. ``predict`` then gives −1
         for noise, and the rows of ``predict_proba`` and ``weights_`` sum to what the noise leaves.
+    prior : "conjugate", ConjugatePrior or None
+        Maximise the posterior under this prior of means and covariances; instead of ``reg_covar``.
     random_state : int, Generator, RandomState or None
         The same seed gives the same bits.
     warm_start : bool
@@ -149,6 +152,7 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         "means_init": ["array-like", None],
         "precisions_init": ["array-like", None],
         "noise": ["boolean", Interval(Real, 0.0, None, closed="neither"), Noise],
+        "prior": [StrOptions({"conjugate"}), ConjugatePrior, None],
         "random_state": [Interval(Integral, 0, None, closed="left"), np.random.RandomState, np.random.Generator, None],
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
@@ -180,6 +184,7 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         means_init: ArrayLike | None = None,
         precisions_init: ArrayLike | None = None,
         noise: bool | float | Noise = False,
+        prior: ConjugatePrior | str | None = None,
         random_state: int | np.random.Generator | np.random.RandomState | None = None,
         warm_start: bool = False,
         verbose: int = 0,
@@ -197,6 +202,7 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         self.means_init = means_init
         self.precisions_init = precisions_init
         self.noise = noise
+        self.prior = prior
         self.random_state = random_state
         self.warm_start = warm_start
         self.verbose = verbose
@@ -259,6 +265,7 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
             reg_covar=None if self.reg_covar is None else float(self.reg_covar),
             init_params=self.init_params if isinstance(self.init_params, str) else "k-means++",
             noise=as_noise(self.noise, rows.shape[1]),
+            prior=as_prior(self.prior),
         )
         source = Memory(rows, weights, None if self.n_threads is None else int(self.n_threads))
         generator = as_generator(self.random_state)
@@ -285,6 +292,8 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         """The covariance family, after all parameters have been checked by themselves."""
         if not get_config()["skip_parameter_validation"]:
             self._validate_params()
+        if self.prior is not None and self.reg_covar is not None:
+            raise InvalidParameterError("reg_covar and prior are two priors of the covariances: give one of them")
         for name in ("n_components", "max_iter", "n_init", "verbose_interval", "n_threads"):
             if isinstance(getattr(self, name), bool | np.bool_):
                 raise InvalidParameterError(
