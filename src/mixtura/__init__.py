@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     )
     from mixtura.core.em import Fit, em
     from mixtura.core.estep import e_step
+    from mixtura.core.fixed import Fixed
     from mixtura.core.gaussian import Gaussian
     from mixtura.core.mixture import Mixture
     from mixtura.core.mstep import m_step
@@ -42,6 +43,7 @@ _HOMES = {
     "Fit": "core.em",
     "em": "core.em",
     "e_step": "core.estep",
+    "Fixed": "core.fixed",
     "m_step": "core.mstep",
     "ConjugatePrior": "covariance.prior",
     "Status": "core.status",

@@ -134,7 +134,7 @@ def _cell(run: Run, settings: Settings, columns: tuple[str, ...] | None) -> Cell
     if fit is not None and fit.status.failed:
         reasons, fit = [*reasons, fit.status.value], None
     if fit is not None:
-        fit = _presented(fit, run.candidate.start is None, columns)
+        fit = _presented(fit, run.candidate.start is None and not settings.fixed.numbered, columns)
     n_starts = settings.n_init if by_chance else 1
     survived = sum(not fit.status.failed for fit in run.raced) if by_chance else int(fit is not None)
     return Cell(

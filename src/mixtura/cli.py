@@ -228,6 +228,7 @@ def main() -> None:
     "--prior", type=click.Choice(["conjugate"]),
     help="Maximise the posterior under this prior of means and covariances.",
 )  # fmt: skip
+@click.option("--equal-weights", is_flag=True, help="All components have the same weight.")
 @click.option("--noise", is_flag=True, help="Add a component for rows that belong to no Gaussian; its label is -1.")
 @click.option(
     "--noise-density", metavar="X", type=click.FloatRange(min=0, min_open=True), callback=_checked(_finite),
@@ -258,6 +259,7 @@ def fit(
     max_iter: int,
     reg_covar: float | None,
     prior: str | None,
+    equal_weights: bool,
     noise: bool,
     noise_density: float | None,
     seed: int,
@@ -295,6 +297,7 @@ def fit(
                 max_iter=max_iter,
                 reg_covar=reg_covar,
                 prior=prior,
+                fixed=mixtura.Fixed(weights="equal") if equal_weights else None,
                 noise=noise if noise_density is None else noise_density,
                 random_state=seed,
                 n_threads=threads,
@@ -532,7 +535,8 @@ def score(
     if not total:
         _write(summary.per_row(saved.mixture, file.rows), out, output_format)
         return
-    numbers = summary.totals(saved.mixture, saved.family, file.rows, file.weights)
+    free = summary.describe(saved.mixture, saved.family, saved.metadata)["chosen"]["n_parameters"]
+    numbers = summary.totals(saved.mixture, saved.family, file.rows, file.weights, free)
     _print(summary.as_json(numbers) if as_json else text.totals_as_text(numbers))
 
 

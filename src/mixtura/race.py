@@ -16,6 +16,7 @@ import numpy as np
 
 from mixtura import kernels
 from mixtura.core.em import Fit, Stop, Task, climb_together, in_family
+from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Mixture
 from mixtura.core.noise import INITIAL_WEIGHT, Noise
 from mixtura.core.status import Status
@@ -70,6 +71,7 @@ class Settings:
     accelerate: bool = True
     noise: Noise | bool = False
     prior: ConjugatePrior | None = None
+    fixed: Fixed = NOTHING
 
 
 def as_noise(asked: bool | float | Noise, n_features: int) -> Noise | bool:
@@ -226,6 +228,7 @@ class Ground:
         prior = self.prior(self.small_weight, n_components, family)
         model = mixture_of(rule, rows, n_components, family, prior, lean=lean, noise=self.noise)
         left_out = 1 - float(rows.weights.sum()) / self.small_weight
+        model = self.settings.fixed.matched(model, column_unit(self.small))
         return self.with_noise(model, least=max(INITIAL_WEIGHT, left_out))
 
     def first(self, rule: Rule, candidate: Candidate, rows: Sample) -> Mixture:
@@ -242,11 +245,12 @@ class Ground:
         source, weight = (self.rows, self.weight) if stage == "climb" else (self.small, self.small_weight)
         tasks = [
             Task(
-                self.with_noise(model),
+                self.settings.fixed.place(self.with_noise(model), run.candidate.family),
                 run.candidate.family,
                 self.prior(weight, model.n_components, run.candidate.family),
                 stop,
                 self.settings.accelerate,
+                self.settings.fixed,
             )
             for run, model, stop in starts
         ]
@@ -271,6 +275,8 @@ def search(
 
     Also returned are the rows that the best fits belong to: the source, or a sample that stands for it.
     """
+    for candidate in candidates:
+        settings.fixed.check(candidate.n_components, source.n_features, candidate.family)
     largest = max(candidate.n_components for candidate in candidates)
     small = sample(source, max(SAMPLE_ROWS, SAMPLE_ROWS_EACH * largest), seed)
     _check_range(small, columns)

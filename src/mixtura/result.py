@@ -15,6 +15,7 @@ from mixtura import text
 from mixtura.choice import CRITERIA, Cell, chosen, search
 from mixtura.core.arguments import as_generator
 from mixtura.core.em import Fit
+from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Mixture
 from mixtura.core.noise import Noise
 from mixtura.covariance import registry
@@ -101,6 +102,7 @@ def fit(
     init_params: str = "k-means++",
     noise: bool | float | Noise = False,
     prior: ConjugatePrior | str | None = None,
+    fixed: Fixed | None = None,
     random_state: Any = None,
     n_threads: int | None = None,
     progress: Observer | None = None,
@@ -138,6 +140,8 @@ def fit(
         rows, a number is its density, a Noise tells its region or density (see Noise).
     prior : "conjugate" or ConjugatePrior, optional
         Maximise the posterior under this prior of means and covariances instead of the (barely penalised) likelihood.
+    fixed : Fixed, optional
+        Weights, means or covariances that shall stay as it says: ``Fixed(weights="equal")``, for instance.
     random_state : int, Generator, RandomState or None
         The same seed gives the same bits, on any number of threads.
     n_threads : int, optional
@@ -182,6 +186,7 @@ def fit(
         init_params=init_params,
         noise=as_noise(noise, rows.shape[1]),
         prior=as_prior(prior),
+        fixed=fixed or NOTHING,
     )
     source = Memory(rows, weights, None if n_threads is None else _at_least("n_threads", n_threads, 1))
     seed = int(as_generator(random_state).integers(2**63))

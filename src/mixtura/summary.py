@@ -66,7 +66,7 @@ def summarise(cells: Sequence[Cell], best: Cell, criterion: str, columns: Sequen
 #: What a saved model may tell of its fit beside itself, and of which type each is.
 _REMEMBERED = {
     **dict.fromkeys(("loglik", "bic", "icl", "aic", "gradient_norm", "gap"), float),
-    **dict.fromkeys(("passes", "starts", "starts_failed", "starts_agreeing"), int),
+    **dict.fromkeys(("n_parameters", "passes", "starts", "starts_failed", "starts_agreeing"), int),
     **dict.fromkeys(("status", "sentence"), str),
     "converged": bool,
 }
@@ -172,11 +172,16 @@ def per_row(model: Mixture, rows: Rows) -> dict[str, NDArray[Any]]:
     }
 
 
-def totals(model: Mixture, family: str, rows: Rows, sample_weight: ArrayLike | None = None) -> dict[str, float]:
-    """How well a model describes rows: the log-likelihood (S11), its mean, and BIC as if it were fitted to them."""
+def totals(
+    model: Mixture, family: str, rows: Rows, sample_weight: ArrayLike | None = None, free: int | None = None
+) -> dict[str, float]:
+    """How well a model describes rows: the log-likelihood (S11), its mean, and BIC as if it were fitted to them.
+
+    ``free`` is the number of its free parameters, if something was fixed.
+    """
     weight = float(len(rows) if sample_weight is None else np.sum(sample_weight))
     loglik = model.loglik(rows, sample_weight)
-    free = n_parameters(model, registry.get(family))
+    free = n_parameters(model, registry.get(family)) if free is None else free
     return {
         "rows": len(rows),
         "weight": weight,

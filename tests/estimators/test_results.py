@@ -9,7 +9,7 @@ from scipy import stats
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 import mixtura
-from mixtura import GaussianMixture, Status
+from mixtura import Fixed, GaussianMixture, Status
 from mixtura.covariance import registry
 
 VIEWS = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_")
@@ -251,6 +251,7 @@ EFFECTS = {
     "precisions_init": (found("n_iter_", precisions_init=np.full((3, 3), 0.01)), found("n_iter_")),
     "noise": (found("weights_", noise=True), found("weights_")),
     "prior": (found("covariances_", prior="conjugate"), found("covariances_")),
+    "fixed": (found("weights_", fixed=Fixed("equal")), found("weights_")),
     "random_state": (found("trace_", random_state=1, n_init=1), found("trace_", n_init=1)),
     "warm_start": (second_fit(warm_start=True), second_fit()),
     "verbose": (printed(verbose=1), printed()),

@@ -15,6 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
+from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Mixture
 from mixtura.core.mstep import m_step
 from mixtura.core.statistics import Array, Statistics
@@ -45,6 +46,7 @@ class Point:
     statistics: Statistics
     family: Family
     prior: Prior
+    fixed: Fixed = NOTHING
 
     @cached_property
     def objective(self) -> float:
@@ -54,7 +56,7 @@ class Point:
     @cached_property
     def image(self) -> Mixture:
         """Where one EM step leads; raises SingularError where it leads nowhere."""
-        return m_step(self.model, self.statistics, self.family, self.prior)
+        return m_step(self.model, self.statistics, self.family, self.prior, self.fixed)
 
     @property
     def rounding(self) -> float:
@@ -94,21 +96,26 @@ class Point:
         model, statistics, tangent = self.model, self.statistics, self.family.tangent
         if tangent is None:
             raise TypeError(f"family {self.family.name!r} has no coordinates")
-        shrunk = self.prior.shrink(statistics)
+        shrunk = self.fixed.hold(self.prior.shrink(statistics))
         n, scatter = self.prior.add(statistics.n, shrunk.s2, statistics.kind)
         n_all = statistics.n if model.noise is None else np.append(statistics.n, statistics.noise)
-        parts = (
+        logs, rest = self.fixed.free_slope(
             n_all - statistics.weight * _all_weights(model),
-            model.structure.precision(shrunk.s1),
             tangent(model.structure.slope(n, scatter)),
+            model.n_components,
         )
+        parts = (logs, model.structure.precision(shrunk.s1), rest)
         return np.concatenate([part.ravel() for part in parts]) / statistics.weight
 
     @cached_property
     def position(self) -> Array:
-        """The model as a vector: log weights (the noise's the last), means, the structure's coordinates."""
+        """The model as a vector: log weights (the noise's the last), means, the structure's coordinates.
+
+        Logarithms of weights count but for a constant: where the Gaussians' are fixed, it is such that they stay.
+        """
         model = self.model
-        parts = (np.log(_all_weights(model)), model.means, model.structure.coordinates())
+        total = 1.0 if self.fixed.weights is None else model.weights.sum()
+        parts = (np.log(_all_weights(model) / total), model.means, model.structure.coordinates())
         return np.concatenate([part.ravel() for part in parts])
 
 
@@ -199,7 +206,8 @@ class QuasiNewton(Steps):
             length = min(1.0, STEP_CAP / _largest_logarithm(here.model, view.direction))
             weight = here.statistics.weight
             for kind in ("quasi-newton", "shortened"):
-                reached = yield kind, _at(origin + length * view.direction, here.model)
+                model = _at(origin + length * view.direction, here.model)
+                reached = yield kind, here.fixed.keep(here.model, model)
                 lost = 2 * (here.objective - reached) / weight + 2 * length * rise
                 best = length**2 * rise / lost if lost > 0 else 0.0  # top of the parabola through both
                 length = float(np.clip(best, 0.1 * length, 0.5 * length))

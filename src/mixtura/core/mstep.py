@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Mixture
 from mixtura.core.noise import Noise
 from mixtura.core.statistics import Array, Statistics
@@ -18,7 +19,11 @@ SHIFT_LIMIT = 1e10
 
 
 def m_step(
-    model: Mixture, statistics: Statistics, family: Family | str = "full", prior: Prior | None = None
+    model: Mixture,
+    statistics: Statistics,
+    family: Family | str = "full",
+    prior: Prior | None = None,
+    fixed: Fixed | None = None,
 ) -> Mixture:
     """The parameters that maximise the expected complete-data objective, given the statistics.
 
@@ -32,6 +37,8 @@ def m_step(
         How the covariances are related: "full", "tied", "diag", "spherical", …
     prior : Prior, optional
         Pseudo-statistics to add; none by default (plain maximum likelihood).
+    fixed : Fixed, optional
+        What stays as it is in the model.
 
     Returns
     -------
@@ -51,10 +58,12 @@ def m_step(
         raise ValueError(f"family {family.name!r} needs statistics of kind {family.kind!r}, got {statistics.kind!r}")
     if prior is None:
         prior = Prior.none(model.n_features)
-    shrunk = prior.shrink(statistics)
+    fixed = fixed or NOTHING
+    shrunk = fixed.hold(prior.shrink(statistics))
     n, scatter = prior.add(statistics.n, shrunk.scatter(), statistics.kind)
-    structure = model.structure if _scatter_is_rounding(shrunk, scatter) else family.update(n, scatter)
-    return _mixture(statistics, shrunk, structure, model.noise, model.columns)
+    rounding = _scatter_is_rounding(shrunk, scatter)
+    structure = model.structure if rounding else fixed.update(model, n, scatter, family)
+    return fixed.keep(model, _mixture(statistics, shrunk, structure, model.noise, model.columns))
 
 
 def first_m_step(statistics: Statistics, family: Family, prior: Prior, noise: Noise | None = None) -> Mixture:

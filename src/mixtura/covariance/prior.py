@@ -269,7 +269,7 @@ class ConjugatePrior:
         return self.of(moments, registry.get(family), n_components, Prior.none(len(mean)))
 
     def of(self, moments: Moments, family: Family, n_components: int, default: Prior) -> Prior:
-        """The prior for rows with those moments; where they do not vary and no scale is given, as the default has it."""
+        """The prior for rows with those moments; with no scale given, as the default is where they do not vary."""
         k, d = n_components, len(moments.mean)
         location = moments.mean if self.mean is None else np.asarray(self.mean, dtype=np.float64)
         if location.shape != (d,) or not np.isfinite(location).all():

@@ -16,7 +16,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from mixtura.choice import Cell, certainty, search
 from mixtura.core.arguments import as_generator
-from mixtura.core.em import Fit, Step, n_parameters
+from mixtura.core.em import Fit, Step
+from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Labels, Mixture
 from mixtura.core.noise import Noise
 from mixtura.core.statistics import Array
@@ -84,6 +85,9 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         for noise, and the rows of ``predict_proba`` and ``weights_`` sum to what the noise leaves.
     prior : "conjugate", ConjugatePrior or None
         Maximise the posterior under this prior of means and covariances; instead of ``reg_covar``.
+    fixed : Fixed, optional
+        Weights, means or covariances that shall stay as it says: ``Fixed(weights="equal")``, for instance. Components
+        of which something is fixed keep their numbers.
     random_state : int, Generator, RandomState or None
         The same seed gives the same bits.
     warm_start : bool
@@ -153,6 +157,7 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         "precisions_init": ["array-like", None],
         "noise": ["boolean", Interval(Real, 0.0, None, closed="neither"), Noise],
         "prior": [StrOptions({"conjugate"}), ConjugatePrior, None],
+        "fixed": [Fixed, None],
         "random_state": [Interval(Integral, 0, None, closed="left"), np.random.RandomState, np.random.Generator, None],
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
@@ -185,6 +190,7 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         precisions_init: ArrayLike | None = None,
         noise: bool | float | Noise = False,
         prior: ConjugatePrior | str | None = None,
+        fixed: Fixed | None = None,
         random_state: int | np.random.Generator | np.random.RandomState | None = None,
         warm_start: bool = False,
         verbose: int = 0,
@@ -203,6 +209,7 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         self.precisions_init = precisions_init
         self.noise = noise
         self.prior = prior
+        self.fixed = fixed
         self.random_state = random_state
         self.warm_start = warm_start
         self.verbose = verbose
@@ -266,6 +273,7 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
             init_params=self.init_params if isinstance(self.init_params, str) else "k-means++",
             noise=as_noise(self.noise, rows.shape[1]),
             prior=as_prior(self.prior),
+            fixed=self.fixed or NOTHING,
         )
         source = Memory(rows, weights, None if self.n_threads is None else int(self.n_threads))
         generator = as_generator(self.random_state)
@@ -472,7 +480,8 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
 
     def _n_parameters(self) -> int:
         """Free parameters; scikit-learn's private name for it is in use elsewhere."""
-        return n_parameters(self._mixture(), registry.get(self._family))
+        check_is_fitted(self)
+        return self._free
 
     # Views of mixture_
 
@@ -556,6 +565,7 @@ def _fitted(cell: Cell, fit: Fit, dtype: np.dtype[Any], generator: np.random.Gen
         "gradient_norm_": fit.gradient_norm,
         "gap_": fit.gap,
         "_family": cell.covariance,
+        "_free": fit.n_parameters,
         "_dtype": dtype,
         "_generator": generator,
     }
