@@ -143,3 +143,14 @@ def test_the_estimator():
     assert again.lower_bound_ == pytest.approx(model.lower_bound_, rel=1e-6)
     by_parts = GaussianMixture(2, noise=True, means_init=[[0, 0], [5, 4]]).fit(rows)
     assert by_parts.lower_bound_ == pytest.approx(model.lower_bound_, rel=1e-6)
+
+
+def test_a_start_with_noise_asks_for_noise():
+    rows, _ = cluttered()
+    model = GaussianMixture(2, noise=True, random_state=0, warm_start=True).fit(rows)
+    former = model.mixture_
+    assert model.fit(rows).mixture_.noise.weight == pytest.approx(former.noise.weight, abs=1e-4)
+    with pytest.raises(ValueError, match="start has a noise component: ask for noise"):
+        GaussianMixture(2, init_params=former).fit(rows)
+    plain = GaussianMixture(2, init_params=former.without_noise()).fit(rows)
+    assert plain.mixture_.noise is None

@@ -391,6 +391,8 @@ def _given(ground: Ground, candidate: Candidate) -> Mixture:
     n_components, family, start = candidate
     prior = ground.prior(ground.weight, n_components, family)
     if isinstance(start, Mixture):
+        if start.noise is not None and ground.noise is None:
+            raise ValueError("the start has a noise component: ask for noise, or start from its without_noise()")
         return in_family(start, family)
     if isinstance(start, Parts) and start.means is not None:
         unit = column_unit(ground.small)

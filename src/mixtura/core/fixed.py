@@ -161,8 +161,10 @@ class Fixed:
 
     def hold(self, statistics: Statistics) -> Statistics:
         """The sums such that fixed means, which are the centres, do not move, and the scatter is about them."""
+        if self._means is None:
+            return statistics
         held = self.held_means(len(statistics.n))
-        return replace(statistics, s1=np.where(held[:, None], 0.0, statistics.s1)) if held.any() else statistics
+        return replace(statistics, s1=np.where(held[:, None], 0.0, statistics.s1))
 
     def update(self, model: Mixture, n: Array, scatter: Array, family: Family) -> Structure:
         """The family's M-step for the covariances that are free."""

@@ -50,10 +50,13 @@ def softmax(joint: Array, rows: Rows, model: Whitened) -> tuple[Array, Array]:
 
     The responsibilities of a row sum to 1, or to what the noise leaves, wherever it lies.
     """
-    top = np.maximum(joint.max(1), model.noise)
+    noisy = model.noise > -np.inf
+    top = np.maximum(joint.max(1), model.noise) if noisy else joint.max(1)
     with np.errstate(invalid="ignore"):
         share = np.exp(joint - top[:, None])
-        total = share.sum(1) + np.exp(model.noise - top)
+    total = share.sum(1)
+    if noisy:
+        total += np.exp(model.noise - top)
     far = top == -np.inf
     if far.any():
         share[far], total[far] = _nearest(rows[far], model), 1.0
