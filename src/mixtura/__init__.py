@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mixtura._version import __version__
 
 if TYPE_CHECKING:
+    from mixtura.agreement import CrossTable, Match, adjusted_rand_index, cross_table, match
     from mixtura.core.divergence import (
         cauchy_schwarz_divergence,
         js_divergence,
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
     from mixtura.core.mixture import Mixture
     from mixtura.core.mstep import m_step
     from mixtura.core.noise import Noise
+    from mixtura.core.overlap import Separation
     from mixtura.core.statistics import Statistics
     from mixtura.core.status import Status
     from mixtura.covariance.prior import ConjugatePrior
     from mixtura.estimators.gaussian_mixture import GaussianMixture
     from mixtura.io import load, save
+    from mixtura.merging import Merging, merge
     from mixtura.result import Result, fit
 
 #: Where each public name lives; it is imported when it is first asked for.
@@ -52,6 +55,14 @@ _HOMES = {
     "fit": "result",
     "load": "io",
     "save": "io",
+    "Separation": "core.overlap",
+    "Merging": "merging",
+    "merge": "merging",
+    "CrossTable": "agreement",
+    "cross_table": "agreement",
+    "adjusted_rand_index": "agreement",
+    "Match": "agreement",
+    "match": "agreement",
 }
 
 __all__ = ["__version__", *_HOMES]

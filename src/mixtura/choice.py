@@ -151,7 +151,7 @@ def _cell(run: Run, settings: Settings, columns: tuple[str, ...] | None) -> Cell
 
 def _presented(fit: Fit, in_order: bool, columns: tuple[str, ...] | None) -> Fit:
     """The fit with its columns named and its components in the order of their means, where chance ordered them."""
-    order = np.lexsort(fit.model.means.T[::-1]) if in_order else np.arange(fit.model.n_components)
+    order = fit.model.canonical_order() if in_order else np.arange(fit.model.n_components)
     ordered = fit.model.reorder(order)
     model = Mixture(ordered.weights, ordered.means, ordered.structure, columns=columns, noise=ordered.noise)
     return replace(fit, model=model, statistics=fit.statistics.take(order))
@@ -165,12 +165,7 @@ def _with_certainty(cells: Sequence[Cell], rows: Source) -> list[Cell]:
 
 def certainty(models: Sequence[Mixture], block: Block) -> Array:
     """Σ w log max_k γ of a block under each model, noise being one of the components: what ICL takes off."""
-    return np.array([block.each @ np.log(_sureness(model, block)) for model in models])
-
-
-def _sureness(model: Mixture, block: Block) -> Array:
-    density, share = model.posterior(block.rows)
-    return np.maximum(share.max(1), model.noise_share(density))
+    return np.array([block.each @ np.log(model.shares(block.rows).max(1)) for model in models])
 
 
 def chosen(cells: Sequence[Cell], criterion: str) -> Cell:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mixtura import race
+    from mixtura.io import SavedModel
     from mixtura.race import Observer
     from mixtura.result import Result
     from mixtura.sources.files import FileTable
@@ -512,9 +513,7 @@ def score(
     in nats, and the probability of each component (p0, p1, ...). Where the model has a noise component, its label is
     -1, and its probability stands in the column noise. Columns are matched by name.
     """
-    import mixtura
     from mixtura import summary, text
-    from mixtura.sources.files import read_table
 
     for name, given in (("--weights", weights), ("--json", as_json)):
         if given and not total:
@@ -523,6 +522,22 @@ def score(
         if given and total:
             raise click.UsageError(f"{name} does not go with --total.")
     _check_free(out, force)
+    saved, file = _saved_and_table(model, table, columns, weights, input_format=input_format, quiet=quiet)
+    if not total:
+        _write(summary.per_row(saved.mixture, file.rows), out, output_format)
+        return
+    free = summary.describe(saved.mixture, saved.family, saved.metadata)["chosen"]["n_parameters"]
+    numbers = summary.totals(saved.mixture, saved.family, file.rows, file.weights, free)
+    _print(summary.as_json(numbers) if as_json else text.totals_as_text(numbers))
+
+
+def _saved_and_table(
+    model: str, table: str, columns: str | None, weights: str | None, *, input_format: str | None, quiet: bool
+) -> tuple[SavedModel, FileTable]:
+    """A model, and the columns of a table that stand for its own."""
+    import mixtura
+    from mixtura.sources.files import read_table
+
     saved = mixtura.load(model)
     wanted = _given(columns, _names) or saved.mixture.columns
     file = read_table(table, columns=wanted, weights=weights, format=input_format)
@@ -532,12 +547,85 @@ def score(
             f"{model} is a model of {saved.mixture.n_features} columns, but {len(file.columns)} of {table} "
             f"were taken ({', '.join(file.columns)}): name the right ones with --columns"
         )
-    if not total:
-        _write(summary.per_row(saved.mixture, file.rows), out, output_format)
-        return
-    free = summary.describe(saved.mixture, saved.family, saved.metadata)["chosen"]["n_parameters"]
-    numbers = summary.totals(saved.mixture, saved.family, file.rows, file.weights, free)
-    _print(summary.as_json(numbers) if as_json else text.totals_as_text(numbers))
+    return saved, file
+
+
+# mixtura compare
+
+
+@main.command()
+@click.argument("model")
+@click.argument("table")
+@click.option("--labels", metavar="COLUMN", required=True, help="The column of TABLE that holds the labels.")
+@_columns_option(help="Columns that stand for the model's, in its order.  [default: those of the same names]")
+@_json_option(help="Print JSON.")
+@_input_format
+@_quiet_option
+def compare(
+    *, model: str, table: str, labels: str, columns: str | None, as_json: bool, input_format: str | None, quiet: bool
+) -> None:
+    """Compare the components of MODEL with given labels.
+
+    Prints how often each label of TABLE meets each component, the adjusted Rand index, and the share of rows that agree
+    when labels and components are paired as well as can be. Rows without a label are left out, and counted.
+    """
+    from mixtura import agreement, summary, text
+
+    saved, file = _saved_and_table(model, table, columns, None, input_format=input_format, quiet=quiet)
+    if labels not in file.table.column_names:
+        _fail(f"{table} has no column {labels!r}: it has {', '.join(file.table.column_names)}")
+    found = agreement.cross_table(file.table.column(labels), saved.mixture.predict(file.rows))
+    _print(summary.as_json(found.summary()) if as_json else text.cross_table_as_text(found, _width()))
+
+
+# mixtura merge
+
+
+@main.command()
+@click.argument("model")
+@click.argument("table")
+@click.option("--clusters", metavar="N", type=click.IntRange(min=1), help="With --out.  [default: as suggested]")
+@_columns_option(help="Columns that stand for the model's, in its order.  [default: those of the same names]")
+@click.option("--weights", metavar="COLUMN", help="A column of row weights.")
+@_json_option(help="Print JSON.")
+@_input_format
+@click.option("--out", metavar="FILE", help="Write the cluster of each row to FILE.")
+@_output_format
+@_force_option
+@_quiet_option
+def merge(
+    *,
+    model: str,
+    table: str,
+    clusters: int | None,
+    columns: str | None,
+    weights: str | None,
+    as_json: bool,
+    input_format: str | None,
+    out: str | None,
+    output_format: str | None,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """Unite the components of MODEL into clusters.
+
+    Step by step, the two clusters are united between which the rows of TABLE are least certain. Prints the entropy that
+    is left after each step. With --out, FILE holds one line for each row, in their order: its cluster, its probability,
+    and the probability of each cluster (c0, c1, ...).
+    """
+    from mixtura import merging, summary, text
+
+    for name, given in (("--clusters", clusters), ("--output-format", output_format)):
+        if given and out is None:
+            raise click.UsageError(f"{name} needs --out.")
+    _check_free(out, force)
+    saved, file = _saved_and_table(model, table, columns, weights, input_format=input_format, quiet=quiet)
+    found = merging.merge(saved.mixture, file.rows, file.weights)
+    if out is not None:
+        share = found.responsibilities(file.rows, clusters)
+        each = {f"c{j}": column for j, column in enumerate(share.T)}
+        _write({"cluster": merging.called(share), "probability": share.max(1), **each}, out, output_format)
+    _print(summary.as_json(found.summary()) if as_json else text.merging_as_text(found, _width()))
 
 
 # mixtura sample

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -16,9 +16,11 @@ import numpy as np
 
 from mixtura import kernels
 from mixtura.core.em import Fit, Stop, Task, climb_together, in_family
+from mixtura.core.estep import of_block
 from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Mixture
 from mixtura.core.noise import INITIAL_WEIGHT, Noise
+from mixtura.core.statistics import Statistics
 from mixtura.core.status import Status
 from mixtura.covariance.prior import ConjugatePrior, Moments, Prior, column_spread
 from mixtura.covariance.registry import Family
@@ -26,7 +28,7 @@ from mixtura.covariance.structure import SingularError
 from mixtura.denoise import noise_over, without_noise
 from mixtura.diagnosis import idle_directions, misplaced_components
 from mixtura.kernels import Kernel
-from mixtura.sources.sketch import Sample, sample
+from mixtura.sources.sketch import Sample, samples
 from mixtura.sources.source import Source
 from mixtura.start import (
     METHODS,
@@ -43,8 +45,11 @@ from mixtura.start import (
 
 #: Distinct rows on which starts race, at least …
 SAMPLE_ROWS = 5_000
-#: … and for each component.
+#: … and for each component at least so many, and so many for each of its free parameters in the richest family, …
 SAMPLE_ROWS_EACH = 100
+SAMPLE_ROWS_PARAMETER = 20
+#: … but of the latter no more than this part of all rows.
+SAMPLE_PART = 8
 #: The race is run to this gap, in nats a row: enough to tell the hills apart.
 RACE_TOL = 1e-4
 #: Two climbs ended on the same hill when their objectives agree to this, in nats a row.
@@ -55,6 +60,15 @@ REPAIR_PATIENCE = 3
 #: Steps after which a repaired mixture that is further behind than this (nats a row) is given up.
 SCOUT = Stop(RACE_TOL, 8)
 ABANDON = 0.02
+#: Larger samples, through which a climb comes to all rows, grow by this factor; the largest has no more than that part
+#: of the rows, nor more numbers than …
+GROWTH = 8
+GROWN_NUMBERS = 2_000_000
+#: How many hills of a candidate are followed from one sample to the next, and the rounds of repair there.
+CONTENDERS = 3
+#: A component which on more rows keeps less than this part of its weight was but a speck of the sample.
+WITHERED = 0.2
+GROWN_ROUNDS = 4
 #: The largest value, and the inverse of the smallest spread, of a column that can be fitted.
 LARGEST = 1e152
 
@@ -103,9 +117,9 @@ class Candidate(NamedTuple):
 class Progress(NamedTuple):
     """How far a search has come.
 
-    ``stage`` is "race" (all starts, on the sample), "repair" (the best of each candidate, moved about, on the
-    sample) or "climb" (the best of each candidate, on all rows); ``climbing`` of ``climbs`` are still on their way
-    after so many ``passes`` over the rows of that stage.
+    ``stage`` is "race" (all starts, on a sample), "repair" (the best of each candidate, moved about, on the sample),
+    "grow" (that again, on larger samples) or "climb" (the best of each candidate, on all rows); ``climbing`` of
+    ``climbs`` are still on their way after so many ``passes`` over the rows of that stage.
     """
 
     stage: str
@@ -127,6 +141,8 @@ class Run:
     candidate : Candidate
     raced : list of Fit
         Where its starts ended.
+    hills : list of Fit
+        The best of the different ends on the last sample.
     failures : list of str
         Why others did not get that far.
     best : Fit or None
@@ -137,6 +153,7 @@ class Run:
 
     candidate: Candidate
     raced: list[Fit] = field(default_factory=list[Fit])
+    hills: list[Fit] = field(default_factory=list[Fit])
     failures: list[str] = field(default_factory=list[str])
     best: Fit | None = None
     remark: str = ""
@@ -154,6 +171,7 @@ class Ground:
 
     source: Source
     small: Sample
+    larger: tuple[Sample, ...]
     settings: Settings
     seed: int
     kernel: Kernel
@@ -165,14 +183,9 @@ class Ground:
         return self.small if self.small.complete else self.source
 
     @cached_property
-    def small_weight(self) -> float:
-        """Weight of the sample."""
-        return float(self.small.weights.sum())
-
-    @cached_property
     def weight(self) -> float:
         """Weight of all rows."""
-        return self.small_weight if self.small.complete else self.source.total(attrgetter("weight"))
+        return self.small.weight if self.small.complete else self.source.total(attrgetter("weight"))
 
     @cached_property
     def relative(self) -> Prior:
@@ -221,15 +234,13 @@ class Ground:
             return self.relative.for_weight(weight)
         return Prior.absolute(ridge, weight, n_components, n_features) if ridge else Prior.none(n_features)
 
-    def start(self, rule: Rule, candidate: Candidate, lean: float, rows: Sample | None = None) -> Mixture:
-        """The mixture that a rule makes of the sample, or of some of its rows."""
+    def start(self, rule: Rule, candidate: Candidate, lean: float, sample: Sample) -> Mixture:
+        """The mixture that a rule makes of a sample."""
         n_components, family, _ = candidate
-        rows = self.small if rows is None else rows
-        prior = self.prior(self.small_weight, n_components, family)
-        model = mixture_of(rule, rows, n_components, family, prior, lean=lean, noise=self.noise)
-        left_out = 1 - float(rows.weights.sum()) / self.small_weight
+        prior = self.prior(sample.weight, n_components, family)
+        model = mixture_of(rule, sample, n_components, family, prior, lean=lean, noise=self.noise)
         model = self.settings.fixed.matched(model, column_unit(self.small))
-        return self.with_noise(model, least=max(INITIAL_WEIGHT, left_out))
+        return self.with_noise(model, least=max(INITIAL_WEIGHT, 1 - sample.weight / self.small.weight))
 
     def first(self, rule: Rule, candidate: Candidate, rows: Sample) -> Mixture:
         """The start that a rule makes of these rows, with the parts in their place that the candidate gives."""
@@ -237,12 +248,20 @@ class Ground:
         model = self.start(rule, candidate, self.small.n_features + 1.0, rows)
         if not isinstance(parts, Parts):
             return model
-        return completed(parts, model, self.small, family, self.prior(self.small_weight, n_components, family))
+        return completed(parts, model, self.small, family, self.prior(self.small.weight, n_components, family))
 
-    def climb(self, stage: str, starts: Iterable[tuple[Run, Mixture, Stop]]) -> list[tuple[Run, Fit]]:
-        """Climb from all the starts together: on all rows in the stage "climb", on the sample before."""
+    def guide(self, model: Mixture) -> Statistics:
+        """The statistics of the largest sample under a model, at the weight of all rows."""
+        statistics = self.larger[-1].total(partial(of_block, model, self.kernel))
+        return statistics.scale(self.weight / statistics.weight)
+
+    def climb(
+        self, stage: str, starts: Iterable[tuple[Run, Mixture, Stop]], sample: Sample | None = None
+    ) -> list[tuple[Run, Fit]]:
+        """Climb from all the starts together, on a sample or on all rows."""
         starts = list(starts)
-        source, weight = (self.rows, self.weight) if stage == "climb" else (self.small, self.small_weight)
+        source, weight = (self.rows, self.weight) if sample is None else (sample, sample.weight)
+        guide = self.guide if sample is None and self.larger else None
         tasks = [
             Task(
                 self.settings.fixed.place(self.with_noise(model), run.candidate.family),
@@ -251,6 +270,7 @@ class Ground:
                 stop,
                 self.settings.accelerate,
                 self.settings.fixed,
+                guide,
             )
             for run, model, stop in starts
         ]
@@ -278,20 +298,36 @@ def search(
     for candidate in candidates:
         settings.fixed.check(candidate.n_components, source.n_features, candidate.family)
     largest = max(candidate.n_components for candidate in candidates)
-    small = sample(source, max(SAMPLE_ROWS, SAMPLE_ROWS_EACH * largest), seed)
+    free = max(candidate.family.n_parameters(1, source.n_features) for candidate in candidates)
+    small, *larger = samples(source, _sizes(source, largest, free), seed)
+    if small.complete:
+        larger = []
     _check_range(small, columns)
     n_rows = small.n_rows if small.complete else source.n_rows
     kernel = kernels.choose(n_rows, largest, source.n_features)  # of the same edition for the sample and for all rows
-    ground = Ground(source, small, settings, seed, kernel, None if observer is None else _obeyed(observer))
+    ground = Ground(
+        source, small, tuple(larger), settings, seed, kernel, None if observer is None else _obeyed(observer)
+    )
     runs = [Run(candidate) for candidate in candidates]
     by_chance = [run for run in runs if run.candidate.by_chance]
     _race(ground, by_chance)
-    _repair(ground, by_chance)
+    _repair(ground, by_chance, ground.small, REPAIR_ROUNDS)
+    _grow(ground, by_chance)
     _climb(ground, runs)
+    _fall_back(ground, by_chance)
     for run in runs:
         if settings.reg_covar == 0 and (run.best is None or run.best.status.failed) and ground.relative.null_directions:
             run.remark = f"the rows do not vary in every direction: {idle_directions(ground.relative, columns)}"
     return runs, ground.rows
+
+
+def _sizes(source: Source, n_components: int, free: int) -> list[int]:
+    """Rows of the samples, for that many components with so many free parameters each."""
+    wanted = min(SAMPLE_ROWS_PARAMETER * free * n_components, source.n_rows // SAMPLE_PART)
+    sizes = [max(SAMPLE_ROWS, SAMPLE_ROWS_EACH * n_components, wanted)]
+    while sizes[-1] * GROWTH**2 <= source.n_rows and sizes[-1] * GROWTH * source.n_features <= GROWN_NUMBERS:
+        sizes.append(sizes[-1] * GROWTH)
+    return sizes
 
 
 def _check_range(small: Sample, columns: Sequence[str] | None) -> None:
@@ -333,33 +369,76 @@ def _race(ground: Ground, runs: Sequence[Run]) -> None:
                 starts.append((run, ground.first(rule, run.candidate, rows), stop))
             except SingularError as error:
                 run.failures.append(str(error))
-    for run, fit in ground.climb("race", starts):
+    for run, fit in ground.climb("race", starts, ground.small):
         run.raced.append(fit)
         run.best = max(run.raced, key=_merit)
 
 
-def _repair(ground: Ground, runs: Sequence[Run]) -> None:
+def _repair(ground: Ground, runs: Sequence[Run], sample: Sample, rounds: int) -> None:
     """Move a component of the best of each candidate elsewhere, as long as that pays."""
     stop = Stop(max(ground.settings.tol, RACE_TOL), ground.settings.max_iter)
-    repairable = [(run, run.best) for run in runs if run.best is not None and _repairable(run.best)]
-    patience = {id(run): REPAIR_PATIENCE for run, _ in repairable}
-    for turn in range(REPAIR_ROUNDS):
-        tried = [(run, run.best) for run, _ in repairable if run.best is not None and patience[id(run)] > 0]
+    repairable = [run for run in runs if run.best is not None and _repairable(run.best)]
+    patience = {id(run): REPAIR_PATIENCE for run in repairable}
+    for turn in range(rounds):
+        tried = [(run, run.best) for run in repairable if run.best is not None and patience[id(run)] > 0]
+        if not tried:
+            return
         starts: list[tuple[Run, Mixture, Stop]] = []
         for run, best in tried:
             rng = np.random.default_rng([ground.seed, best.model.n_components, turn, 1])  # whatever n_init
             patience[id(run)] -= 1
             try:
-                starts.append((run, ground.start(_move(best, ground.small, rng), run.candidate, 1.0), SCOUT))
+                starts.append((run, ground.start(_move(best, sample, rng), run.candidate, 1.0, sample), SCOUT))
             except SingularError:
                 continue  # that move led nowhere
-        least = {id(run): best.objective - ABANDON * ground.small_weight for run, best in tried}
-        scouts = [(run, fit) for run, fit in ground.climb("repair", starts) if fit.objective > least[id(run)]]
-        climbed = ground.climb("repair", [(run, scout.model, stop) for run, scout in scouts])
+        least = {id(run): best.objective - ABANDON * sample.weight for run, best in tried}
+        scouts = [(run, fit) for run, fit in ground.climb("repair", starts, sample) if fit.objective > least[id(run)]]
+        climbed = ground.climb("repair", [(run, scout.model, stop) for run, scout in scouts], sample)
         for (run, scout), (_, fit) in zip(scouts, climbed, strict=True):
-            if run.best is not None and _merit(fit) > _merit(run.best, RACE_TOL * ground.small_weight):
+            if run.best is not None and _merit(fit) > _merit(run.best, RACE_TOL * sample.weight):
                 run.best = _joined(scout, fit)
                 patience[id(run)] = REPAIR_PATIENCE
+
+
+def _grow(ground: Ground, runs: Sequence[Run]) -> None:
+    """Follow the best hills to larger and larger samples: what was but a speck of the small one shows there."""
+    stop = Stop(max(ground.settings.tol, RACE_TOL), ground.settings.max_iter)
+    for run in runs:
+        run.hills = _apart([*run.raced, *([] if run.best is None else [run.best])])
+    for sample in ground.larger:
+        climbed = ground.climb("grow", [(run, fit.model, stop) for run in runs for fit in run.hills], sample)
+        for run in runs:
+            run.hills = _apart([fit for whose, fit in climbed if whose is run])
+            run.best = run.hills[0] if run.hills else run.best
+        _repair(ground, runs, sample, GROWN_ROUNDS)
+
+
+def _apart(fits: Sequence[Fit]) -> list[Fit]:
+    """The best of those fits that ended on different hills, the best first."""
+    apart: list[Fit] = []
+    for fit in sorted((fit for fit in fits if not fit.status.failed), key=_merit, reverse=True):
+        if all(abs(fit.objective - other.objective) > SAME_HILL * fit.statistics.weight for other in apart):
+            apart.append(fit)
+    return apart[:CONTENDERS]
+
+
+def _fall_back(ground: Ground, runs: Sequence[Run]) -> None:
+    """Where the climb on all rows ended badly, climb the next hill too."""
+    stop = Stop(ground.settings.tol, ground.settings.max_iter)
+    doubtful = [run for run in runs if _doubtful(run)]
+    for turn in range(1, CONTENDERS):
+        others = [(run, run.hills[turn].model, stop) for run in doubtful if len(run.hills) > turn]
+        for run, fit in ground.climb("climb", others):
+            run.best = fit if run.best is None else max(run.best, fit, key=_merit)
+        doubtful = [run for run in doubtful if run.best is None or _merit(run.best)[:2] != (True, 0)]
+
+
+def _doubtful(run: Run) -> bool:
+    """Whether the best fit failed, or has a component that is misplaced or came to little beside what it was."""
+    if run.best is None or _merit(run.best)[:2] != (True, 0):
+        return True
+    before = run.hills[0].model.weights if run.hills else run.best.model.weights
+    return bool((run.best.model.weights < WITHERED * before).any())
 
 
 def _climb(ground: Ground, runs: Sequence[Run]) -> None:

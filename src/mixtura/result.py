@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
@@ -12,15 +12,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mixtura import text
+from mixtura.agreement import CrossTable, cross_table
 from mixtura.choice import CRITERIA, Cell, chosen, search
 from mixtura.core.arguments import as_generator
 from mixtura.core.em import Fit
 from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Mixture
 from mixtura.core.noise import Noise
+from mixtura.core.overlap import Separation
 from mixtura.covariance import registry
 from mixtura.covariance.prior import ConjugatePrior, as_prior
 from mixtura.covariance.registry import Family
+from mixtura.merging import Merging, merge
 from mixtura.race import Candidate, Observer, Settings, as_noise
 from mixtura.sources.coerce import as_table, as_weights
 from mixtura.sources.memory import Memory
@@ -45,6 +48,8 @@ class Result:
         By which it was chosen; smaller is better.
     columns : tuple of str
     n_rows : int
+    separation : Separation
+        How surely the rows belong to one component of the chosen model or another.
     """
 
     cells: tuple[Cell, ...]
@@ -52,6 +57,7 @@ class Result:
     criterion: str
     columns: tuple[str, ...]
     n_rows: int
+    separation: Separation
 
     @property
     def fit(self) -> Fit:
@@ -76,7 +82,30 @@ class Result:
 
     @cached_property
     def _numbers(self) -> dict[str, Any]:
-        return summarise(self.cells, self.best, self.criterion, self.columns, self.n_rows)
+        return summarise(self.cells, self.best, self.criterion, self.columns, self.n_rows, separation=self.separation)
+
+    def merge(self, table: Any, sample_weight: ArrayLike | str | None = None) -> Merging:
+        """Unite components of the chosen model into clusters, by what the rows leave open; see ``mixtura.merge``.
+
+        Parameters
+        ----------
+        table : array-like, data frame, Arrow table, or path
+            The table that was fitted.
+        sample_weight : array-like of shape (N,), or name of a column of a file, optional
+        """
+        rows, _, weights = _read(table, self.model.columns, sample_weight)
+        return merge(self.model, rows, weights)
+
+    def compare(self, table: Any, labels: Iterable[Hashable]) -> CrossTable:
+        """Lay the labels of the chosen model beside given ones; see ``mixtura.cross_table``.
+
+        Parameters
+        ----------
+        table : array-like, data frame, Arrow table, or path
+        labels : array-like of shape (N,)
+            Of any kind; None or NaN where a row has none.
+        """
+        return cross_table(labels, self.model.predict(_read(table, self.model.columns, None)[0]))
 
     def __str__(self) -> str:
         return text.as_text(self._numbers)
@@ -194,13 +223,10 @@ def fit(
     cells = search(source, candidates, settings, seed, progress, columns=names, with_icl=True)
     impossible = f"{len(rows)} rows cannot hold that many components"
     cells += [Cell(k, family.name, None, reason=impossible) for k in counts if k > len(rows) for family in families]
-    return Result(
-        tuple(cells),
-        chosen(cells, criterion),
-        criterion,
-        names or tuple(f"x{j}" for j in range(1, rows.shape[1] + 1)),
-        len(rows),
-    )
+    best = chosen(cells, criterion)
+    columns = names or tuple(f"x{j}" for j in range(1, rows.shape[1] + 1))
+    separation = best.fit.model.separation(source)  # pyright: ignore[reportOptionalMemberAccess] (it has a fit)
+    return Result(tuple(cells), best, criterion, columns, len(rows), separation)
 
 
 def _read(

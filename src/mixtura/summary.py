@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from mixtura.choice import Cell, bic
 from mixtura.core.em import n_parameters
 from mixtura.core.mixture import NOISE, Mixture
+from mixtura.core.overlap import Separation, overlapping
 from mixtura.core.status import Status
 from mixtura.covariance import registry
 from mixtura.kernels import Rows
@@ -21,11 +22,16 @@ from mixtura.kernels import Rows
 TIE = 2.0
 #: Models named in one remark.
 MOST_NAMED = 5
+#: Pairs of components are told of when their overlap, ω_ij + ω_ji, is at least this; no more than so many.
+LEAST_OVERLAP = 0.1
+MOST_OVERLAPS = 10
 
 Summary = dict[str, Any]
 
 
-def summarise(cells: Sequence[Cell], best: Cell, criterion: str, columns: Sequence[str], rows: int) -> Summary:
+def summarise(
+    cells: Sequence[Cell], best: Cell, criterion: str, columns: Sequence[str], rows: int, *, separation: Separation
+) -> Summary:
     """Plain, JSON-able numbers of a search and of the model chosen from it."""
     fit = best.fit
     if fit is None:
@@ -49,9 +55,12 @@ def summarise(cells: Sequence[Cell], best: Cell, criterion: str, columns: Sequen
             "starts": best.n_starts,
             "starts_failed": best.n_failed,
             "starts_agreeing": best.n_agreeing,
+            "entropy": separation.entropy,
+            "error_rate": separation.error_rate,
         },
         "components": _components(fit.model, columns, fit.statistics.n),
         "noise": _noise(fit.model, fit.statistics.noise),
+        "overlaps": _overlaps(fit.model),
         "rivals": [_row(cell, criterion, best) for cell in fitted],
         "failed": [
             {"n_components": c.n_components, "covariance": c.covariance, "reason": c.reason}
@@ -65,7 +74,7 @@ def summarise(cells: Sequence[Cell], best: Cell, criterion: str, columns: Sequen
 
 #: What a saved model may tell of its fit beside itself, and of which type each is.
 _REMEMBERED = {
-    **dict.fromkeys(("loglik", "bic", "icl", "aic", "gradient_norm", "gap"), float),
+    **dict.fromkeys(("loglik", "bic", "icl", "aic", "gradient_norm", "gap", "entropy", "error_rate"), float),
     **dict.fromkeys(("n_parameters", "passes", "starts", "starts_failed", "starts_agreeing"), int),
     **dict.fromkeys(("status", "sentence"), str),
     "converged": bool,
@@ -96,6 +105,7 @@ def describe(model: Mixture, family: str, metadata: Mapping[str, Any]) -> Summar
         },
         "components": _components(model, columns, None if weight is None else weight * model.weights),
         "noise": _noise(model, None if weight is None or model.noise is None else weight * model.noise.weight),
+        "overlaps": _overlaps(model),
         "rivals": [],
         "failed": [],
         "notes": [note for note in told("notes", list) or [] if isinstance(note, str)],
@@ -140,6 +150,12 @@ def _noise(model: Mixture, n: float | None) -> Summary | None:
         return None
     held = {} if n is None else {"rows": n}
     return {"weight": model.noise.weight, **held, "log_density": model.noise.log_density}
+
+
+def _overlaps(model: Mixture) -> list[Summary]:
+    """The pairs of components that overlap, most first: ω_ij and ω_ji."""
+    pairs = overlapping(model, LEAST_OVERLAP, MOST_OVERLAPS)
+    return [{"components": [i, j], "mistaken": [ij, ji]} for i, j, ij, ji in pairs]
 
 
 def _factor(model: Mixture, k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -260,5 +276,5 @@ def finite(value: Any) -> Any:
 
 
 def as_json(summary: Mapping[str, Any]) -> str:
-    """As JSON, in ASCII."""
-    return json.dumps(finite(summary), indent=1, allow_nan=False)
+    """As JSON, in ASCII; what JSON has no form for, such as a date, as text."""
+    return json.dumps(finite(summary), indent=1, allow_nan=False, default=str)

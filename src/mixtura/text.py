@@ -6,14 +6,20 @@ import html
 import math
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mixtura.core.mixture import Mixture
 from mixtura.covariance import registry
 from mixtura.summary import Summary, column_names, correlations
 
+if TYPE_CHECKING:
+    from mixtura.agreement import CrossTable
+    from mixtura.merging import Merging
+
 #: Rivals shown beside the chosen model.
 RIVALS_SHOWN = 5
+#: Pairs of overlapping components named in remarks.
+OVERLAPS_SHOWN = 3
 #: Columns shown of each component, unless more are asked for.
 COLUMNS_SHOWN = 6
 #: Characters in a line of text, unless another width is asked for.
@@ -36,6 +42,11 @@ def number(value: float, digits: int = 4) -> str:
         places = max(0, digits - 1 - (math.floor(math.log10(abs(value))) if value else 0))
         return f"{value:,.{min(places, 8)}f}"
     return f"{value:.{digits - 1}e}"
+
+
+def percent(share: float) -> str:
+    """A share for people: three digits, but no more than they can use."""
+    return "<0.01 %" if 0 < share < 1e-4 else f"{100 * share:.3g} %"
 
 
 def harmless(text: str) -> str:
@@ -171,6 +182,9 @@ def facts(summary: Summary) -> list[tuple[str, str]]:
     if criteria:
         values = " / ".join(f"{chosen[name]:,.2f}" for name in criteria)
         out.append((" / ".join(name.upper() for name in criteria), f"{values}  (smaller is better)"))
+    if chosen["n_components"] > 1 and "entropy" in chosen and "error_rate" in chosen:
+        wrong = f"{percent(chosen['error_rate'])} of labels expected wrong"
+        out.append(("uncertainty", f"{wrong}; entropy {number(chosen['entropy'])} nats"))
     out.append(("free parameters", f"{chosen['n_parameters']:,}"))
     if weight is not None and weight != summary["rows"]:
         out.append(("sum of weights", number(weight, 6)))
@@ -232,6 +246,12 @@ def remarks(summary: Summary, *, changes: bool = True) -> list[str]:
         elif changes:
             arguments = ", ".join(f"{key}={_as_code(value)}" for key, value in advice["change"].items())
             out.append(f"{advice['sentence']} Try fit(…, {arguments}).")
+    if summary["overlaps"]:
+        shown = [
+            (*pair["components"], *map(percent, pair["mistaken"])) for pair in summary["overlaps"][:OVERLAPS_SHOWN]
+        ]
+        pairs = "; ".join(f"of {i}, {ij} look more like {j}, and of {j}, {ji} like {i}" for i, j, ij, ji in shown)
+        out.append(f"Components overlap: of the rows {pairs}. They may be parts of one cluster: see merge.")
     if summary["failed"]:
         names = ", ".join(f"{f['n_components']} {f['covariance']}" for f in summary["failed"])
         out.append(f"Could not be fitted: {names} ({summary['failed'][0]['reason']}).")
@@ -283,12 +303,7 @@ def as_text(
     if summary["rivals"]:
         rivals = table(*rival_table(summary), inner)
         section("Best candidates", rivals)
-    told = facts(summary)
-    margin = max(len(name) for name, _ in told) + 2
-    fit_lines: list[str] = []
-    for name, value in told:
-        fit_lines += wrapped(value, inner, name.ljust(margin), " " * margin)
-    section("Fit", fit_lines)
+    section("Fit", _listed(dict(facts(summary)), inner))
     said = remarks(summary, changes=changes)
     if said:
         section("Remarks", [line for remark in said for line in wrapped(remark, inner, "- ", "  ")])
@@ -306,8 +321,48 @@ def totals_as_text(numbers: Mapping[str, float]) -> str:
     }
     if numbers["weight"] == numbers["rows"]:
         del shown["sum of weights"]
+    return "\n".join(_listed(shown))
+
+
+def _listed(shown: Mapping[str, str], width: int = WIDTH) -> list[str]:
+    """Lines of names and values."""
     margin = max(map(len, shown)) + 2
-    return "\n".join(f"{name:<{margin}}{value}" for name, value in shown.items())
+    return [line for name, value in shown.items() for line in wrapped(value, width, name.ljust(margin), " " * margin)]
+
+
+def cross_table_as_text(table_: CrossTable, width: int = WIDTH) -> str:
+    """How labels meet, and how far they agree, as plain text."""
+    pairs = ", ".join(f"{a} = {b}" for a, b in table_.pairs)
+    shown = {
+        "rows": f"{table_.counts.sum():,}" + (f", {table_.missing:,} more without a label" if table_.missing else ""),
+        "adjusted Rand index": f"{table_.adjusted_rand_index:.4f}",
+        "agreement": f"{percent(table_.agreement)} with {pairs}",
+    }
+    rows = [[_title(str(a)), *(f"{n:,}" for n in line)] for a, line in zip(table_.rows, table_.counts, strict=True)]
+    lines = table(["labels ", *(_title(str(b)) for b in table_.columns)], rows, width)
+    return "\n".join([*lines, "", *_listed(shown, width)])
+
+
+def merging_as_text(merging: Merging, width: int = WIDTH) -> str:
+    """The stages of a merging, and the clusters suggested, as plain text."""
+    rows = [
+        [
+            str(len(stage.groups)),
+            number(stage.entropy) if stage.entropy > 1e-9 else "0",
+            "" if stage.united is None else " with ".join(map(_as_group, stage.united)),
+            "" if stage.united is None else f"{stage.rows:,.0f}",
+        ]
+        for stage in merging.stages
+    ]
+    lines = table(["clusters", "entropy", "united ", "rows"], rows, width)
+    groups = " ".join(map(_as_group, merging.groups()))
+    return "\n".join(
+        [*lines, "", *wrapped(f"Suggested: {_counted(merging.suggested, 'cluster')} of components {groups}", width)]
+    )
+
+
+def _as_group(group: Iterable[int]) -> str:
+    return f"{{{', '.join(map(str, group))}}}"
 
 
 def correlations_as_text(model: Mixture, width: int = WIDTH, *, bold: Callable[[str], str] = str) -> str:

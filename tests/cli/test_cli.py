@@ -30,7 +30,7 @@ from mixtura.sources.files import read_table, write_table
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 PAGE = ROOT / "docs" / "cli.md"
-COMMANDS = ("fit", "score", "sample", "show")
+COMMANDS = ("fit", "score", "compare", "merge", "sample", "show")
 HEAVY = {"numpy", "scipy", "sklearn", "numba", "pyarrow", "rich", "pandas", "mixtura.io", "mixtura.result"}
 HOSTILE = ("[red]a[/red]", "\x1b[31mevil\x1b[0m", "x\u202ey", "new\nline", "量子的なとても長い名前の列でございます")
 
@@ -488,6 +488,52 @@ def test_score_and_sample_write_files(model):
     unknown = run("sample", model, "--out", "drawn.xyz")
     assert unknown.exit_code == 1
     assert "drawn.xyz: give a format, one of csv, parquet, arrow, npy" in unknown.stderr
+
+
+def test_compare_lays_labels_beside_components(model, columns, rows):
+    expected = mixtura.cross_table(columns["kind"], mixtura.load(model).mixture.predict(rows))
+    done = run("compare", model, "table.csv", "--labels", "kind")
+    assert done.stdout == f"{expected}\n"
+    got = json_of(run("compare", model, "table.csv", "--labels", "kind", "--json"))
+    assert got == json.loads(json.dumps(expected.summary()))
+    assert got["adjusted_rand_index"] > 0.9
+    missing = run("compare", model, "table.csv", "--labels", "sort")
+    assert missing.exit_code == 1
+    assert missing.stderr == "Error: table.csv has no column 'sort': it has length, kind, width, count\n"
+    assert run("compare", model, "table.csv").exit_code == 2
+
+
+def test_compare_takes_labels_of_any_type(model, columns):
+    days = pa.array([None, *range(99)], pa.int32()).cast(pa.date32())
+    write_table(pa.table({**columns, "day": days}), "dated.parquet")
+    got = json_of(run("compare", model, "dated.parquet", "--labels", "day", "--json"))
+    assert got["rows"][:2] == ["1970-01-01", "1970-01-02"]
+    assert got["missing"] == 1
+
+
+def test_merge_unites_components_and_writes_clusters(rows):
+    mixture = mixtura.fit(rows, 4, "spherical", random_state=0).model
+    names = ["length", "width"]
+    mixtura.save(mixtura.Mixture(mixture.weights, mixture.means, mixture.structure, columns=names), "four.mixtura")
+    mixture = mixtura.load("four.mixtura").mixture
+    expected = mixtura.merge(mixture, rows)
+    assert run("merge", "four.mixtura", "table.csv").stdout == f"{expected}\n"
+    got = json_of(run("merge", "four.mixtura", "table.csv", "--json", "--out", "two.csv", "--clusters", "2"))
+    assert got == json.loads(json.dumps(expected.summary()))
+    written = csv_of(Path("two.csv").read_text())
+    assert written.column_names == ["cluster", "probability", "c0", "c1"]
+    np.testing.assert_array_equal(written["cluster"], expected.predict(rows, 2))
+    np.testing.assert_allclose(np.stack([written["c0"], written["c1"]], 1), expected.responsibilities(rows, 2))
+    assert run("merge", "four.mixtura", "table.csv", "--out", "two.csv").exit_code == 1
+    weighted = json_of(run("merge", "four.mixtura", "table.csv", "--weights", "count", "--json"))
+    assert weighted == json.loads(json.dumps(mixtura.merge(mixture, rows, np.arange(100) % 3).summary()))
+
+
+@pytest.mark.parametrize("option", [["--clusters", "2"], ["--output-format", "csv"]])
+def test_merge_refuses_options_that_only_go_with_a_file(model, option):
+    done = run("merge", model, "table.csv", *option)
+    assert done.exit_code == 2
+    assert f"{option[0]} needs --out." in done.stderr
 
 
 def test_show_shows_the_model_and_its_fit():

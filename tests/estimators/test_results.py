@@ -246,7 +246,7 @@ EFFECTS = {
     "max_iter": (found("converged_", max_iter=2), found("converged_")),
     "n_init": (found("lower_bound_", n_init=1, n_components=8), found("lower_bound_", n_components=8)),
     "init_params": (found("n_iter_", init_params="random"), found("n_iter_")),
-    "weights_init": (found("n_iter_", weights_init=[0.98, 0.01, 0.01]), found("n_iter_")),
+    "weights_init": (found("trace_", weights_init=[0.98, 0.01, 0.01]), found("trace_")),
     "means_init": (found("means_", means_init=[[4, 1, -2], [0, 0, 0], [1, 5, 3]]), found("means_")),
     "precisions_init": (found("n_iter_", precisions_init=np.full((3, 3), 0.01)), found("n_iter_")),
     "noise": (found("weights_", noise=True), found("weights_")),

@@ -12,6 +12,8 @@ from mixtura.core.statistics import Array
 from mixtura.covariance.structure import Index
 from mixtura.kernels import Rows
 from mixtura.sources.coerce import as_table
+from mixtura.sources.memory import Memory
+from mixtura.sources.source import Source
 
 
 def as_rows(X: Any, n_features: int, names: tuple[str, ...] | None = None) -> tuple[Rows, bool]:
@@ -68,6 +70,20 @@ def row_weights(weights: ArrayLike | None, n_rows: int) -> Array | None:
     if len(bad):
         raise ValueError(f"sample_weight of row {bad[0]} is {out[bad[0]]}: it must be finite and not negative")
     return out
+
+
+def as_source(
+    X: Any, n_features: int, names: tuple[str, ...] | None = None, weights: ArrayLike | None = None
+) -> Source:
+    """A source of finite rows, with weights; one that is given stays as it is, and brings its own weights."""
+    if not isinstance(X, Source):
+        rows = finite_rows(X, n_features, names)
+        return Memory(rows, row_weights(weights, len(rows)))
+    if weights is not None:
+        raise ValueError("sample_weight goes with rows: a source brings its own weights")
+    if X.n_features != n_features:
+        raise ValueError(f"the source has {X.n_features} columns, but {n_features} are needed")
+    return X
 
 
 def as_labels(z: ArrayLike, n_rows: int, n_components: int, single: bool) -> Index:

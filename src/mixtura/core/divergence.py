@@ -235,6 +235,14 @@ def sum_pairs(p: Mixture, q: Mixture) -> tuple[Array, Array]:
     return distance, log_det
 
 
+def bhattacharyya_pairs(p: Mixture, q: Mixture) -> Array:
+    """−log ∫ √(N(x | μ_i, Σ_i) N(x | ν_j, T_j)) dx, (K_p, K_q): a distance from 0 up, the same both ways."""
+    between, log_det_sum = sum_pairs(p, q)
+    log_dets = p.structure.log_det()[:, None] + q.structure.log_det()
+    half_sum = log_det_sum - p.n_features * np.log(2.0)
+    return np.maximum(0.25 * between + 0.5 * (half_sum - 0.5 * log_dets), 0.0)
+
+
 def kl_pairs(p: Mixture, q: Mixture) -> Array:
     """KL(N(μ_i, Σ_i) ‖ N(ν_j, T_j)), (K_p, K_q): ½ [tr(T⁻¹Σ) + (μ−ν)ᵀT⁻¹(μ−ν) − D + log det T − log det Σ]."""
     out = np.empty((p.n_components, q.n_components))
@@ -253,6 +261,12 @@ def _comparable(p: Mixture | Gaussian, q: Mixture | Gaussian) -> tuple[Mixture, 
         if not isinstance(one, Mixture | Gaussian):
             raise TypeError(f"expected a Mixture or a Gaussian, got {type(one).__name__}")
     p, q = (living(one.mixture if isinstance(one, Gaussian) else one) for one in (p, q))
+    check_columns(p, q)
+    return p, q
+
+
+def check_columns(p: Mixture, q: Mixture) -> None:
+    """Refuse mixtures over different columns."""
     if p.n_features != q.n_features:
         raise ValueError(
             f"the distributions have {p.n_features} and {q.n_features} columns: they must be over the same"
@@ -261,7 +275,6 @@ def _comparable(p: Mixture | Gaussian, q: Mixture | Gaussian) -> tuple[Mixture, 
         raise ValueError(
             f"the distributions are over different columns, {', '.join(p.columns)} and {', '.join(q.columns)}"
         )
-    return p, q
 
 
 def _draws(n: int) -> int:

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mixtura import kernels
-from mixtura.core.acceleration import Point, Proposals, steps_for
+from mixtura.core.acceleration import Guide, Point, Probes, Proposals, View, steps_for
 from mixtura.core.arguments import finite_rows, row_weights
-from mixtura.core.estep import accumulate
+from mixtura.core.estep import of_block
 from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Mixture
 from mixtura.core.statistics import Statistics
@@ -139,6 +139,7 @@ class Task(NamedTuple):
     stop: Stop = Stop()
     accelerate: bool = True
     fixed: Fixed = NOTHING
+    guide: Guide | None = None
 
 
 #: Called after each pass with (passes so far, climbs still on their way); a true answer ends them where they are.
@@ -156,19 +157,26 @@ class _End(Exception):
 def climb(task: Task) -> Generator[Mixture, Statistics, Fit]:
     """From a start to the top of its hill; the objective never falls on the way."""
     # the EM step of one component is the answer itself
-    steps = steps_for(task.family, task.prior, task.accelerate and task.start.n_components > 1)
+    steps = steps_for(task.family, task.prior, task.accelerate and task.start.n_components > 1, task.guide)
     trace: list[Step] = []
-    passes, kind = 1, "start"
+    passes, kind, arrived = 1, "start", False
     statistics = yield task.start
     here = Point(task.start, statistics, task.family, task.prior, task.fixed)
     try:
         while True:
             view = steps.look(here)
-            seen = (here.statistics.loglik, here.objective, view.gradient_norm, view.gap)
-            trace.append(Step(passes, kind, *seen))
+            gap = min(view.gap, trace[-1].gap) if arrived else view.gap
+            trace.append(Step(passes, kind, here.statistics.loglik, here.objective, view.gradient_norm, gap))
+            if arrived:
+                break
             if view.gap < task.stop.tol:
-                raise _End(Status.CONVERGED)
-            kind, there, tried = yield from _first_that_climbs(here, steps.propose(here, view))
+                view, probes = yield from _counted(steps.verify(here, view))
+                passes += probes
+                trace[-1] = trace[-1]._replace(gap=view.gap)
+                arrived = view.gap < task.stop.tol
+                if arrived and view.direction is None:
+                    break
+            kind, there, tried = yield from _first_that_climbs(here, steps.propose(here, view))  # if arrived, the last
             passes += tried
             if there is None or (there.objective <= here.objective and there.gradient_norm >= here.gradient_norm):
                 left = min(view.gap, 0.5 * view.gradient_norm**2)
@@ -176,8 +184,9 @@ def climb(task: Task) -> Generator[Mixture, Statistics, Fit]:
                 raise _End(Status.PRECISION if left < max(task.stop.tol, PRECISE_GAP) else Status.STALLED)
             steps.learn(here, there)
             here = there
+        status = Status.CONVERGED
     except _End as end:
-        status = end.status
+        status = Status.CONVERGED if arrived else end.status
     except SingularError:
         status = Status.SINGULAR
         if not trace or trace[-1].passes < passes:  # it was met while looking from here
@@ -187,6 +196,18 @@ def climb(task: Task) -> Generator[Mixture, Statistics, Fit]:
         here.model, status, tuple(trace), last.loglik, last.objective, last.gradient_norm, last.gap,
         max(passes - 1, 1), here.statistics, task.family, task.prior, task.fixed,
     )  # fmt: skip
+
+
+def _counted(probes: Probes) -> Generator[Mixture, Statistics, tuple[View, int]]:
+    """What the probes found, and how many passes they took."""
+    passes = 0
+    try:
+        model = next(probes)
+        while True:
+            passes += 1
+            model = probes.send((yield model))
+    except StopIteration as ended:
+        return ended.value, passes
 
 
 def _first_that_climbs(
@@ -214,7 +235,7 @@ class _Records(tuple[Statistics, ...]):
 
 
 def _e_steps(models: Sequence[Mixture], kernel: Kernel, block: Block) -> _Records:
-    return _Records(accumulate(model, kernel, block.rows, block.weights) for model in models)
+    return _Records(of_block(model, kernel, block) for model in models)
 
 
 def climb_together(

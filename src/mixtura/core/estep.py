@@ -12,6 +12,7 @@ from mixtura.core.arguments import finite_rows, row_weights
 from mixtura.core.mixture import Gradient, Mixture
 from mixtura.core.statistics import Array, Statistics
 from mixtura.kernels import Kernel, Rows, reference
+from mixtura.sources.source import Block
 
 
 def e_step(model: Mixture, rows: ArrayLike, weights: ArrayLike | None = None) -> Statistics:
@@ -60,6 +61,11 @@ def accumulate(model: Mixture, kernel: Kernel, rows: Rows, weights: Array | None
     weight = float(len(rows)) if weights is None else float(weights.sum())
     kind = model.structure.kind
     return Statistics(kind, model.means, sums.n, sums.s1, sums.s2, sums.loglik, weight, len(rows), sums.noise)
+
+
+def of_block(model: Mixture, kernel: Kernel, block: Block) -> Statistics:
+    """``accumulate`` of a block of a source."""
+    return accumulate(model, kernel, block.rows, block.weights)
 
 
 def gradient(model: Mixture, statistics: Statistics) -> Gradient:

@@ -16,7 +16,7 @@ from scipy.special import ndtr, ndtri, owens_t
 from scipy.stats import chi2
 
 from mixtura.core.arguments import as_generator, as_rows
-from mixtura.core.divergence import DRAWS, Estimate, kl_pairs, living, sum_pairs
+from mixtura.core.divergence import DRAWS, Estimate, bhattacharyya_pairs, kl_pairs, living, sum_pairs
 from mixtura.core.mixture import BLOCK_ROWS, Mixture
 from mixtura.core.statistics import Array
 from mixtura.covariance.structure import Full, lower_of
@@ -466,12 +466,10 @@ def entropy_bounds(mixture: Mixture) -> Bounds:
         return float(within - weights @ np.logaddexp.reduce(log_weights - distance, axis=1))
 
     between, log_det_sum = sum_pairs(mixture, mixture)
-    half_sum = log_det_sum - n_features * np.log(2.0)
-    bhattacharyya = 0.25 * between + 0.5 * (half_sum - 0.5 * (log_det[:, None] + log_det))
     overlap = -0.5 * (n_features * np.log(2 * np.pi) + log_det_sum + between)
     jensen = -float(weights @ np.logaddexp.reduce(log_weights + overlap, axis=1))
     gaussian = 0.5 * (n_features * (1 + np.log(2 * np.pi)) + float(_log_det_cov(mixture)))
-    lower = max(pairwise(np.maximum(bhattacharyya, 0.0)), jensen)
+    lower = max(pairwise(bhattacharyya_pairs(mixture, mixture)), jensen)
     upper = min(pairwise(kl_pairs(mixture, mixture)), gaussian)
     return Bounds(min(lower, upper), upper)  # equal, but for rounding, for a single Gaussian
 

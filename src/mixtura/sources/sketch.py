@@ -7,6 +7,7 @@ and sketches of parts of the data add up to that of the whole.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,8 +20,11 @@ from mixtura.sources.source import Block, Source
 Floats64 = NDArray[np.float64]
 Hashes = NDArray[np.uint64]
 
-#: How many times as many rows as are wanted are looked at more closely.
-SPARE = 4.0
+#: How many times as many rows as are wanted are looked at more closely; and are held before the rest is let go.
+SPARE = 2.0
+
+#: Numbers held in any case.
+HELD = 262_144
 
 _LARGEST = np.uint64(2**64 - 1)
 _ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -29,12 +33,12 @@ _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 @dataclass(frozen=True, eq=False)
 class Sketch:
-    """Distinct rows, in the order of their hashes.
+    """Rows, some of them perhaps copies of others, among which are the distinct ones with the smallest hashes.
 
     Attributes
     ----------
     limit : int
-        The most rows kept.
+        The most distinct rows that are wanted.
     hashes, rows, weights : ndarray
         (M,), (M, D) and (M,).
     complete : bool
@@ -51,7 +55,21 @@ class Sketch:
         hashes = np.concatenate([self.hashes, other.hashes])
         rows = np.concatenate([self.rows, other.rows])
         weights = np.concatenate([self.weights, other.weights])
-        return _keep(self.limit, hashes, rows, weights, self.complete and other.complete)
+        both = Sketch(self.limit, hashes, rows, weights, self.complete and other.complete)
+        return both if len(hashes) < SPARE * self.limit + HELD // rows.shape[1] else both.kept()
+
+    def kept(self) -> Sketch:
+        """Copies merged, and no more rows than are wanted, in the order of their hashes."""
+        hashes, rows, weights, complete = self.hashes, self.rows, self.weights, self.complete
+        # all copies of the limit smallest hashes: ties with the last of them stay in until they are merged
+        if len(hashes) > self.limit:
+            distinct = np.unique(hashes)
+            if len(distinct) > self.limit:
+                chosen = hashes <= distinct[self.limit - 1]
+                hashes, rows, weights, complete = hashes[chosen], rows[chosen], weights[chosen], False
+        merged, first, which = np.unique(hashes, return_index=True, return_inverse=True)
+        summed = np.bincount(which, weights, minlength=len(merged)).astype(np.float64)
+        return Sketch(self.limit, merged, rows[first], summed, complete)
 
 
 class Sample(Memory):
@@ -63,6 +81,8 @@ class Sample(Memory):
     ----------
     complete : bool
         Whether every distinct row is there, so that the sample stands for the source.
+    weight : float
+        Of all its rows together.
     """
 
     rows: Floats64
@@ -72,17 +92,23 @@ class Sample(Memory):
         order = np.lexsort(rows.T[::-1])
         super().__init__(rows[order], weights[order])
         self.complete = complete
+        self.weight = float(weights.sum())
 
 
 def sample(source: Source, limit: int, seed: int = 0) -> Sample:
     """At most ``limit`` distinct rows of a source, chosen by their hashes; rows of weight 0 never."""
+    return samples(source, (limit,), seed)[0]
+
+
+def samples(source: Source, limits: Sequence[int], seed: int = 0) -> tuple[Sample, ...]:
+    """One sample for each limit, the smaller ones being parts of the larger."""
+    limit = max(limits)
     share = SPARE * limit / source.n_rows
-    if share < 1:  # most rows cannot be among them, unless most are copies of others
-        kept = source.total(partial(_of_block, limit, np.uint64(seed), np.uint64(share * 2**64)))
-        if len(kept.rows) == limit:
-            return Sample(kept.rows, kept.weights, kept.complete)
-    kept = source.total(partial(_of_block, limit, np.uint64(seed), _LARGEST))
-    return Sample(kept.rows, kept.weights, kept.complete)
+    ceiling = np.uint64(share * 2**64) if share < 1 else _LARGEST
+    kept = source.total(partial(_of_block, limit, np.uint64(seed), ceiling)).kept()
+    if share < 1 and len(kept.rows) < limit:  # most rows are copies of others
+        kept = source.total(partial(_of_block, limit, np.uint64(seed), _LARGEST)).kept()
+    return tuple(Sample(kept.rows[:n], kept.weights[:n], kept.complete and len(kept.rows) <= n) for n in limits)
 
 
 def _of_block(limit: int, seed: np.uint64, ceiling: np.uint64, block: Block) -> Sketch:
@@ -91,22 +117,10 @@ def _of_block(limit: int, seed: np.uint64, ceiling: np.uint64, block: Block) -> 
         rows, weights = rows[weights > 0], weights[weights > 0]
     hashes = _hash(rows, seed)
     low = hashes <= ceiling
-    if not low.all():
-        return _keep(limit, hashes[low], rows[low], weights[low], complete=False)
-    return _keep(limit, hashes, rows, weights, complete=True)
-
-
-def _keep(limit: int, hashes: Hashes, rows: NDArray[np.floating], weights: Floats64, complete: bool) -> Sketch:
-    """Merge copies; keep the smallest hashes."""
-    # all copies of the limit smallest hashes: ties with the last of them stay in until they are merged
-    if len(hashes) > limit:
-        distinct = np.unique(hashes)
-        if len(distinct) > limit:
-            chosen = hashes <= distinct[limit - 1]
-            hashes, rows, weights, complete = hashes[chosen], rows[chosen], weights[chosen], False
-    merged, first, which = np.unique(hashes, return_index=True, return_inverse=True)
-    summed = np.bincount(which, weights, minlength=len(merged)).astype(np.float64)
-    return Sketch(limit, merged, np.asarray(rows[first], dtype=np.float64) + 0.0, summed, complete)
+    complete = bool(low.all())
+    if not complete:
+        hashes, rows, weights = hashes[low], rows[low], weights[low]
+    return Sketch(limit, hashes, np.asarray(rows, dtype=np.float64) + 0.0, weights, complete)
 
 
 def _hash(rows: NDArray[np.floating], seed: np.uint64) -> Hashes:
