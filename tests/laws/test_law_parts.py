@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -138,3 +139,14 @@ def test_a_fit_with_noise_comes_back_from_a_file(family, tmp_path):
     model = em(start_of(family, noise=True), ROWS, family, max_iter=5).model
     save(model, tmp_path / "model", family=family.name)
     assert load(tmp_path / "model").mixture == model
+
+
+@pytest.mark.parametrize("fixed_name", FIXED)
+@pytest.mark.parametrize("noise", [False, True])
+def test_momentum_keeps_to_what_is_fixed(family, noise, fixed_name):
+    start, prior = start_of(family, noise), prior_named("relative", ROWS, 3)
+    fixed = fixed_named(fixed_name, start, family)
+    fit = em(start, ROWS, replace(family, tangent=None), prior=prior, fixed=fixed, tol=1e-9, max_iter=400)
+    assert noise or "momentum" in {step.kind for step in fit.trace}
+    assert_climbs(fit)
+    assert fixed.keep(fixed.place(start, family), fit.model) == fit.model

@@ -1,6 +1,6 @@
-"""How the next model is proposed: the EM step alone, or quasi-Newton steps with the EM step to fall back on.
+"""How the next model is proposed: EM steps alone, EM steps with momentum, or quasi-Newton steps.
 
-Both answer the same questions about a ``Point`` (a model and what a pass measured there): how large is the gradient
+All answer the same questions about a ``Point`` (a model and what a pass measured there): how large is the gradient
 and how far the top (``look``), whether that is so (``verify``), which models to try in turn (``propose``), and what was
 learnt from the one that was kept (``learn``).
 """
@@ -21,6 +21,7 @@ from mixtura.core.mstep import m_step
 from mixtura.core.statistics import Array, Statistics
 from mixtura.covariance.prior import Prior
 from mixtura.covariance.registry import Family
+from mixtura.covariance.structure import SingularError
 
 #: Pairs of steps and gradient changes that the quasi-Newton memory holds.
 MEMORY = 10
@@ -87,13 +88,7 @@ class Point:
         That is the norm of the gradient (S13, S15, S17) along the family in the same metric, to first order; half
         its square is what the EM step may be expected to gain, in nats a row.
         """
-        model, image = self.model, self.image
-        before = _all_weights(model)
-        alive = before > 0
-        weights = before[alive]
-        moved = float((np.square(_all_weights(image)[alive] - weights) / weights).sum())
-        moved += float((model.weights @ np.square(model.structure.whiten(image.means - model.means))).sum())
-        return float(np.sqrt(moved + model.structure.distance(image.structure, model.weights)))
+        return _length(self.model, self.image)
 
     @cached_property
     def slope(self) -> Array:
@@ -178,7 +173,42 @@ class EM(Steps):
         yield "em", here.image
 
     def learn(self, here: Point, there: Point) -> None:
-        self.rates.append(there.gradient_norm / here.gradient_norm)
+        self.rates.append(_length(here.image, there.image) / _length(here.model, there.model))
+
+
+class Momentum(EM):
+    """The EM step prolonged in the direction of the last (Nesterov), until that lowers the objective.
+
+    What is prolonged are the statistics, of which an M-step then makes a model: so the way leads through the family,
+    whatever its constraints.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before: Statistics | None = None
+        self.inertia = 1.0
+
+    def propose(self, here: Point, view: View) -> Proposals:
+        now = here.statistics
+        inertia = 0.5 * (1 + np.sqrt(1 + 4 * self.inertia**2))
+        if self.before is not None and self.inertia > 1 and not here.dying:
+            ahead = now + (now + self.before.recentre(now.centre).scale(-1)).scale((self.inertia - 1) / inertia)
+            try:
+                model = m_step(here.model, ahead, here.family, here.prior, here.fixed)
+            except SingularError:  # or too far: a component would have less than no rows
+                inertia = 1.0
+            else:
+                self.inertia = inertia
+                yield "momentum", model
+                inertia = 1.0
+        self.inertia = inertia
+        yield "em", here.image
+
+    def learn(self, here: Point, there: Point) -> None:
+        super().learn(here, there)
+        self.before = here.statistics
+        if there.gradient_norm > NEAR:
+            self.inertia = 1.0
 
 
 class QuasiNewton(Steps):
@@ -260,8 +290,10 @@ class QuasiNewton(Steps):
 
 
 def steps_for(family: Family, prior: Prior, accelerate: bool, guide: Guide | None = None) -> Steps:
-    """Quasi-Newton steps where the family has coordinates and the rows leave no direction open, else EM."""
-    return QuasiNewton(guide) if accelerate and family.tangent and not prior.null_directions else EM()
+    """Quasi-Newton steps where the family has coordinates and the rows leave no direction open, else momentum."""
+    if not accelerate:
+        return EM()
+    return QuasiNewton(guide) if family.tangent and not prior.null_directions else Momentum()
 
 
 def _newton(here: Point, slope: Array) -> Probes:
@@ -295,6 +327,16 @@ def _newton(here: Point, slope: Array) -> Probes:
             break
         ahead, informed = aside + left / before * ahead, residual + left / before * informed
     return View(here.gradient_norm, decrement + 0.5 * max(left, 0.0) / least, direction)
+
+
+def _length(here: Mixture, there: Mixture) -> float:
+    """How far one mixture is from another beside it, in units of the complete-data Fisher information of one row."""
+    before = _all_weights(here)
+    alive = before > 0
+    weights = before[alive]
+    moved = float((np.square(_all_weights(there)[alive] - weights) / weights).sum())
+    moved += float((here.weights @ np.square(here.structure.whiten(there.means - here.means))).sum())
+    return float(np.sqrt(moved + here.structure.distance(there.structure, here.weights)))
 
 
 def _all_weights(model: Mixture) -> Array:
