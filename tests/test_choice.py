@@ -10,7 +10,7 @@ import pytest
 from mixtura import Mixture, Status, em, race
 from mixtura.choice import CRITERIA, Cell, chosen, search
 from mixtura.covariance import registry
-from mixtura.covariance.registry import FAMILIES
+from mixtura.covariance.registry import FAMILIES, USUAL
 from mixtura.race import RACE_TOL, Candidate, Progress, Settings
 from mixtura.sources.memory import Memory
 from mixtura.start import by_labels
@@ -20,7 +20,7 @@ TRUTH = Mixture(
 )
 ROWS, LABELS = TRUTH.sample(400, 0, return_labels=True)
 FULL = registry.get("full")
-TABLE = [Candidate(k, family) for k in (1, 2, 3, 4) for family in FAMILIES]
+TABLE = [Candidate(k, family) for k in (1, 2, 3, 4) for family in USUAL]
 
 
 @pytest.fixture(scope="module")

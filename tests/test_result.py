@@ -18,6 +18,8 @@ from mixtura.race import Progress
 TRUTH = Mixture([0.4, 0.6], [[0.0, 0.0], [5.0, 1.0]], [[[1.0, 0.3], [0.3, 0.5]], [[0.6, 0.0], [0.0, 1.0]]])
 ROWS = TRUTH.sample(200, 3)
 
+USUAL = ("full", "tied", "diag", "spherical")
+
 
 @pytest.fixture(scope="module")
 def result() -> Result:
@@ -25,9 +27,7 @@ def result() -> Result:
 
 
 def test_all_families_and_numbers_are_tried(result):
-    assert [(c.n_components, c.covariance) for c in result.cells] == [
-        (k, name) for k in (1, 2, 3) for name in registry.names()
-    ]
+    assert [(c.n_components, c.covariance) for c in result.cells] == [(k, name) for k in (1, 2, 3) for name in USUAL]
     assert result.best in result.cells
     assert result.best.n_components == 2
     assert result.best.bic == min(cell.bic for cell in result.cells if cell.eligible)
@@ -61,10 +61,10 @@ def test_a_fit_that_was_cut_short_can_be_read_too():
     assert str(result)
 
 
-def test_by_default_one_to_nine_components_and_all_families():
+def test_by_default_one_to_nine_components_and_the_usual_families():
     cells = mixtura.fit(ROWS[:60], n_init=1, tol=1e-3, random_state=0).cells
     assert sorted({c.n_components for c in cells}) == list(range(1, 10))
-    assert {c.covariance for c in cells} == set(registry.names())
+    assert {c.covariance for c in cells} == set(USUAL)
 
 
 @pytest.mark.parametrize(
@@ -74,10 +74,19 @@ def test_by_default_one_to_nine_components_and_all_families():
         (["tied", "EEE", "diag"], ["tied", "diag"]),
         (registry.get("VII"), ["spherical"]),
         (("Full", registry.get("diag")), ["full", "diag"]),
+        ("eee", ["tied"]),
+        ("all", list(registry.names())),
+        (None, list(USUAL)),
     ],
 )
 def test_families_by_any_of_their_names(covariance, names):
     assert [c.covariance for c in mixtura.fit(ROWS, 1, covariance).cells] == names
+
+
+def test_of_the_families_that_one_column_cannot_tell_apart_only_the_first():
+    for asked, names in (("all", ["full", "tied"]), (None, ["full", "tied"]), (["EII", "VEV"], ["eii", "vev"])):
+        cells = mixtura.fit(ROWS[:, :1], 2, asked, random_state=0).cells
+        assert [c.covariance for c in cells] == names
 
 
 @pytest.mark.parametrize("n_components", [2, np.int64(2), [2], (2, 2), range(2, 3), np.array([2]), iter([2])])

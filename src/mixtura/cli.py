@@ -124,10 +124,12 @@ def _counts(text: str) -> list[int]:
     return list(counts)
 
 
-def _families(text: str) -> list[str]:
-    """Names of covariance families, separated by commas."""
+def _families(text: str) -> str | list[str]:
+    """Names of covariance families, separated by commas, or "all"."""
     from mixtura.covariance import registry
 
+    if text.strip().lower() == "all":
+        return "all"
     try:
         return [registry.get(name.strip()).name for name in text.split(",")]
     except ValueError as error:
@@ -201,7 +203,7 @@ def main() -> None:
 )  # fmt: skip
 @click.option(
     "--covariance", metavar="FAMILIES", callback=_checked(_families),
-    help="Covariance families to try, e.g. full,tied.  [default: all]",
+    help="Covariance families to try, e.g. full,tied,vee, or all.  [default: full,tied,diag,spherical]",
 )  # fmt: skip
 @_columns_option(help="Columns to use, e.g. a,b.  [default: all that are numeric]")
 @click.option("--weights", metavar="COLUMN", help="A column of row weights: 2 counts a row twice.")

@@ -9,6 +9,7 @@ import numpy as np
 
 from mixtura.core.acceleration import LEAST_ROW
 from mixtura.core.em import Fit
+from mixtura.core.statistics import Array
 from mixtura.covariance.prior import Prior
 
 #: A component leans on the prior when that, and not the rows, supplies more than this share of a variance.
@@ -37,7 +38,7 @@ def diagnose(fit: Fit) -> tuple[Note, ...]:
         notes.append(Note(f"{_has(empty)} no rows: there are fewer groups than components.", empty, healthy=False))
     if leaning and fit.prior.asked:
         notes.append(Note(f"{_has(leaning)} a variance that {fit.prior.asked}, and not the rows, supplied.", leaning))
-    elif _too_few(fit) or (leaning and fit.family.kind == "tied"):
+    elif _too_few(fit) or (leaning and fit.family.pooled):
         few = "1 distinct row is" if rows == 1 else f"{rows:,} rows are"
         sentence = f"{few} too few, or vary too little, for the covariances of {n_features} columns"
         remedy = "they lean on the prior. A plainer family (diag, spherical) or fewer columns need less."
@@ -66,7 +67,7 @@ def misplaced_components(fit: Fit) -> tuple[int, ...]:
     empty, leaning = empty_components(fit), leaning_components(fit)
     n = fit.statistics.n
     minority = n[list(leaning)].sum() < 0.5 * n.sum()
-    spurious = minority and fit.family.kind != "tied" and not _too_few(fit)
+    spurious = minority and not fit.family.pooled and not _too_few(fit)
     return tuple(sorted({*empty, *(leaning if spurious else ())}))
 
 
@@ -77,8 +78,14 @@ def empty_components(fit: Fit) -> tuple[int, ...]:
 
 def leaning_components(fit: Fit) -> tuple[int, ...]:
     """The components that have rows, but a variance which the prior supplies."""
-    shares, empty = fit.prior.share(fit.model.structure, fit.statistics.n), empty_components(fit)
+    shares, empty = fit.prior.share(fit.model.structure, _rows_beneath(fit)), empty_components(fit)
     return tuple(int(k) for k in np.flatnonzero(shares > LEANING_SHARE) if k not in empty)
+
+
+def _rows_beneath(fit: Fit) -> Array:
+    """(K,) how many rows each component's covariance rests upon: where all is pooled, an even share of all rows."""
+    n = fit.statistics.n
+    return np.full_like(n, n.mean()) if fit.family.pooled else n
 
 
 def _idle_columns(fit: Fit, which: tuple[int, ...]) -> str:

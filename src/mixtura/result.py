@@ -146,7 +146,8 @@ def fit(
     n_components : int or iterable of int
         Numbers of components to try.
     covariance : str, or iterable of str, optional
-        Covariance families to try: "full" (VVV), "tied" (EEE), "diag" (VVI), "spherical" (VII); all by default.
+        Covariance families to try: "full" (VVV), "tied" (EEE), "diag" (VVI), "spherical" (VII), which are the default,
+        and by mclust's names "eii", "eei", "vei", "evi", "vee", "eve", "vve", "eev", "vev", "evv"; or "all" of them.
     criterion : {"bic", "icl", "aic"}
         What to choose by; smaller is better.
     sample_weight : array-like of shape (N,), or name of a column of a file, optional
@@ -199,7 +200,7 @@ def fit(
     """
     rows, names, weights = _read(table, columns, sample_weight)
     counts = _counts(n_components, len(rows))
-    families = _families(covariance, rows.shape[1])
+    families = registry.several(covariance, rows.shape[1])
     criterion = criterion.lower() if isinstance(criterion, str) else criterion
     if criterion not in CRITERIA:
         raise ValueError(f"criterion must be one of {', '.join(CRITERIA)}, got {criterion!r}")
@@ -256,17 +257,6 @@ def _counts(n_components: int | Iterable[int], n_rows: int) -> list[int]:
     if min(counts) > n_rows:
         raise ValueError(f"{n_rows} rows cannot hold {min(counts)} components: give more rows or fewer components")
     return [int(k) for k in dict.fromkeys(counts)]
-
-
-def _families(covariance: str | Family | Iterable[str | Family] | None, n_features: int) -> list[Family]:
-    """The families asked for; all by default, but of those that one column cannot tell apart only the first."""
-    if covariance is None:
-        distinct = {(f.free(2, n_features), f.free(3, n_features)): f for f in reversed(registry.FAMILIES)}
-        return [f for f in registry.FAMILIES if n_features > 1 or f in distinct.values()]
-    names = [covariance] if isinstance(covariance, str | Family) else list(covariance)
-    if not names:
-        raise ValueError("covariance is empty: name at least one family")
-    return list(dict.fromkeys(registry.get(name) for name in names))
 
 
 def _at_least(name: str, value: Any, least: float) -> Any:

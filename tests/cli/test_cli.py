@@ -215,6 +215,8 @@ def test_the_readmes_first_command_tries_and_shows_everything():
         (["-k", "3"], {"n_components": 3}),
         (["--components", "1:2,4"], {"n_components": [1, 2, 4]}),
         (["--covariance", "EEE, spherical"], {"covariance": ["tied", "spherical"]}),
+        (["--covariance", "vee,EEI"], {"covariance": ["vee", "eei"]}),
+        (["--covariance", "all", "-k", "2"], {"covariance": "all", "n_components": 2}),
         (["--columns", "width"], {"columns": ["width"]}),
         (["--columns", "width, length"], {"columns": ["width", "length"]}),
         (["--weights", "count"], {"sample_weight": "count"}),

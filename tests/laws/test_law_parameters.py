@@ -125,7 +125,8 @@ def test_every_parameter_of_em_changes_the_fit(family):
 
     plain = fitted()
     for name, value in EM.items():
-        assert fitted(**{name: value}) != plain, name
+        if name != "accelerate" or family.tangent is not None:
+            assert fitted(**{name: value}) != plain, name
 
 
 def test_the_start_and_the_family_change_the_fit(family):
@@ -146,7 +147,7 @@ def test_leaning_makes_the_components_of_a_start_alike(family):
         mixture_of(by_labels(labels, 3), Memory(ROWS), 3, family, Prior.relative(ROWS, np.ones(240)), lean=lean)
         for lean in (0.0, 4.0, 1e9)
     ]
-    spread = [np.ptp(np.linalg.slogdet(start.covariances)[1]) for start in starts]
+    spread = [np.ptp(start.structure.log_det()) for start in starts]
     if spread[0] < 1e-9:  # alike in this family, come what may
         assert spread == pytest.approx([0.0, 0.0, 0.0], abs=1e-9)
     else:

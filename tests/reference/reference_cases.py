@@ -43,19 +43,13 @@ def known_models() -> list[str]:
     return [name for family in registry.FAMILIES for name in (family.mclust, *family.aliases) if name.isupper()]
 
 
-class Case(NamedTuple):
-    """A fit by mclust from fixed responsibilities."""
+class Start(NamedTuple):
+    """Fixed responsibilities, and the model that is to be fitted from there."""
 
     data_set: str
     model: str
     n_components: int
     start: str
-    strict: bool
-    iterations: int
-    loglik: float
-    first_logliks: tuple[float, ...]
-    after_one_step: Mixture
-    end: Mixture
 
     def __str__(self) -> str:
         return f"{self.data_set}-{self.model}-{self.n_components}-{self.start}"
@@ -85,15 +79,14 @@ class Case(NamedTuple):
 def mixture(model: str, numbers: dict[str, Any]) -> Mixture:
     means, sigma = np.array(numbers["mean"]), np.array(numbers["sigma"])
     k, d = means.shape
+    family = registry.get(model)
     structure: Structure
-    if model == "VVV":
-        structure = Full.from_covariances(sigma)
-    elif model == "V":
-        structure = Full.from_covariances(sigma[:, None, None])
-    elif model in ("EEE", "E"):
+    if family.kind == "full":
+        structure = Full.from_covariances(sigma.reshape(k, d, d))
+    elif family.kind == "tied":
         structure = Tied.from_covariance(sigma.reshape(d, d), k)
     else:
-        structure = Diagonal.from_variances(np.broadcast_to(sigma.reshape(k, -1), (k, d)))
+        structure = Diagonal.from_variances(np.broadcast_to(sigma if family.pooled else sigma.reshape(k, -1), (k, d)))
     return Mixture(np.array(numbers["pro"]) / np.sum(numbers["pro"]), means, structure)
 
 
@@ -106,14 +99,57 @@ def dense_mixture(model: str, numbers: dict[str, Any]) -> Mixture:
     return in_family(Mixture(weights, means, sigma), registry.get(model))
 
 
+class Case(NamedTuple):
+    """A fit by mclust."""
+
+    begins: Start
+    strict: bool
+    iterations: int
+    loglik: float
+    first_logliks: tuple[float, ...]
+    after_one_step: Mixture
+    end: Mixture
+
+    def __str__(self) -> str:
+        return str(self.begins)
+
+    @property
+    def data_set(self) -> str:
+        return self.begins.data_set
+
+    @property
+    def family(self) -> Family:
+        return self.begins.family
+
+    def begin(self, prior: Prior | None = None) -> Mixture:
+        return self.begins.begin(prior)
+
+
+class Exact(NamedTuple):
+    """Where exact EM ends and mclust, whose M-step of that model is not the maximum, does not."""
+
+    begins: Start
+    converged: bool
+    loglik: float
+    loglik_of_mclust: float
+
+    def __str__(self) -> str:
+        return str(self.begins)
+
+
+def exact_cases() -> tuple[Exact, ...]:
+    return tuple(
+        Exact(Start(name, c["model"], c["G"], c["start"]), c["converged"], c["loglik"], c["loglik_of_mclust"])
+        for name in DATA_SETS
+        for c in numbers_of(f"mclust_{name}").get("exact", [])
+    )
+
+
 @cache
 def cases() -> tuple[Case, ...]:
     return tuple(
         Case(
-            name,
-            c["model"],
-            c["G"],
-            c["start"],
+            Start(name, c["model"], c["G"], c["start"]),
             c["strict"],
             c["iterations"],
             c["loglik"],

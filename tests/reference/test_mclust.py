@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from reference_cases import DATA_SETS, Case, cases, distance, numbers_of, rows_of
+from reference_cases import DATA_SETS, Case, cases, distance, exact_cases, numbers_of, rows_of
 
 from mixtura import Status, em
 from mixtura.choice import search
@@ -16,8 +16,13 @@ from mixtura.sources.memory import Memory
 STRICT = [case for case in cases() if case.strict]
 SADDLES = [case for case in cases() if not case.strict]
 
-#: Steps that mclust took: longer ways are left to the slow run.
-LONG = 150
+#: Steps that mclust took: longer ways are left to the slow run, most of all for the families that are not usual.
+LONG, LONG_UNUSUAL = 150, 40
+
+#: Where the M-step of mclust is an inner iteration that it stops early, how far its covariances are then from the
+#: maximum, in units of the rows' spread, and its first log-likelihoods from those of exact steps, relative to them.
+STOPPED_EARLY = {"vee": 1e-4, "eve": 1e-5}
+THEN_OFF_BY = {"vee": 2e-7, "eve": 5e-6}
 
 #: mclust stops when the log-likelihood changes by less than 1e-15 of itself: by then its parameters may still be this
 #: far from the top, in units of the rows' spread (4.9e-6 is the worst measured, at a gradient of 2e-14 of ours).
@@ -30,7 +35,8 @@ NEARLY_SINGULAR = ("diabetes-VVV-4-slab",)
 
 def listed(some: list[Case]) -> list[object]:
     marks = {True: [pytest.mark.slow], False: []}
-    return [pytest.param(case, id=str(case), marks=marks[case.iterations > LONG]) for case in some]
+    long = [case.iterations > (LONG if case.family in registry.USUAL else LONG_UNUSUAL) for case in some]
+    return [pytest.param(case, id=str(case), marks=marks[slow]) for case, slow in zip(some, long, strict=True)]
 
 
 @pytest.mark.parametrize("name", DATA_SETS)
@@ -39,7 +45,7 @@ def test_the_m_step_at_the_start(name):
         if case.data_set == name:
             start = case.begin()
             assert start.weights == pytest.approx(case.after_one_step.weights, rel=1e-11), str(case)
-            assert distance(start, case.after_one_step, rows_of(name)) < 1e-11, str(case)
+            assert distance(start, case.after_one_step, rows_of(name)) < STOPPED_EARLY.get(case.family.name, 1e-11)
 
 
 @pytest.mark.parametrize("name", DATA_SETS)
@@ -50,7 +56,8 @@ def test_the_first_ten_iterations(name):
             logliks = [step.loglik for step in fit.trace]
             length = min(len(logliks), len(case.first_logliks))
             assert length > 2
-            assert logliks[:length] == pytest.approx(case.first_logliks[:length], rel=1e-10), str(case)
+            rel = THEN_OFF_BY.get(case.family.name, 1e-10)
+            assert logliks[:length] == pytest.approx(case.first_logliks[:length], rel=rel), str(case)
 
 
 @pytest.mark.parametrize("case", listed(STRICT))
@@ -58,7 +65,7 @@ def test_after_as_many_steps_the_parameters_are_those_of_mclust(case):
     rows = rows_of(case.data_set)
     fit = em(case.begin(), rows, case.family, tol=0.0, max_iter=case.iterations - 1, accelerate=False)
     assert fit.loglik == pytest.approx(case.loglik, rel=1e-12)
-    assert distance(fit.model, case.end, rows) < 1e-9
+    assert distance(fit.model, case.end, rows) < (LEFT_BY_MCLUST if case.family.name in STOPPED_EARLY else 1e-9)
 
 
 @pytest.mark.slow
@@ -89,7 +96,8 @@ def test_quasi_newton_steps_end_on_the_hill_of_mclust_or_on_the_top_of_another()
     same: list[Case] = []
     lower: list[str] = []
     singular: list[str] = []
-    for case in STRICT:
+    accelerated = [case for case in STRICT if case.family.tangent is not None]
+    for case in accelerated:
         rows = rows_of(case.data_set)
         fit = em(case.begin(), rows, case.family, tol=1e-12)
         if fit.status is Status.SINGULAR:  # no prior here
@@ -103,8 +111,8 @@ def test_quasi_newton_steps_end_on_the_hill_of_mclust_or_on_the_top_of_another()
             assert fit.model.logpdf(rows) == pytest.approx(case.end.logpdf(rows), abs=1e-4)
         elif fit.loglik < case.loglik:
             lower.append(str(case))
-    assert len(same) >= 0.94 * len(STRICT), len(same)
-    assert len(lower) <= 0.03 * len(STRICT), lower
+    assert len(same) >= 0.94 * len(accelerated), len(same)
+    assert len(lower) <= 0.03 * len(accelerated), lower
     assert len(singular) <= 1, singular
 
 
@@ -114,6 +122,31 @@ def test_away_from_a_saddle_it_gets_as_high(case):
     fit = em(case.begin(), rows_of(case.data_set), case.family, tol=1e-12, max_iter=20_000)
     assert fit.converged
     assert fit.loglik >= case.loglik - 1e-7
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=str(case), marks=[pytest.mark.slow] if case.begins.n_components > 2 else [])
+        for case in exact_cases()
+    ],
+)
+def test_vve_ends_where_exact_em_does(case):
+    fit = em(case.begins.begin(), rows_of(case.begins.data_set), "VVE", tol=1e-12)
+    assert fit.converged
+    if case.converged:
+        assert fit.loglik == pytest.approx(case.loglik, rel=1e-9)
+        assert fit.loglik > case.loglik_of_mclust - 1e-9
+    else:
+        assert fit.loglik >= case.loglik - 1e-9 * abs(case.loglik)
+
+
+@pytest.mark.parametrize("name", DATA_SETS)
+def test_free_parameters(name):
+    for model, counts in numbers_of(f"mclust_{name}")["df"].items():
+        for n_components, count in enumerate(counts, start=1):
+            family, n_features = registry.get(model), rows_of(name).shape[1]
+            assert count in (None, family.n_parameters(n_components, n_features)), (model, n_components)
 
 
 @pytest.mark.parametrize("name", DATA_SETS)

@@ -11,8 +11,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from mixtura import Mixture, em
+from mixtura.covariance.registry import USUAL
 
-SOFT = [case for case in cases() if case.strict and case.start == "soft" and case.iterations < 50]
+SOFT = [
+    case
+    for case in cases()
+    if case.strict and case.begins.start == "soft" and case.iterations < 50 and case.family in USUAL
+]
 
 
 def fitted(case: Case) -> GaussianMixture:
@@ -20,7 +25,7 @@ def fitted(case: Case) -> GaussianMixture:
     precisions = np.linalg.inv(start.covariances)
     shape = {"tied": precisions[0], "diag": np.einsum("kii->ki", precisions), "spherical": precisions[:, 0, 0]}
     model = GaussianMixture(
-        case.n_components,
+        case.begins.n_components,
         covariance_type=name,
         tol=1e-14,
         reg_covar=0.0,

@@ -36,6 +36,8 @@ FLAT = 1e-6
 #: While the gradient is longer than this, EM steps alone: from afar they are as quick, and they stay on their hill
 #: (from 235 fixed starts, 224 climbs then end where EM ends; with quasi-Newton steps from the first on, 208).
 NEAR = 0.15
+#: The least part of its rows that momentum may leave to a component.
+LEAST_SHARE = 0.1
 #: A component with less than this part of an average row has lost its rows.
 LEAST_ROW = 1e-2
 #: A gradient (in units of Fisher information, a row) below this is zero but for rounding.
@@ -92,16 +94,14 @@ class Point:
 
     @cached_property
     def slope(self) -> Array:
-        """The gradient of the objective along the family, a row (S13, S15, S17 in the coordinates below)."""
-        model, statistics, tangent = self.model, self.statistics, self.family.tangent
-        if tangent is None:
-            raise TypeError(f"family {self.family.name!r} has no coordinates")
+        """The gradient of the objective, a row (S13, S15, S17 in the coordinates below); zero in what is fixed."""
+        model, statistics = self.model, self.statistics
         shrunk = self.fixed.hold(self.prior.shrink(statistics))
         n, scatter = self.prior.add(statistics.n, shrunk.s2, statistics.kind)
         n_all = statistics.n if model.noise is None else np.append(statistics.n, statistics.noise)
         logs, rest = self.fixed.free_slope(
             n_all - statistics.weight * _all_weights(model),
-            tangent(model.structure.slope(n, scatter)),
+            model.structure.slope(n, scatter),
             model.n_components,
         )
         parts = (logs, model.structure.precision(shrunk.s1), rest)
@@ -189,26 +189,35 @@ class Momentum(EM):
         self.inertia = 1.0
 
     def propose(self, here: Point, view: View) -> Proposals:
-        now = here.statistics
-        inertia = 0.5 * (1 + np.sqrt(1 + 4 * self.inertia**2))
-        if self.before is not None and self.inertia > 1 and not here.dying:
-            ahead = now + (now + self.before.recentre(now.centre).scale(-1)).scale((self.inertia - 1) / inertia)
-            try:
-                model = m_step(here.model, ahead, here.family, here.prior, here.fixed)
-            except SingularError:  # or too far: a component would have less than no rows
-                inertia = 1.0
-            else:
-                self.inertia = inertia
-                yield "momentum", model
-                inertia = 1.0
-        self.inertia = inertia
+        ahead = self._ahead(here)
+        if ahead is not None:
+            yield "momentum", ahead
+        self.inertia = 1.0  # without, or it led downhill
         yield "em", here.image
+
+    def _ahead(self, here: Point) -> Mixture | None:
+        """The M-step of the prolonged statistics, where there is one."""
+        now = here.statistics
+        if self.before is None or here.dying:
+            return None
+        share = (self.inertia - 1) / _later(self.inertia)
+        ahead = now + (now + self.before.recentre(now.centre).scale(-1)).scale(share)
+        if (ahead.n < LEAST_SHARE * now.n).any() or ahead.noise < LEAST_SHARE * now.noise:
+            return None
+        try:
+            return m_step(here.model, ahead, here.family, here.prior, here.fixed)
+        except SingularError:
+            return None
 
     def learn(self, here: Point, there: Point) -> None:
         super().learn(here, there)
-        self.before = here.statistics
-        if there.gradient_norm > NEAR:
-            self.inertia = 1.0
+        near = there.gradient_norm < NEAR
+        self.before, self.inertia = (here.statistics, _later(self.inertia)) if near else (None, 1.0)
+
+
+def _later(inertia: float) -> float:
+    """The next in Nesterov's sequence."""
+    return 0.5 * (1 + float(np.sqrt(1 + 4 * inertia**2)))
 
 
 class QuasiNewton(Steps):
@@ -240,7 +249,7 @@ class QuasiNewton(Steps):
             share = float(step @ direction) / float(step @ change)
             remembered.append((share, step, change))
             direction = direction - share * change
-        direction = _uphill(here.model, direction)
+        direction = _uphill(here, direction)
         for share, step, change in reversed(remembered):
             direction = direction + step * (share - float(change @ direction) / float(step @ change))
         rise = float(direction @ slope)
@@ -305,7 +314,7 @@ def _newton(here: Point, slope: Array) -> Probes:
     """
     model, origin, base = here.model, here.position, here.slope
     residual, direction = slope, np.zeros_like(slope)
-    aside = _uphill(model, residual)
+    aside = _uphill(here, residual)
     left = first = float(residual @ aside)
     ahead, informed, least, decrement = aside, residual, np.inf, 0.0  # informed: complete-data information × ahead
     for _ in range(PROBES):
@@ -321,7 +330,7 @@ def _newton(here: Point, slope: Array) -> Probes:
         residual = residual - share * bent
         decrement += 0.5 * share * left
         least = min(least, curvature / length)
-        aside = _uphill(model, residual)
+        aside = _uphill(here, residual)
         left, before = float(residual @ aside), left
         if not left > SOLVED * first:
             break
@@ -361,12 +370,16 @@ def _at(vector: Array, like: Mixture) -> Mixture:
     return Mixture(weights[: like.n_components], means, structure, columns=like.columns, noise=noise)
 
 
-def _uphill(model: Mixture, slope: Array) -> Array:
-    """A gradient over the complete-data Fisher information of one row."""
-    logs, of_means, rest = _parts(slope, model)
-    structure, weights = model.structure, model.weights
+def _uphill(here: Point, slope: Array) -> Array:
+    """A gradient over the complete-data Fisher information of one row: a direction along the family."""
+    tangent = here.family.tangent
+    if tangent is None:
+        raise TypeError(f"family {here.family.name!r} has no coordinates")
+    logs, of_means, rest = _parts(slope, here.model)
+    structure, weights = here.model.structure, here.model.weights
     means = structure.weigh(of_means) / weights[:, None]
-    return np.concatenate([logs / _all_weights(model), means.ravel(), structure.uphill(rest, weights).ravel()])
+    along = tangent(structure.uphill(rest, weights), weights)
+    return np.concatenate([logs / _all_weights(here.model), means.ravel(), along.ravel()])
 
 
 def _largest_logarithm(model: Mixture, direction: Array) -> float:

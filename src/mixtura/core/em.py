@@ -343,14 +343,8 @@ def em(
 
 def in_family(start: Mixture, family: Family) -> Mixture:
     """The start itself, or its nearest in the family: the M-step of the start's own moments."""
-    unconstrained = family.free(*start.means.shape) == start.structure.coordinates().size
-    if start.structure.kind == family.kind and unconstrained:
-        return start
     share = np.maximum(start.weights, np.finfo(np.float64).eps)
-    scatter = share[:, None, None] * start.covariances
-    if family.kind == "tied":
-        scatter = scatter.sum(0)
-    elif family.kind == "diagonal":
-        scatter = np.diagonal(scatter, axis1=1, axis2=2)
-    structure = family.update(share, scatter)
+    structure = family.nearest(start.structure, share)
+    if structure is start.structure:
+        return start
     return Mixture(start.weights, start.means, structure, columns=start.columns, noise=start.noise)

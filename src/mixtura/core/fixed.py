@@ -175,7 +175,7 @@ class Fixed:
             n = np.where(held, 1.0, n)
             scatter = scatter.copy()
             scatter[held] = _scatter(model.covariances[held], family.kind)
-        return family.update(n, scatter)
+        return family.update(n, scatter, model.structure)
 
     def free_slope(self, logs: Array, rest: Array, n_components: int) -> tuple[Array, Array]:
         """Slopes in the log weights (the noise's the last, if there is one) and the structure, zero where fixed."""

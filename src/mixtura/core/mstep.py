@@ -11,7 +11,7 @@ from mixtura.core.statistics import Array, Statistics
 from mixtura.covariance import registry
 from mixtura.covariance.prior import Prior
 from mixtura.covariance.registry import Family
-from mixtura.covariance.structure import SingularError, Structure
+from mixtura.covariance.structure import Structure
 
 #: When a mean moves by more than the square root of this many of its component's variances in one step, what is left
 #: of the scatter about the new mean is rounding noise; the covariances then wait for the next pass.
@@ -34,7 +34,7 @@ def m_step(
     statistics : Statistics
         What the pass left behind; of the kind of the family.
     family : Family or str
-        How the covariances are related: "full", "tied", "diag", "spherical", …
+        How the covariances are related: "full", "tied", "diag", "spherical", "vee", …
     prior : Prior, optional
         Pseudo-statistics to add; none by default (plain maximum likelihood).
     fixed : Fixed, optional
@@ -82,9 +82,6 @@ def _mixture(
 ) -> Mixture:
     """The mixture with the weights that the statistics hold (S18), and the means with those of the prior (S14)."""
     n = statistics.n if noise is None else np.append(statistics.n, statistics.noise)
-    gone = np.flatnonzero(n < 0)
-    if len(gone):
-        raise SingularError("extrapolated statistics leave a component less than no rows", [int(k) for k in gone])
     weights = n / n.sum()
     weights /= weights.sum()
     if noise is not None:

@@ -179,16 +179,18 @@ class Prior:
             total += self.shrinkage * float(np.square(structure.whiten(self.mean - means)).sum())
         return -0.5 * total
 
-    def share(self, structure: Structure, n: Array) -> Array:
-        """(K,) the largest share of a variance, over all directions, that the prior and not the rows supplied."""
-        shares = np.empty(len(n))
-        for k in range(len(n)):
+    def share(self, structure: Structure, rows: Array) -> Array:
+        """(K,) the largest share of a variance, over all directions, that the prior and not the rows supplied.
+
+        ``rows`` (K,) is how many each component's covariance rests upon.
+        """
+        shares = np.empty(len(rows))
+        for k in range(len(rows)):
             white = np.linalg.solve(structure.factor(k), np.eye(structure.n_features))
             if structure.kind == "diagonal":
                 shares[k] = (np.diagonal(white) ** 2 * np.diagonal(self.scatter)).max()
             else:
                 shares[k] = np.linalg.eigvalsh(white @ self.scatter @ white.T)[-1]
-        rows = n.sum() / len(n) if structure.kind == "tied" else n
         total = rows + self.count
         return np.divide(shares, total, out=np.ones_like(shares), where=total > 0)
 

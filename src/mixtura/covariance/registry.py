@@ -5,14 +5,19 @@ A new family is one function in families.py and one line in ``FAMILIES``; nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from mixtura.core.statistics import Array, Kind
 from mixtura.covariance import families
 from mixtura.covariance.structure import Structure
+
+#: The maps of the rows under which a family is closed, so that they move a fit with them: all linear ones, changes of
+#: the units of the columns, rotations and one change of unit for all columns, or only the latter.
+Maps = Literal["linear", "units", "rotations", "one unit"]
 
 
 @dataclass(frozen=True)
@@ -29,57 +34,129 @@ class Family:
         Other names by which the family may be asked for.
     kind : {"full", "tied", "diagonal"}
         How its matrices are stored, and the shape of the scatter that ``update`` takes.
-    update : callable
-        (n, W) → structure: the exact M-step, see families.py.
+    rule : callable
+        (n, W) → structure: the exact M-step, see families.py. With ``continues``, (n, W, start) → structure.
     free : callable
         (K, D) → number of free parameters of the covariance matrices.
     tangent : callable or None
-        Gradient in the structure's coordinates → its part along the family; with it the quasi-Newton optimiser works
-        on the family, without it plain EM does.
-    isotropic : bool
-        Whether all columns of a component share one variance.
+        (change, n) → its part along the family, for a change of the structure's coordinates: the nearest in the metric
+        of the complete-data Fisher information of n rows a component. With it the quasi-Newton optimiser works on the
+        family, which must then be a linear subspace of the coordinates; without it plain EM does.
+    maps : {"linear", "units", "rotations", "one unit"}
+        Under which maps of the rows the family is closed.
+    pooled : bool
+        Whether volume and shape are shared, so that the other components hold one without any scatter.
+    continues : bool
+        Whether the maximum has to be searched for from a start, as there are several.
     """
 
     name: str
     mclust: str
     aliases: tuple[str, ...]
     kind: Kind
-    update: Callable[[Array, Array], Structure]
+    rule: Callable[..., Structure]
     free: Callable[[int, int], int]
-    tangent: Callable[[Array], Array] | None = None
-    isotropic: bool = False
+    tangent: Callable[[Array, Array], Array] | None = None
+    maps: Maps = "one unit"
+    pooled: bool = False
+    continues: bool = False
 
     def __reduce__(self) -> tuple[Callable[[str], Family], tuple[str]]:
         return get, (self.name,)
+
+    @property
+    def isotropic(self) -> bool:
+        """Whether all columns of a component share one variance: the columns are axes, and so is anything else."""
+        return self.kind == "diagonal" and self.maps == "rotations"
 
     def n_parameters(self, n_components: int, n_features: int) -> int:
         """Free parameters of a mixture of this family: weights, means and covariances."""
         k, d = n_components, n_features
         return k - 1 + k * d + self.free(k, d)
 
+    def update(self, n: Array, scatter: Array, start: Structure | None = None) -> Structure:
+        """The exact M-step for the covariances (S16); where it has several local maxima, the one near ``start``."""
+        return self.rule(n, scatter, start) if self.continues else self.rule(n, scatter)
 
-def _all(slope: Array) -> Array:
+    def nearest(self, structure: Structure, n: Array) -> Structure:
+        """The structure itself, or its nearest in the family: the M-step of its own moments with n rows a component."""
+        shape = structure.n_components, structure.n_features
+        if structure.kind == self.kind and self.free(*shape) == structure.coordinates().size:
+            return structure
+        scatter = n[:, None, None] * structure.dense()
+        if self.kind == "tied":
+            scatter = scatter.sum(0)
+        elif self.kind == "diagonal":
+            scatter = np.diagonal(scatter, axis1=1, axis2=2)
+        return self.update(n, scatter)
+
+
+# Tangents: the coordinates of a Diagonal are logarithms of its scales (K, D), with n_k rows' information each
+
+
+def _all(change: Array, _n: Array) -> Array:
     """The structure's coordinates are the family's own."""
-    return slope
+    return change
 
 
-def _columns_alike(slope: Array) -> Array:
-    """One logarithm of a scale for all columns of a component."""
-    return np.repeat(slope.mean(1, keepdims=True), slope.shape[1], axis=1)
+def _columns_alike(change: Array, _n: Array) -> Array:
+    """VII: one number a component."""
+    return np.repeat(change.mean(1, keepdims=True), change.shape[1], axis=1)
+
+
+def _components_alike(change: Array, n: Array) -> Array:
+    """EEI: one number a column."""
+    return np.repeat((n @ change / n.sum())[None], len(n), axis=0)
+
+
+def _all_alike(change: Array, n: Array) -> Array:
+    """EII: one number."""
+    return _components_alike(_columns_alike(change, n), n)
+
+
+def _additive(change: Array, n: Array) -> Array:
+    """VEI: a number for the component plus one for the column."""
+    return _columns_alike(change, n) + _components_alike(change, n) - _all_alike(change, n)
+
+
+def _means_alike(change: Array, n: Array) -> Array:
+    """EVI: anything with the same mean over the columns in each component."""
+    return change - _columns_alike(change, n) + _all_alike(change, n)
 
 
 FAMILIES = (
-    Family("full", "VVV", ("V",), "full", families.vvv, lambda k, d: k * d * (d + 1) // 2, _all),
-    Family("tied", "EEE", ("E",), "tied", families.eee, lambda k, d: d * (d + 1) // 2, _all),
-    Family("diag", "VVI", ("diagonal",), "diagonal", families.vvi, lambda k, d: k * d, _all),
-    Family("spherical", "VII", (), "diagonal", families.vii, lambda k, d: k, _columns_alike, True),
-)
+    Family("full", "VVV", ("V",), "full", families.vvv, lambda k, d: k * d * (d + 1) // 2, _all, "linear"),
+    Family("tied", "EEE", ("E",), "tied", families.eee, lambda k, d: d * (d + 1) // 2, _all, "linear", pooled=True),
+    Family("diag", "VVI", ("diagonal",), "diagonal", families.vvi, lambda k, d: k * d, _all, "units"),
+    Family("spherical", "VII", (), "diagonal", families.vii, lambda k, d: k, _columns_alike, "rotations"),
+    Family("eii", "EII", (), "diagonal", families.eii, lambda k, d: 1, _all_alike, "rotations", pooled=True),
+    Family("eei", "EEI", (), "diagonal", families.eei, lambda k, d: d, _components_alike, "units", pooled=True),
+    Family("vei", "VEI", (), "diagonal", families.vei, lambda k, d: k + d - 1, _additive, "units"),
+    Family("evi", "EVI", (), "diagonal", families.evi, lambda k, d: 1 + k * (d - 1), _means_alike, "units"),
+    Family("vee", "VEE", (), "full", families.vee, lambda k, d: k - 1 + d * (d + 1) // 2, maps="linear"),
+    Family(
+        "eve", "EVE", (), "full", families.eve, lambda k, d: 1 + k * (d - 1) + d * (d - 1) // 2,
+        maps="rotations", continues=True,
+    ),
+    Family(
+        "vve", "VVE", (), "full", families.vve, lambda k, d: k * d + d * (d - 1) // 2,
+        maps="rotations", continues=True,
+    ),
+    Family(
+        "eev", "EEV", (), "full", families.eev, lambda k, d: d + k * d * (d - 1) // 2, maps="rotations", pooled=True
+    ),
+    Family("vev", "VEV", (), "full", families.vev, lambda k, d: k + d - 1 + k * d * (d - 1) // 2, maps="rotations"),
+    Family("evv", "EVV", (), "full", families.evv, lambda k, d: 1 + k * (d - 1) * (d + 2) // 2, maps="linear"),
+)  # fmt: skip
+
+#: What is tried where no family is named: those that scikit-learn has too.
+USUAL = FAMILIES[:4]
 
 _BY_NAME = {key.lower(): family for family in FAMILIES for key in (family.name, family.mclust, *family.aliases)}
 
 
 def names() -> tuple[str, ...]:
-    """The families' names, from the richest to the plainest."""
+    """The families' names, the usual ones first."""
     return tuple(family.name for family in FAMILIES)
 
 
@@ -95,6 +172,26 @@ def get(name: str | Family) -> Family:
         return name
     family = _BY_NAME.get(name.lower()) if isinstance(name, str) else None
     if family is None:
-        known = ", ".join(f"{f.name} ({f.mclust})" for f in FAMILIES)
+        known = ", ".join(f"{f.name} ({f.mclust})" if f.name != f.mclust.lower() else f.name for f in FAMILIES)
         raise ValueError(f"unknown covariance family {name!r}: choose one of {known}")
     return family
+
+
+def several(asked: str | Family | Iterable[str | Family] | None, n_features: int) -> tuple[Family, ...]:
+    """The families asked for: by one name or several, "all" of them, or None for the usual ones.
+
+    Of the families that "all" or None stand for and that one column cannot tell apart, only the first.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, or none is given.
+    """
+    if asked is None or (isinstance(asked, str) and asked.lower() == "all"):
+        listed = USUAL if asked is None else FAMILIES
+        distinct = {(f.free(2, n_features), f.free(3, n_features)): f for f in reversed(listed)}
+        return tuple(f for f in listed if n_features > 1 or f in distinct.values())
+    named = [asked] if isinstance(asked, str | Family) else list(asked)
+    if not named:
+        raise ValueError("covariance is empty: name at least one family")
+    return tuple(dict.fromkeys(get(name) for name in named))

@@ -192,7 +192,7 @@ def _log_diagonal(factor: Array) -> Array:
     return 2 * np.log(np.diagonal(factor, axis1=-2, axis2=-1)).sum(-1)
 
 
-def _inverse_lower(factor: Array) -> Array:
+def inverse_lower(factor: Array) -> Array:
     """Inverses of (…, D, D) lower triangular matrices, triangular to the bit."""
     scale = np.abs(np.diagonal(factor, axis1=-2, axis2=-1))
     unit = factor / scale[..., :, None]  # unit diagonal: the inverse is safe for columns in any unit
@@ -209,7 +209,7 @@ def _split(factor: Array, given: Index) -> tuple[Array, Array, Array]:
     lower = lower_of(factor[..., np.concatenate([given, rest]), :])
     size = len(given)
     l_bb, l_ab, l_aa = lower[..., :size, :size], lower[..., size:, :size], lower[..., size:, size:]
-    return l_bb, l_ab @ _inverse_lower(l_bb), l_aa
+    return l_bb, l_ab @ inverse_lower(l_bb), l_aa
 
 
 # Coordinates of (…, D, D) lower triangular factors: (…, D(D+1)/2), the diagonal as logarithms.
@@ -310,7 +310,7 @@ class Full(Structure):
 
     @cached_property
     def whitening(self) -> Array:
-        return _inverse_lower(self.cholesky)
+        return inverse_lower(self.cholesky)
 
     def whiten(self, vectors: Array) -> Array:
         return (self.whitening @ vectors[:, :, None])[:, :, 0]
@@ -399,7 +399,7 @@ class Tied(Structure):
 
     @cached_property
     def whitening(self) -> Array:
-        return _inverse_lower(self.cholesky)
+        return inverse_lower(self.cholesky)
 
     def whiten(self, vectors: Array) -> Array:
         return vectors @ self.whitening.T

@@ -61,9 +61,9 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
     ----------
     n_components : int
         K.
-    covariance_type : {"full", "tied", "diag", "spherical"}
-        How the covariances of the components are related; the families' other names ("VVV", "EEE", "VVI", "VII")
-        will do too.
+    covariance_type : {"full", "tied", "diag", "spherical"}, or a name of mclust's
+        How the covariances of the components are related. Beside scikit-learn's four (VVV, EEE, VVI, VII), the ten
+        other parsimonious families: "eii", "eei", "vei", "evi", "vee", "eve", "vve", "eev", "vev", "evv".
     tol : float
         Converged when the estimated gap to the top is below this many nats a row. (A gap, not the last change.)
     reg_covar : float, optional
@@ -77,8 +77,9 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         How to start. Also where: from a Mixture, from (N,) labels 0 … K − 1 or from (N, K) responsibilities of the
         rows; then there is this one start.
     weights_init, means_init, precisions_init : array-like, optional
-        Any of π (K,), μ (K, D) and Σ⁻¹ (shaped as ``precisions_``) to start from. What is missing is derived from
-        what is given, by one step of EM; without ``means_init``, from ``n_init`` starts by ``init_params`` too.
+        Any of π (K,), μ (K, D) and Σ⁻¹ (shaped as ``precisions_``, and brought into the family) to start from. What is
+        missing is derived from what is given, by one step of EM; without ``means_init``, from ``n_init`` starts by
+        ``init_params`` too.
     noise : bool, float or Noise
         Whether to add a component of constant density for rows that belong to no Gaussian: True spreads it over the
         region of the rows, a number is its density, a Noise tells its region or density. ``predict`` then gives −1
@@ -109,7 +110,7 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
     means_ : ndarray of shape (K, D)
         μ.
     covariances_, precisions_ : ndarray
-        Σ and Σ⁻¹: (K, D, D) if full, (D, D) if tied, (K, D) if diag, (K,) if spherical.
+        Σ and Σ⁻¹: (D, D) if tied, (K,) if spherical or eii, (K, D) if diag, eei, vei or evi, else (K, D, D).
     precisions_cholesky_ : ndarray
         U with U Uᵀ = Σ⁻¹, upper triangular, in the same shapes (a diagonal is its own root).
     n_features_in_ : int

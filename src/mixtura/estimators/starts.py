@@ -115,7 +115,11 @@ def _array(given: ArrayLike, shape: tuple[int, ...], name: str) -> Array:
 
 
 def _structure(precisions: ArrayLike, n_components: int, n_features: int, family: Family) -> Structure:
-    """The structure with these precisions, whose shape is that of ``precisions_``."""
+    """The structure with these precisions, whose shape is that of ``precisions_``; the nearest in the family."""
+    return family.nearest(_given(precisions, n_components, n_features, family), np.full(n_components, 1 / n_components))
+
+
+def _given(precisions: ArrayLike, n_components: int, n_features: int, family: Family) -> Structure:
     k, d, name = n_components, n_features, f"{family.name} precision"
     if family.kind == "diagonal":
         array = _array(precisions, (k,) if family.isotropic else (k, d), name)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixtura.core.statistics import Array, Kind
+
+if TYPE_CHECKING:
+    from mixtura.kernels.compiled import Framed
 
 Rows = NDArray[np.float64] | NDArray[np.float32]
 
@@ -16,18 +20,27 @@ Rows = NDArray[np.float64] | NDArray[np.float32]
 COMPILED_FROM = 4e6
 
 
-class Whitened(NamedTuple):
+class _Whitened(NamedTuple):
+    kind: Kind
+    means: Array
+    whitening: Array
+    log_constants: Array
+    noise: float = -math.inf
+
+
+class Whitened(_Whitened):
     """A mixture as the kernels take it: log π_k N(x|μ_k,Σ_k) = c_k − ½‖A_k (x − μ_k)‖².
 
     ``whitening`` holds A_k = L_k⁻¹: (K, D, D) lower triangular when full, (D, D) when tied, (K, D) when diagonal.
     ``noise`` is log π_0 − log V of the noise component; −inf where there is none.
     """
 
-    kind: Kind
-    means: Array
-    whitening: Array
-    log_constants: Array
-    noise: float = -math.inf
+    @cached_property
+    def rounded(self) -> Framed | None:
+        """The model in single precision, or None where that loses too much: see ``single``."""
+        from mixtura.kernels import single
+
+        return single.rounded(self)
 
 
 class Sums(NamedTuple):
@@ -52,12 +65,13 @@ class Kernel(Protocol):
         ...
 
 
-def choose(rows: int, n_components: int, n_features: int) -> Kernel:
-    """The edition for a problem of that size."""
+def choose(rows: int, n_components: int, n_features: int, *, single: bool = False) -> Kernel:
+    """The edition for a problem of that size; in single precision, where that is safe, only if asked for."""
     if rows * n_components * (8.0 + n_features**2) >= COMPILED_FROM:
         from mixtura.kernels import compiled
+        from mixtura.kernels import single as compiled_single
 
-        return compiled
+        return compiled_single if single else compiled
     from mixtura.kernels import reference
 
     return reference

@@ -12,13 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from mixtura.core.statistics import Array
+from mixtura.core.statistics import Array, Kind
 from mixtura.kernels import Rows, Sums, Whitened
 
 #: Seconds after which a compilation is announced on a terminal; a cached one is loaded sooner.
 PATIENCE = 0.7
 
-_passes: dict[str, Callable[..., Any]] = {}
+#: A model's arrays in the precision of the pass, and its frame: see ``fused``.
+Framed = tuple[Any, Any, Any, tuple[Array, Array, Array, Array, float]]
+
+_passes: dict[tuple[str, Any], Callable[..., Any]] = {}
 _lock = threading.Lock()
 
 
@@ -26,10 +29,11 @@ def _announce() -> None:
     sys.stderr.write("Mixtura compiles its kernels for this machine; this happens once.\n")
 
 
-def _run(name: str, *arguments: Any) -> Any:
+def _run(name: str, framed: Framed, *arguments: Any) -> Any:
     """Call one of the passes, compiling it before the first call."""
+    key = name, framed[0].dtype
     with _lock:
-        if name not in _passes:
+        if key not in _passes:
             # in a thread, where no Ctrl-C can leave the import half done
             with ThreadPoolExecutor(1) as worker:
                 fused = worker.submit(importlib.import_module, "mixtura.kernels.fused").result()
@@ -37,43 +41,50 @@ def _run(name: str, *arguments: Any) -> Any:
             if sys.stderr is not None and sys.stderr.isatty():
                 notice.start()
             try:
-                _passes[name] = fused.build(name, arguments)
+                _passes[key] = fused.build(name, (*framed, *arguments))
             finally:
                 notice.cancel()
-    return _passes[name](*arguments)
+    return _passes[key](*framed, *arguments)
 
 
-def _model(model: Whitened) -> tuple[Array, Array, Array]:
-    """The arrays of a model, writable and row after row whatever they were: one type for the compiler."""
+def _plain(model: Whitened) -> Framed:
+    """A model as it is; its arrays writable and row after row whatever they were: one type for the compiler."""
     means, whitening, log_constants = (np.array(array, order="C") for array in model[1:4])
-    return means, whitening, log_constants
+    frame = np.zeros(means.shape[1]), np.ones(means.shape[1]), np.zeros(means.shape), np.zeros(len(means)), 0.0
+    return means, whitening, log_constants, frame
 
 
-def _place(rows: Rows) -> tuple[int, int, int, bool, int]:
-    """Where the rows are, how far apart rows and columns are, whether in single precision, and how many."""
-    return rows.ctypes.data, rows.strides[0], rows.strides[1], bool(rows.dtype == np.float32), len(rows)
+def _place(rows: Rows) -> tuple[int, int, int, int, int]:
+    """Where the rows are, how far apart rows and columns are, the bytes of a number, and how many rows there are."""
+    return rows.ctypes.data, rows.strides[0], rows.strides[1], rows.itemsize, len(rows)
 
 
 def log_joint(rows: Rows, model: Whitened) -> Array:
     """(B, K) log π_k + log N(x_n|μ_k,Σ_k) (S2, S6)."""
     joint = np.empty((len(rows), len(model.means)))
-    _run(f"joint_{model.kind}", _place(rows), *_model(model), joint)
+    _run(f"joint_{model.kind}", _plain(model), _place(rows), joint)
     return joint
+
+
+def sums(rows: Rows, weights: Array | None, kind: Kind, framed: Framed) -> Sums:
+    """``accumulate`` in the precision of the framed model; NaN in ``loglik`` where that is not enough."""
+    means, whitening, log_constants, frame = framed
+    n_components, n_features = means.shape
+    if kind == "tied" and (n_features <= 4 or n_components > 8 * n_features):  # the pooled way is more work
+        whitening = np.stack([whitening] * n_components)
+        each = sums(rows, weights, "full", (means, whitening, log_constants, frame))
+        return each._replace(s2=each.s2.sum(0))
+    n, s1, s2 = np.zeros(n_components), np.zeros(means.shape), np.zeros(whitening.shape)
+    counts = np.empty(0) if weights is None else np.array(weights, dtype=np.float64)
+    loglik = _run(f"sums_{kind}", framed, _place(rows), counts, n, s1, s2)
+    return Sums(loglik, n, s1, s2)
 
 
 def accumulate(rows: Rows, weights: Array | None, model: Whitened) -> Sums:
     """The sums of S11, S14, S16 and S18 over these rows, centred at the model's means."""
-    n_components, n_features = model.means.shape
     if model.noise > -math.inf:
         return _with_noise(rows, weights, model)
-    if model.kind == "tied" and (n_features <= 4 or n_components > 8 * n_features):  # the pooled way is more work
-        whitening = np.broadcast_to(model.whitening, (n_components, n_features, n_features))
-        sums = accumulate(rows, weights, Whitened("full", model.means, whitening, model.log_constants))
-        return sums._replace(s2=sums.s2.sum(0))
-    n, s1, s2 = np.zeros(n_components), np.zeros(model.means.shape), np.zeros(model.whitening.shape)
-    each = np.empty(0) if weights is None else np.array(weights, dtype=np.float64)
-    loglik = _run(f"sums_{model.kind}", _place(rows), each, *_model(model), n, s1, s2)
-    return Sums(loglik, n, s1, s2)
+    return sums(rows, weights, model.kind, _plain(model))
 
 
 def _with_noise(rows: Rows, weights: Array | None, model: Whitened) -> Sums:
@@ -81,7 +92,7 @@ def _with_noise(rows: Rows, weights: Array | None, model: Whitened) -> Sums:
     tied = model.kind == "tied"
     whitening = model.whitening[None].repeat(len(model.means), axis=0) if tied else model.whitening
     flat = np.zeros((1, *whitening.shape[1:]))
-    sums = accumulate(
+    each = accumulate(
         rows,
         weights,
         Whitened(
@@ -91,5 +102,5 @@ def _with_noise(rows: Rows, weights: Array | None, model: Whitened) -> Sums:
             np.append(model.log_constants, model.noise),
         ),
     )
-    s2 = sums.s2[:-1]
-    return Sums(sums.loglik, sums.n[:-1], sums.s1[:-1], s2.sum(0) if tied else s2, float(sums.n[-1]))
+    s2 = each.s2[:-1]
+    return Sums(each.loglik, each.n[:-1], each.s1[:-1], s2.sum(0) if tied else s2, float(each.n[-1]))

@@ -1,0 +1,236 @@
+"""What the M-steps of some families maximise over by iteration: volumes beside a common shape, and common axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from mixtura.core.statistics import Array
+from mixtura.covariance.structure import Diagonal, SingularError, Structure, cholesky, inverse_lower
+
+ROUNDING = 4 * float(np.finfo(np.float64).eps)
+#: Steps of Newton's method at the most; from the structure of the EM step before, three or four are usual.
+MOST_STEPS = 100
+#: The volumes are found when none was further than this part of itself from its equation before the last step: what
+#: is left is of the order of the square.
+CLOSE = 1e-8
+#: The most by which the logarithm of a volume may change in one step, and an angle between two axes.
+VOLUME_CAP = 2.0
+ANGLE_CAP = 0.5
+#: The system of a Newton step for the axes is solved to this part of the slope.
+INNER_TOL = 1e-4
+#: Where there are no axes to start from: the most components whose own are looked at, and from how many of the best
+#: Newton's method starts. On 360 random problems the best it found was then the best known in 354; from one, in 333.
+MOST_CANDIDATES = 8
+MOST_CLIMBS = 3
+#: 1/φ: fractional parts of its multiples are weights in which no two sums of a few agree.
+GOLDEN = 0.6180339887498949
+
+
+def eigen(scatter: Array) -> tuple[Array, Array]:
+    """Eigenvalues (K, D), ascending and not negative, and eigenvectors (K, D, D) of the scatters."""
+    if not np.isfinite(scatter).all():
+        raise SingularError("a scatter matrix is not finite")
+    values, vectors = np.linalg.eigh(scatter)
+    return np.maximum(values, 0.0), vectors
+
+
+# Volumes
+
+
+class _Sized(NamedTuple):
+    """At volumes λ, with M = Σ_k W_k/λ_k and V_k = M^(-½) W_k/λ_k M^(-½): log det M, tr V_k and tr(V_k V_j)."""
+
+    log_det: float
+    traces: Array
+    products: Array
+
+
+def _sized(scatter: Array, logs: Array) -> _Sized:
+    scaled = scatter / np.exp(logs).reshape(-1, *[1] * (scatter.ndim - 1))
+    total = scaled.sum(0)
+    if scatter.ndim == 2:
+        white = scaled / total
+        return _Sized(float(np.log(total).sum()), white.sum(1), white @ white.T)
+    factor = cholesky(total)
+    inverse = inverse_lower(factor)
+    white = inverse @ scaled @ inverse.T
+    flat = white.reshape(len(white), -1)
+    log_det = 2 * float(np.log(np.diagonal(factor)).sum())
+    return _Sized(log_det, np.trace(white, axis1=1, axis2=2), flat @ flat.T)
+
+
+def volumes(n: Array, scatter: Array) -> Array:
+    """The volumes λ_k (K,) beside a common shape M, up to a factor, for scatters (K, D) of diagonals or (K, D, D).
+
+    They minimise  D Σ_k n_k log λ_k + N log det M  with M = Σ_k W_k/λ_k, so that λ_k = tr(M⁻¹ W_k) N / (D n_k). Celeux
+    & Govaert (1995) iterate that equation. As the objective is convex in log λ, Newton's method needs fewer steps;
+    where one of them fails to descend, that equation gives the step.
+
+    Raises
+    ------
+    SingularError
+        If a component has no volume, or M is singular.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        least = scatter.shape[-1] * n / n.sum()  # what the traces are to be
+        here = _sized(scatter, np.zeros(len(n)))
+        logs = 2 * np.log(Diagonal.from_variances((here.traces / least)[:, None]).scale[:, 0])
+    here = _sized(scatter, logs)
+    for _ in range(MOST_STEPS):
+        slope, unit = least - here.traces, np.sqrt(here.traces)
+        # a common factor of all λ changes nothing: in that direction, where the slope is zero, the Hessian gets a one
+        hessian = np.eye(len(n)) - here.products / np.outer(unit, unit) + np.outer(unit, unit) / (unit @ unit)
+        step = -np.linalg.solve(hessian + ROUNDING * np.eye(len(n)), slope / unit) / unit
+        step /= max(1.0, float(np.abs(step).max()) / VOLUME_CAP)
+        there, change = _sized(scatter, logs + step), float(least @ step)
+        if not there.log_det + change <= here.log_det + ROUNDING * (1 + abs(here.log_det)):
+            step = np.log(here.traces / least)
+            there = _sized(scatter, logs + step)
+        logs, here = logs + step, there
+        if np.abs(slope / least).max() < CLOSE:
+            break
+    return np.exp(logs)
+
+
+# Axes
+
+
+def common_axes(n: Array, scatter: Array, start: Structure | None, *, one_volume: bool) -> tuple[Array, Array]:
+    """The common axes that suit the scatters (K, D, D) best, for the families EVE and VVE.
+
+    For given axes D, with v_kj the diagonal of Dᵀ W_k D and g_k its geometric mean over j, what is left to minimise is
+
+        N D log Σ_k g_k   with equal volumes (EVE),      D Σ_k n_k log g_k   without (VVE),
+
+    over rotations of D. It has several local optima; Newton's method goes to the one near the axes of ``start``, or to
+    the best of those near a few: the columns, the axes of each component, and those of two averages.
+
+    Returns
+    -------
+    axes : ndarray of shape (D, D)
+        One in each column.
+    along : ndarray of shape (K, D)
+        v_kj.
+    """
+    if start is None:
+        heaviest = np.argsort(-n, kind="stable")[:MOST_CANDIDATES]
+        pooled = scatter.sum(0)
+        candidates = [np.eye(len(pooled)), *eigen(np.stack([pooled, _mixed(scatter), *scatter[heaviest]]))[1]]
+    else:
+        candidates = list(eigen(_mixed(start.dense())[None])[1])
+    with np.errstate(all="ignore"):  # a variance of zero, or less by rounding, is for the family to report
+        starts = sorted((_Turned.of(n, scatter, axes, one_volume) for axes in candidates), key=_height)
+        best = min((_climbed(here, n, scatter, one_volume) for here in starts[:MOST_CLIMBS]), key=_height)
+    return best.axes, best.along
+
+
+def _mixed(matrices: Array) -> Array:
+    """An average in weights without any symmetry: axes common to the matrices are its own, and it has no others."""
+    sizes = np.trace(matrices, axis1=1, axis2=2)
+    weights = 0.5 + np.arange(1, len(matrices) + 1) * GOLDEN % 1.0
+    used = sizes > 0
+    return (matrices[used] * (weights[used] / sizes[used])[:, None, None]).sum(0)
+
+
+class _Turned(NamedTuple):
+    """The scatters along some axes: Dᵀ W_k D, its diagonal v, the objective and its derivatives in log g_k, over D."""
+
+    axes: Array
+    scatter: Array
+    along: Array
+    value: float
+    weights: Array
+
+    @classmethod
+    def of(cls, n: Array, scatter: Array, axes: Array, one_volume: bool) -> _Turned:
+        turned = axes.T @ scatter @ axes
+        along = np.diagonal(turned, axis1=1, axis2=2)
+        sizes, n_features = np.log(along).mean(1), len(axes)
+        if not one_volume:
+            return cls(axes, turned, along, n_features * float(n @ sizes), n)
+        total = float(np.logaddexp.reduce(sizes))
+        return cls(axes, turned, along, n_features * float(n.sum()) * total, n.sum() * np.exp(sizes - total))
+
+
+def _height(turned: _Turned) -> float:
+    return np.inf if np.isnan(turned.value) else turned.value
+
+
+def _climbed(here: _Turned, n: Array, scatter: Array, one_volume: bool) -> _Turned:
+    for _ in range(MOST_STEPS):
+        here, done = _better(here, n, scatter, one_volume)
+        if done:
+            break
+    return here
+
+
+def _better(here: _Turned, n: Array, scatter: Array, one_volume: bool) -> tuple[_Turned, bool]:
+    """One step of Newton's method in the skew matrices Ω of D exp(Ω); and whether it was the last."""
+    slope, curvature, diagonal = _derivatives(here, one_volume)
+    step = _solved(slope, curvature, diagonal)
+    fall = -0.25 * float(np.vdot(slope, step))  # to second order: ½ ⟨slope, step⟩ over the pairs i < j
+    rounding = ROUNDING * (abs(here.value) + float(n.sum()) * len(step))
+    last = not fall > rounding
+    step = step / max(1.0, float(np.abs(step).max()) / ANGLE_CAP)
+    for _ in range(MOST_STEPS):
+        half = 0.5 * step
+        rotation = np.linalg.solve(np.eye(len(step)) - half, np.eye(len(step)) + half)  # Cayley: exp to third order
+        there = _Turned.of(n, scatter, here.axes @ rotation, one_volume)
+        if there.value < here.value or (last and there.value <= here.value + rounding):
+            return there, last
+        if last:
+            break
+        step = 0.5 * step
+    return here, True
+
+
+def _derivatives(here: _Turned, one_volume: bool) -> tuple[Array, Callable[[Array], Array], Array]:
+    """Slope, the Hessian as a map of skew matrices, and its diagonal were the scatters diagonal along these axes.
+
+    With d_kj = 2 (M_k Ω)_jj / v_kj, the change of log v_kj to first order, h_k the weights and M_k = Dᵀ W_k D, the
+    objective changes by Σ h_k (d_kj − ½ d_kj² + [(M_k Ω²)_jj + (Ωᵀ M_k Ω)_jj] / v_kj), and by what the h_k change.
+    """
+    matrices, along, weights = here.scatter, here.along, here.weights
+    rates = weights[:, None] / along
+    pull = (matrices * rates[:, None, :]).sum(0)
+
+    def curvature(turn: Array) -> Array:
+        moved = matrices @ turn
+        change = 2 * np.diagonal(moved, axis1=1, axis2=2) / along
+        bend = -change
+        if one_volume:
+            means = change.mean(1)
+            bend = bend + (means - weights @ means / weights.sum())[:, None]
+        second = 2 * (moved * rates[:, None, :] + matrices * (rates * bend)[:, None, :]).sum(0)
+        return _skew(second - pull @ turn - turn @ pull.T)
+
+    ratio = (along.T @ rates) + (along.T @ rates).T
+    return 2 * _skew(pull), curvature, 2 * (ratio - 2 * weights.sum()) + ROUNDING * weights.sum()
+
+
+def _skew(matrix: Array) -> Array:
+    return matrix - matrix.T
+
+
+def _solved(slope: Array, curvature: Callable[[Array], Array], diagonal: Array) -> Array:
+    """The Newton step by conjugate gradients, as far as the Hessian is positive on the way."""
+    step, left = np.zeros_like(slope), -slope
+    scaled = left / diagonal
+    direction, length = scaled, float(np.vdot(left, scaled))
+    enough = INNER_TOL**2 * length
+    for _ in range(len(slope) ** 2):
+        if not length > enough:
+            break
+        curved = curvature(direction)
+        bend = float(np.vdot(direction, curved))
+        if not bend > ROUNDING * float(np.vdot(direction, diagonal * direction)):
+            return step if step.any() else scaled
+        step = step + length / bend * direction
+        left = left - length / bend * curved
+        scaled = left / diagonal
+        length, before = float(np.vdot(left, scaled)), length
+        direction = scaled + length / before * direction
+    return step
