@@ -46,7 +46,7 @@ def test_densities_and_responsibilities(kind, rows, noisy, make):
     assert make(kind).noise_probability(rows).tolist() == [0.0] * len(rows)
 
 
-@pytest.mark.parametrize("name", ["reference", "compiled"])
+@pytest.mark.parametrize("name", ["reference", "compiled", "single"])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("n_features", [1, 2, 5])
 def test_statistics(kind, name, weighted, n_features, noisy):
@@ -66,7 +66,7 @@ def test_statistics(kind, name, weighted, n_features, noisy):
         assert one == pytest.approx(other, rel=1e-9, abs=1e-11)
 
 
-@pytest.mark.parametrize("name", ["reference", "compiled"])
+@pytest.mark.parametrize("name", ["reference", "compiled", "single"])
 def test_rows_that_are_far_from_everything_are_noise(kind, name, noisy):
     kernel = importlib.import_module(f"mixtura.kernels.{name}")
     model = noisy(kind)
