@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from sklearn.cluster import KMeans
 
-from mixtura import Mixture
+from mixtura import Mixture, start
 from mixtura.covariance import registry
 from mixtura.covariance.prior import Prior
 from mixtura.covariance.registry import FAMILIES
+from mixtura.hierarchy import Tree, agglomerate
 from mixtura.sources import memory
 from mixtura.sources.memory import Memory
 from mixtura.sources.sketch import Sample, sample
@@ -24,6 +28,7 @@ from mixtura.start import (
     by_responsibilities,
     column_unit,
     completed,
+    hierarchical,
     kmeans,
     kmeans_plus_plus,
     mixture_of,
@@ -40,6 +45,7 @@ ROWS, LABELS = TRUTH.sample(300, 0, return_labels=True)
 WEIGHTS = np.random.default_rng(1).exponential(size=300)
 NONE = Prior.none(2)
 SMALL = sample(Memory(ROWS), 5000)
+EVERY = list(dict.fromkeys(method for methods in METHODS.values() for method in methods))
 
 
 def block(rows: np.ndarray) -> Block:
@@ -68,9 +74,9 @@ def test_rules_say_what_they_are_told():
     centres, unit = np.array([[0.0, 0.0], [6.0, 1.0]]), np.array([1.0, 10.0])
     nearest = np.linalg.norm((ROWS[:, None] - centres) / unit, axis=2).argmin(1)
     share = np.random.default_rng(0).dirichlet(np.ones(3), 300)
-    for start in (0, 120):
-        part = Block(ROWS[start : start + 50], None, start)
-        inside = slice(start, start + 50)
+    for first in (0, 120):
+        part = Block(ROWS[first : first + 50], None, first)
+        inside = slice(first, first + 50)
         assert np.array_equal(by_labels(LABELS, 3)(part), np.eye(3)[LABELS[inside]])
         assert np.array_equal(by_responsibilities(share)(part), share[inside])
         assert np.array_equal(by_nearest(centres, unit)(part), np.eye(2)[nearest[inside]])
@@ -137,29 +143,64 @@ def test_rows_that_agree_have_no_covariance_of_their_own(family):
 # Starts that involve chance
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("method", EVERY)
 @pytest.mark.parametrize("k", [1, 2, 7])
-def test_every_method_shares_out_every_row(name, k):
-    rule = METHODS[name](SMALL, k, np.random.default_rng(0))
+def test_every_method_shares_out_every_row(method, k):
+    rule = method(SMALL, k, np.random.default_rng(0))
     share = rule(block(SMALL.rows))
     assert share.shape == (300, k)
     assert share.sum(1) == pytest.approx(np.ones(300))
     assert (share >= 0).all()
-    again = METHODS[name](SMALL, k, np.random.default_rng(0))(block(SMALL.rows))
+    again = method(SMALL, k, np.random.default_rng(0))(block(SMALL.rows))
     assert np.array_equal(share, again)
-    if k > 1:
-        other = METHODS[name](SMALL, k, np.random.default_rng(1))(block(SMALL.rows))
-        assert not np.array_equal(share, other) or name == "kmeans"
+    if k > 1 and method in (kmeans_plus_plus, random_responsibilities, random_rows):
+        other = method(SMALL, k, np.random.default_rng(1))(block(SMALL.rows))
+        assert not np.array_equal(share, other)
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_the_units_of_the_columns_do_not_matter(name):
+@pytest.mark.parametrize("method", EVERY)
+def test_the_units_of_the_columns_do_not_matter(method):
     scales = np.array([2.0**-30, 2.0**40])
     moved_rows = sample(Memory(ROWS * scales), 5000)
     assert np.array_equal(moved_rows.rows, SMALL.rows * scales)
-    one = METHODS[name](SMALL, 3, np.random.default_rng(0))(block(SMALL.rows))
-    other = METHODS[name](moved_rows, 3, np.random.default_rng(0))(block(moved_rows.rows))
+    one = method(SMALL, 3, np.random.default_rng(0))(block(SMALL.rows))
+    other = method(moved_rows, 3, np.random.default_rng(0))(block(moved_rows.rows))
     assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("method", METHODS["hierarchical"])
+@pytest.mark.parametrize("limit", [5000, 60])
+def test_hierarchical_clustering_finds_groups_that_lie_apart(monkeypatch, method, limit):
+    monkeypatch.setattr(start, "TREE_ROWS_MOST", limit)  # a tree of all rows, or of some
+    small = sample(Memory(ROWS), 5000)
+    share = method(small, 3, np.random.default_rng(0))(block(small.rows))
+    labels = TRUTH.responsibilities(small.rows).argmax(1)
+    table = share.T @ np.eye(3)[labels]
+    assert (np.sort(table, axis=1)[:, -1] > 0.95 * np.bincount(labels)[table.argmax(1)]).all()
+    assert sorted(table.argmax(1)) == [0, 1, 2]
+
+
+def test_one_tree_serves_every_number_of_components(monkeypatch):
+    grown: list[int] = []
+
+    def counted(rows: np.ndarray, *rest: object) -> Tree:
+        grown.append(len(rows))
+        return agglomerate(rows, *rest)
+
+    monkeypatch.setattr(start, "agglomerate", counted)
+    small = sample(Memory(ROWS), 5000)
+    finer = None
+    for k in range(1, 9):
+        labels = hierarchical(small, k, np.random.default_rng(k))(block(small.rows)).argmax(1)
+        assert len(np.unique(labels)) == k
+        if finer is not None:  # each group is in one of the coarser ones before
+            assert len(np.unique(finer * 10 + labels)) == k
+        finer = labels
+    assert grown == [300]
+    gone = weakref.ref(small)
+    del small
+    gc.collect()
+    assert gone() is None  # a tree does not outlive the rows it is of
 
 
 def test_k_means_plus_plus_finds_groups_that_lie_apart():
@@ -214,10 +255,10 @@ def test_random_responsibilities_start_near_the_middle():
     assert np.abs(model.means - ROWS.mean(0)).max() < 3 * ROWS.std() / np.sqrt(100)
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_more_components_than_distinct_rows(name):
+@pytest.mark.parametrize("method", EVERY)
+def test_more_components_than_distinct_rows(method):
     few = Sample(np.array([[0.0, 1.0], [2.0, 3.0]]), np.array([5.0, 6.0]), complete=True)
-    share = METHODS[name](few, 4, np.random.default_rng(0))(block(few.rows))
+    share = method(few, 4, np.random.default_rng(0))(block(few.rows))
     assert share.sum(1) == pytest.approx([1.0, 1.0])
 
 

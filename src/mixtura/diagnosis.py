@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -31,7 +31,7 @@ class Note(NamedTuple):
 
 def diagnose(fit: Fit) -> tuple[Note, ...]:
     """Findings about a fit, the gravest first."""
-    empty, leaning = empty_components(fit), leaning_components(fit)
+    empty, leaning, narrow = empty_components(fit), leaning_components(fit), narrow_components(fit)
     rows, n_features = fit.statistics.rows, fit.model.n_features
     notes: list[Note] = []
     if empty:
@@ -48,6 +48,10 @@ def diagnose(fit: Fit) -> tuple[Note, ...]:
         what = f"in which {where} do{'es' * (',' not in where)} not vary" if where else "that are too few, or on a line"
         sentence = f"{_has(leaning)} collapsed onto rows {what}"
         notes.append(Note(f"{sentence}: the likelihood there says nothing.", leaning, healthy=False))
+    if narrow:
+        where = _named_columns(fit, np.flatnonzero(fit.prior.unresolved(fit.model.structure)[list(narrow)].any(0)))
+        sentence = f"{_has(narrow)} no more width than the rounding of {where}"
+        notes.append(Note(f"{sentence}: the likelihood there says nothing.", narrow, healthy=False))
     if fit.prior.null_directions:
         sentence = f"The rows do not vary in every direction ({idle_directions(fit.prior, fit.model.columns)})"
         more = "a nominal variance stands in there, so the log-likelihood counts only for comparison."
@@ -60,15 +64,15 @@ def diagnose(fit: Fit) -> tuple[Note, ...]:
 
 
 def misplaced_components(fit: Fit) -> tuple[int, ...]:
-    """The components that should be elsewhere: those that are empty, or have collapsed as a minority.
+    """The components that should be elsewhere: those that are empty, or have collapsed or are narrow as a minority.
 
     Where collapsed components hold most of the weight, the rows themselves do not vary within their groups.
     """
-    empty, leaning = empty_components(fit), leaning_components(fit)
+    empty, spikes = empty_components(fit), (*leaning_components(fit), *narrow_components(fit))
     n = fit.statistics.n
-    minority = n[list(leaning)].sum() < 0.5 * n.sum()
+    minority = n[list(spikes)].sum() < 0.5 * n.sum()
     spurious = minority and not fit.family.pooled and not _too_few(fit)
-    return tuple(sorted({*empty, *(leaning if spurious else ())}))
+    return tuple(sorted({*empty, *(spikes if spurious else ())}))
 
 
 def empty_components(fit: Fit) -> tuple[int, ...]:
@@ -88,14 +92,25 @@ def _rows_beneath(fit: Fit) -> Array:
     return np.full_like(n, n.mean()) if fit.family.pooled else n
 
 
+def narrow_components(fit: Fit) -> tuple[int, ...]:
+    """The components whose variance in some column is the rows', but less than the column resolves."""
+    narrow = fit.prior.unresolved(fit.model.structure).any(1)
+    others = {*empty_components(fit), *leaning_components(fit)}
+    return tuple(int(k) for k in np.flatnonzero(narrow) if k not in others)
+
+
 def _idle_columns(fit: Fit, which: tuple[int, ...]) -> str:
     """The columns whose variance, within these components, is the prior's."""
     idle: set[int] = set()
     for k in which:
         variance = np.square(fit.model.structure.factor(k)).sum(1) * (fit.statistics.n[k] + fit.prior.count)
         idle.update(int(j) for j in np.flatnonzero(np.diagonal(fit.prior.scatter) > LEANING_SHARE * variance))
+    return _named_columns(fit, sorted(idle))
+
+
+def _named_columns(fit: Fit, which: Iterable[int]) -> str:
     names = fit.model.columns
-    return ", ".join(repr(names[j]) if names else f"column {j}" for j in sorted(idle))
+    return ", ".join(repr(names[int(j)]) if names else f"column {j}" for j in which)
 
 
 def _too_few(fit: Fit) -> bool:

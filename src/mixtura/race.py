@@ -81,7 +81,7 @@ class Settings:
     tol: float = 1e-6
     max_iter: int = 10_000
     reg_covar: float | None = None
-    init_params: str = "k-means++"
+    init_params: str = "auto"
     accelerate: bool = True
     noise: Noise | bool = False
     prior: ConjugatePrior | None = None
@@ -232,7 +232,8 @@ class Ground:
         ridge, n_features = self.settings.reg_covar, self.small.n_features
         if ridge is None:
             return self.relative.for_weight(weight)
-        return Prior.absolute(ridge, weight, n_components, n_features) if ridge else Prior.none(n_features)
+        prior = Prior.absolute(ridge, weight, n_components, n_features) if ridge else Prior.none(n_features)
+        return replace(prior, resolution=self.relative.resolution)
 
     def start(self, rule: Rule, candidate: Candidate, lean: float, sample: Sample) -> Mixture:
         """The mixture that a rule makes of a sample."""
@@ -358,13 +359,14 @@ def _race(ground: Ground, runs: Sequence[Run]) -> None:
     """Every start, on the sample, far enough to tell the hills apart."""
     settings = ground.settings
     stop = Stop(max(settings.tol, RACE_TOL), settings.max_iter)
+    methods = METHODS[settings.init_params]
     starts: list[tuple[Run, Mixture, Stop]] = []
     for run in runs:
         n_components = run.candidate.n_components
         for attempt in range(settings.n_init):
             rng = np.random.default_rng([ground.seed, n_components, attempt])
             rows = ground.rows_for_start(attempt, n_components)
-            rule = METHODS[settings.init_params](rows, n_components, rng)
+            rule = methods[min(attempt, len(methods) - 1)](rows, n_components, rng)
             try:
                 starts.append((run, ground.first(rule, run.candidate, rows), stop))
             except SingularError as error:

@@ -128,7 +128,7 @@ def fit(
     tol: float = 1e-6,
     max_iter: int = 10_000,
     reg_covar: float | None = None,
-    init_params: str = "k-means++",
+    init_params: str = "auto",
     noise: bool | float | Noise = False,
     prior: ConjugatePrior | str | None = None,
     fixed: Fixed | None = None,
@@ -163,7 +163,7 @@ def fit(
     reg_covar : float, optional
         Ridge in the squared units of the data; 0 for plain maximum likelihood. By default a tiny prior relative to
         the data's own spread (mixtura.covariance.prior).
-    init_params : {"k-means++", "kmeans", "random", "random_from_data"}
+    init_params : {"auto", "hierarchical", "k-means++", "kmeans", "random", "random_from_data"}
         How to start.
     noise : bool, float or Noise
         Whether to add a component for rows that belong to no Gaussian: True spreads it evenly over the region of the

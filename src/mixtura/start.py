@@ -1,16 +1,18 @@
 """Where a climb starts: a rule gives every row its responsibilities, and an M-step makes a mixture of them.
 
-All starts are written on a source's ``total`` alone, so they work wherever the rows live; those that involve chance
+All starts are written on a source's ``total`` alone, so they work wherever the rows live; those that are not given
 work on a bounded sample that does not depend on the order of the rows or on how their weights are written down
 (mixtura.sources.sketch).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +21,14 @@ from mixtura.core.mixture import Mixture
 from mixtura.core.mstep import first_m_step
 from mixtura.core.noise import Noise
 from mixtura.core.statistics import Array, Kind, Statistics
+from mixtura.covariance import registry
 from mixtura.covariance.prior import Moments, Prior, column_spread
 from mixtura.covariance.registry import Family
 from mixtura.covariance.structure import Structure
+from mixtura.hierarchy import Criterion, Tree, agglomerate, coordinates
 from mixtura.kernels import reference
 from mixtura.kernels.reference import moments, softmax
+from mixtura.sources import sketch
 from mixtura.sources.sketch import Sample
 from mixtura.sources.source import Block, Source
 
@@ -34,6 +39,10 @@ Rule = Callable[[Block], Array]
 LLOYD_STEPS = 3
 #: Lloyd steps when k-means itself was asked for.
 KMEANS_STEPS = 300
+#: Distinct rows in a tree of merges: at least, for each component, and at most.
+TREE_ROWS = 300
+TREE_ROWS_EACH = 30
+TREE_ROWS_MOST = 2_000
 
 
 def by_labels(labels: NDArray[np.integer], n_components: int) -> Rule:
@@ -239,12 +248,50 @@ def split_and_merged(model: Mixture, sample: Sample, rng: np.random.Generator) -
     return by_responsibilities(share)
 
 
-#: The starts that involve chance, by name: functions (sample, K, rng) → rule.
-METHODS: dict[str, Callable[[Sample, int, np.random.Generator], Rule]] = {
-    "k-means++": kmeans_plus_plus,
-    "kmeans": kmeans,
-    "random": random_responsibilities,
-    "random_from_data": random_rows,
+def hierarchical(
+    sample: Sample, n_components: int, _: np.random.Generator, sphering: float = 0.5, criterion: Criterion = "VVV"
+) -> Rule:
+    """The groups of a tree of merges, the same for every K; chance has no part in it.
+
+    Where the tree holds only some rows of the sample, the others have the responsibilities that normal components
+    fitted to its groups give them.
+    """
+    octaves = max(0, math.ceil(math.log2(TREE_ROWS_EACH * n_components / TREE_ROWS)))  # few sizes, so few trees
+    limit = min(TREE_ROWS * 2**octaves, TREE_ROWS_MOST)
+    trees = _TREES.setdefault(sample, {})
+    key = (min(limit, sample.n_rows), sphering, criterion)
+    if key not in trees:
+        few = None if sample.n_rows <= limit else sketch.sample(sample, limit)
+        of = few or sample
+        trees[key] = few, agglomerate(coordinates(of.rows, of.weights, sphering), of.weights, criterion)
+    few, tree = trees[key]
+    groups = by_labels(tree.labels(n_components), n_components)
+    if few is None:
+        return groups
+    prior = Prior.relative(few.rows, few.weights)
+    model = mixture_of(groups, few, n_components, registry.get("full"), prior, lean=few.n_features + 1.0)
+    return by_responsibilities(model.responsibilities(sample.rows))
+
+
+#: The trees of the samples that are in use, with the rows they are of where those are not the whole sample.
+_TREES: WeakKeyDictionary[Sample, dict[tuple[int, float, Criterion], tuple[Sample | None, Tree]]] = WeakKeyDictionary()
+
+#: A way to make a start: (sample, K, rng) → rule.
+Method = Callable[[Sample, int, np.random.Generator], Rule]
+
+#: The starts by name: the first one is made first, and so on; where there are no more, the last one is made again.
+METHODS: dict[str, tuple[Method, ...]] = {
+    "auto": (hierarchical, kmeans_plus_plus),
+    "hierarchical": (
+        hierarchical,
+        partial(hierarchical, sphering=0.0),
+        partial(hierarchical, criterion="EII"),
+        partial(hierarchical, sphering=1.0),
+    ),
+    "k-means++": (kmeans_plus_plus,),
+    "kmeans": (kmeans,),
+    "random": (random_responsibilities,),
+    "random_from_data": (random_rows,),
 }
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mixtura.choice import Cell, bic
-from mixtura.core.em import n_parameters
+from mixtura.core.em import Fit, n_parameters
 from mixtura.core.mixture import NOISE, Mixture
 from mixtura.core.overlap import Separation, overlapping
 from mixtura.core.status import Status
@@ -67,9 +67,21 @@ def summarise(
             for c in cells
             if c.fit is None
         ],
-        "notes": [note.sentence for note in best.notes],
+        "notes": [*(note.sentence for note in best.notes), *_seen(fit, columns, rows)],
         "advice": _advice(cells, best, criterion, fitted),
     }
+
+
+def _seen(fit: Fit, columns: Sequence[str], rows: int) -> list[str]:
+    """What is odd about the rows: rounding, values that are much too frequent, copies."""
+    resolution = fit.prior.resolution
+    told = [] if resolution is None else resolution.sentences(columns)
+    copies = rows - fit.statistics.rows if fit.statistics.weight == rows else 0  # of rows with weights none can be told
+    if copies:
+        each = ", and the criteria count each as an observation of its own" if 2 * copies > rows and not told else ""
+        repeat = "repeats another" if copies == 1 else "repeat others"
+        told.append(f"{copies:,} of the {rows:,} rows {repeat}{each}.")
+    return told
 
 
 #: What a saved model may tell of its fit beside itself, and of which type each is.

@@ -31,7 +31,7 @@ def test_defaults_and_names_of_parameters_are_those_of_scikit_learn_and_more():
     assert set(ours) - set(theirs) == {"noise", "prior", "fixed", "n_threads"}
     assert set(theirs) <= set(ours)
     different = {name: value for name, value in ours.items() if name in theirs and theirs[name] != value}
-    assert different == {"tol": 1e-6, "reg_covar": None, "max_iter": 10_000, "n_init": 4, "init_params": "k-means++"}
+    assert different == {"tol": 1e-6, "reg_covar": None, "max_iter": 10_000, "n_init": 4, "init_params": "auto"}
 
 
 def test_everything_public_of_scikit_learn_is_there(faithful):

@@ -273,7 +273,10 @@ EFFECTS = {
     "noise": (found("weights_", noise=True), found("weights_")),
     "prior": (found("covariances_", prior="conjugate"), found("covariances_")),
     "fixed": (found("weights_", fixed=Fixed("equal")), found("weights_")),
-    "random_state": (found("trace_", random_state=1, n_init=1), found("trace_", n_init=1)),
+    "random_state": (
+        found("trace_", random_state=1, init_params="k-means++", n_init=1),
+        found("trace_", init_params="k-means++", n_init=1),
+    ),
     "warm_start": (second_fit(warm_start=True), second_fit()),
     "verbose": (printed(verbose=1), printed()),
     "verbose_interval": (printed(verbose=2, verbose_interval=1), printed(verbose=2)),

@@ -88,7 +88,7 @@ def test_every_parameter_of_fit_changes_the_result():
     assert set(FIT) == set(signature) - {"table"}
 
     def fitted(**kwargs: Any) -> tuple[object, ...]:
-        known = {"n_components": 4, "covariance": "full", "random_state": 0, **kwargs}
+        known = {"n_components": 4, "covariance": "full", "init_params": "k-means++", "random_state": 0, **kwargs}
         result = mixtura.fit(ROWS, **known)
         return (marks(result.model), result.fit.trace, result.criterion, result.columns, result.best.n_starts)
 

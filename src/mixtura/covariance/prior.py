@@ -24,11 +24,12 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from mixtura.core.statistics import Array, Kind, Statistics, outer
 from mixtura.covariance import registry
 from mixtura.covariance.registry import Family
+from mixtura.covariance.resolution import Resolution
 from mixtura.covariance.structure import Structure
 
 #: ν of the default prior: this many (distinct) rows' worth of the data's own spread, for each component …
@@ -67,6 +68,9 @@ class Prior:
         κ, pseudo-rows at ``mean``.
     mean : ndarray of shape (D,), optional
         μ_P.
+    resolution : Resolution or None
+        How finely the rows were recorded, where that is known. The objective does not depend on it, but what a
+        component is worth does.
     """
 
     count: float
@@ -77,6 +81,7 @@ class Prior:
     row: float = 1.0
     shrinkage: float = 0.0
     mean: Array | None = None
+    resolution: Resolution | None = None
 
     @classmethod
     def none(cls, n_features: int) -> Prior:
@@ -132,6 +137,7 @@ class Prior:
             unit[:, None] * null * unit,
             int(idle.sum()),
             row=row,
+            resolution=Resolution.of(rows, weights),
         )
 
     def for_weight(self, weight: float) -> Prior:
@@ -193,6 +199,11 @@ class Prior:
                 shares[k] = np.linalg.eigvalsh(white @ self.scatter @ white.T)[-1]
         total = rows + self.count
         return np.divide(shares, total, out=np.ones_like(shares), where=total > 0)
+
+    def unresolved(self, structure: Structure) -> NDArray[np.bool_]:
+        """(K, D) where a component is narrower than the column was recorded."""
+        variances = np.stack([np.square(structure.factor(k)).sum(1) for k in range(structure.n_components)])
+        return variances < (0.0 if self.resolution is None else self.resolution.floor)
 
 
 class Moments(NamedTuple):
@@ -288,7 +299,7 @@ class ConjugatePrior:
             count, scale = count / k, scale / k
         shrunk = self.shrinkage > 0
         return replace(
-            default if self.scale is None else Prior.none(d),
+            default if self.scale is None else replace(Prior.none(d), resolution=default.resolution),
             count=count + shrunk,
             scatter=scale,
             asked="the prior",

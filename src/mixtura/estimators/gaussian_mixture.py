@@ -73,7 +73,7 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         The most passes over the rows.
     n_init : int
         Starts; they race on a bounded sample of the rows and the best goes on.
-    init_params : {"k-means++", "kmeans", "random", "random_from_data"}, Mixture or array-like
+    init_params : {"auto", "hierarchical", "k-means++", "kmeans", "random", "random_from_data"}, Mixture or array-like
         How to start. Also where: from a Mixture, from (N,) labels 0 … K − 1 or from (N, K) responsibilities of the
         rows; then there is this one start.
     weights_init, means_init, precisions_init : array-like, optional
@@ -185,7 +185,7 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         reg_covar: float | None = None,
         max_iter: int = 10_000,
         n_init: int = 4,
-        init_params: str | Mixture | ArrayLike = "k-means++",
+        init_params: str | Mixture | ArrayLike = "auto",
         weights_init: ArrayLike | None = None,
         means_init: ArrayLike | None = None,
         precisions_init: ArrayLike | None = None,
@@ -271,7 +271,7 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
             tol=float(self.tol),
             max_iter=int(self.max_iter),
             reg_covar=None if self.reg_covar is None else float(self.reg_covar),
-            init_params=self.init_params if isinstance(self.init_params, str) else "k-means++",
+            init_params=self.init_params if isinstance(self.init_params, str) else "auto",
             noise=as_noise(self.noise, rows.shape[1]),
             prior=as_prior(self.prior),
             fixed=self.fixed or NOTHING,

@@ -1,4 +1,4 @@
-"""The hot loops over rows, in two editions that agree to rounding, and the rule that chooses between them."""
+"""The hot loops over rows, in two editions that agree to rounding and a quick third, and the rule that chooses."""
 
 from __future__ import annotations
 

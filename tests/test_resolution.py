@@ -1,0 +1,135 @@
+"""Rounded, quantised and repeated values: seen, told, and no component wins by sitting on one of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import mixtura
+from mixtura.covariance.registry import FAMILIES
+from mixtura.covariance.resolution import Resolution, grid_step
+from mixtura.diagnosis import misplaced_components, narrow_components
+
+RNG = np.random.default_rng(0)
+INTEGERS = RNG.integers(0, 10, 500).astype(float)
+
+
+@given(
+    st.sampled_from([1.0, 0.1, 0.001, 5.0, 0.25, 1 / 3, 1e-9, 1e9]),
+    st.lists(st.integers(-300, 300), min_size=12, max_size=80, unique=True),
+    st.sampled_from([0.0, 0.05, -17.3, 1e3]),
+)
+def test_a_grid_is_found_whatever_its_step(step, places, shift):
+    places = np.sort(np.r_[places, 301, 302])  # two neighbours, so that no coarser grid holds them
+    assert grid_step(places * step + shift * step) == pytest.approx(step, rel=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_grid_is_seen_where_there_is_none(seed):
+    rng = np.random.default_rng(seed)
+    for size in (3, 5, 30, 1000):
+        assert grid_step(np.sort(rng.normal(size=size))) == 0.0
+        assert grid_step(np.sort(rng.exponential(size=size)) + 1e6) == 0.0
+
+
+def test_a_few_values_may_lie_off_the_grid():
+    assert grid_step(np.sort(np.r_[np.arange(60.0), 17.31, 22.22])) == pytest.approx(1.0)
+
+
+def test_few_values():
+    assert grid_step(np.array([3.0])) == 0.0
+    assert grid_step(np.array([0.0, 2.5])) == 2.5
+    assert Resolution.of(np.ones((4, 2)), np.ones(4)).floor.tolist() == [0.0, 0.0]
+
+
+def test_weights_count_as_copies():
+    values, counts = np.unique(RNG.poisson(0.2, 400), return_counts=True)
+    one = Resolution.of(values[:, None].astype(float), counts.astype(float))
+    other = Resolution.of(np.repeat(values, counts)[:, None].astype(float), np.ones(400))
+    assert one.floor == pytest.approx(other.floor)
+    assert one.sentences(["x"]) == other.sentences(["x"])
+
+
+def test_what_was_seen_is_told():
+    table = {
+        "age": np.round(RNG.normal(45, 15, 400)),
+        "rain": np.where(RNG.random(400) < 0.4, 0.0, RNG.gamma(2, 2, 400)),
+        "height": RNG.normal(size=400),
+        "dose": 0.5 * RNG.integers(1, 9, 400),
+    }
+    notes = mixtura.fit(pd.DataFrame(table), n_components=1, random_state=0).summary()["notes"]
+    zeros = np.mean(table["rain"] == 0)
+    assert notes == [
+        "Values of age are rounded to 1.",
+        "Values of dose are rounded to 0.5.",
+        f"{zeros:.0%} of the values of rain are 0.",
+    ]
+    few = mixtura.fit(RNG.normal(size=(50, 2))[RNG.integers(0, 50, 400)], n_components=1, random_state=0)
+    assert few.summary()["notes"][-1].endswith("count each as an observation of its own.")
+
+
+@pytest.mark.parametrize("family", [None, *(family.name for family in FAMILIES)])
+@pytest.mark.parametrize("reg_covar", [None, 1e-6])
+def test_no_component_wins_by_sitting_on_a_single_integer(family, reg_covar):
+    result = mixtura.fit(INTEGERS[:, None], covariance=family, reg_covar=reg_covar, random_state=0)
+    assert result.best.n_components <= 5
+    assert np.sqrt(result.model.covariances).min() > 0.5  # two neighbouring values have at most that
+    # as good as knowing the share of every value, at best
+    assert result.best.loglik <= np.log(np.bincount(INTEGERS.astype(int))[INTEGERS.astype(int)] / 500).sum()
+    spikes = [cell for cell in result.cells if cell.bic < result.best.bic]
+    assert not any(cell.eligible for cell in spikes)
+    assert any("than the rounding of column 0" in note.sentence for cell in spikes for note in cell.notes) or reg_covar
+
+
+@pytest.mark.parametrize("step", [0.1, 0.5, 1.0, 2.0])
+def test_groups_are_found_through_rounding(step):
+    rows = RNG.normal(size=(500, 2)) + 6 * RNG.integers(0, 2, (500, 1))
+    result = mixtura.fit(np.round(rows / step) * step, random_state=0)
+    assert result.best.n_components == 2
+    assert result.best.eligible
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_counts_ages_and_flags(seed):
+    rng = np.random.default_rng(seed)
+    counts = mixtura.fit(rng.poisson(20, 500)[:, None].astype(float), random_state=0)
+    assert counts.best.n_components <= 2
+    ages = np.round(rng.normal(45, 15, 500))
+    assert mixtura.fit(ages[:, None], random_state=0).best.n_components == 1
+    flagged = mixtura.fit(np.c_[ages, rng.integers(0, 2, 500)], random_state=0)
+    assert flagged.best.n_components == 1
+    assert flagged.best.eligible
+
+
+def test_many_zeros_do_not_win_by_an_infinite_likelihood():
+    rows = RNG.gamma(2, 2, (500, 1))
+    rows[RNG.random(500) < 0.5] = 0.0
+    result = mixtura.fit(rows, random_state=0)
+    assert result.best.eligible
+    assert result.best.loglik < 0
+    assert min(cell.bic for cell in result.cells if cell.fit) < 0 < result.best.bic
+
+
+def test_a_narrow_minority_is_moved_elsewhere():
+    rows = np.round(np.r_[RNG.normal(0, 4, 300), RNG.normal(30, 4, 300)])[:, None]
+    rows[:40] = np.repeat([[100.0], [101.0]], 20, axis=0)
+    narrow = mixtura.em(
+        mixtura.Mixture([0.5, 0.44, 0.06], [[0], [30], [100.5]], [[[16]], [[16]], [[0.25]]]),
+        rows,
+        prior=mixtura.covariance.prior.Prior.relative(rows, np.ones(600)),
+    )
+    assert narrow_components(narrow) == misplaced_components(narrow) == (2,)
+    shares = narrow.prior.share(narrow.model.structure, narrow.statistics.n)
+    assert shares.max() < 1e-6  # nothing that the prior would tell
+
+
+@pytest.mark.parametrize(
+    ("name", "model"), [("faithful", (3, "tied")), ("iris", (2, "full")), ("diabetes", (3, "full"))]
+)
+def test_honest_rounding_changes_no_choice(name, model):
+    """What mclust 6.0.0 chooses among these families."""
+    result = mixtura.fit(f"examples/{name}.csv", random_state=0)
+    assert (result.best.n_components, result.best.covariance) == model
