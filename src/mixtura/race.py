@@ -45,11 +45,10 @@ from mixtura.start import (
 
 #: Distinct rows on which starts race, at least …
 SAMPLE_ROWS = 5_000
-#: … and for each component at least so many, and so many for each of its free parameters in the richest family, …
+#: … and for each component at least so many, and so many for each of its free parameters in the richest family, if that
+#: is a small part of all rows (the inverse of GROWTH).
 SAMPLE_ROWS_EACH = 100
 SAMPLE_ROWS_PARAMETER = 20
-#: … but of the latter no more than this part of all rows.
-SAMPLE_PART = 8
 #: The race is run to this gap, in nats a row: enough to tell the hills apart.
 RACE_TOL = 1e-4
 #: Two climbs ended on the same hill when their objectives agree to this, in nats a row.
@@ -175,6 +174,7 @@ class Ground:
     settings: Settings
     seed: int
     kernel: Kernel
+    rough: Kernel
     observer: Observer | None = None
 
     @property
@@ -262,14 +262,14 @@ class Ground:
         """Climb from all the starts together, on a sample or on all rows."""
         starts = list(starts)
         source, weight = (self.rows, self.weight) if sample is None else (sample, sample.weight)
-        guide = self.guide if sample is None and self.larger else None
+        accelerate, guide = self.settings.accelerate, self.guide if sample is None and self.larger else None
         tasks = [
             Task(
                 self.settings.fixed.place(self.with_noise(model), run.candidate.family),
                 run.candidate.family,
                 self.prior(weight, model.n_components, run.candidate.family),
                 stop,
-                self.settings.accelerate,
+                accelerate,
                 self.settings.fixed,
                 guide,
             )
@@ -279,7 +279,15 @@ class Ground:
         def watch(passes: int, climbing: int) -> bool | None:
             return None if self.observer is None else self.observer(Progress(stage, passes, climbing, len(tasks)))
 
-        fits = climb_together(tasks, source, watch, self.kernel)
+        kernel = self.kernel if sample is None and self.small.complete else self.rough
+        fits: Sequence[Fit] = climb_together(tasks, source, watch, kernel)
+        if sample is None and kernel is not self.kernel:
+            rest = [
+                task._replace(start=fit.model, stop=Stop(task.stop.tol, max(task.stop.max_iter - fit.n_iter, 1)))
+                for task, fit in zip(tasks, fits, strict=True)
+            ]
+            ends = climb_together(rest, source, watch, self.kernel)
+            fits = [_finished(fit, end) for fit, end in zip(fits, ends, strict=True)]
         return [(run, fit) for (run, _, _), fit in zip(starts, fits, strict=True)]
 
 
@@ -305,10 +313,10 @@ def search(
         larger = []
     _check_range(small, columns)
     n_rows = small.n_rows if small.complete else source.n_rows
-    kernel = kernels.choose(n_rows, largest, source.n_features)  # of the same edition for the sample and for all rows
-    ground = Ground(
-        source, small, tuple(larger), settings, seed, kernel, None if observer is None else _obeyed(observer)
-    )
+    # of the same edition for the samples and for all rows; only ends need double precision
+    kernel, rough = (kernels.choose(n_rows, largest, source.n_features, single=single) for single in (False, True))
+    observer = None if observer is None else _obeyed(observer)
+    ground = Ground(source, small, tuple(larger), settings, seed, kernel, rough, observer)
     runs = [Run(candidate) for candidate in candidates]
     by_chance = [run for run in runs if run.candidate.by_chance]
     _race(ground, by_chance)
@@ -324,10 +332,11 @@ def search(
 
 def _sizes(source: Source, n_components: int, free: int) -> list[int]:
     """Rows of the samples, for that many components with so many free parameters each."""
-    wanted = min(SAMPLE_ROWS_PARAMETER * free * n_components, source.n_rows // SAMPLE_PART)
+    wanted = min(SAMPLE_ROWS_PARAMETER * free * n_components, source.n_rows // GROWTH)
     sizes = [max(SAMPLE_ROWS, SAMPLE_ROWS_EACH * n_components, wanted)]
-    while sizes[-1] * GROWTH**2 <= source.n_rows and sizes[-1] * GROWTH * source.n_features <= GROWN_NUMBERS:
-        sizes.append(sizes[-1] * GROWTH)
+    largest = min(source.n_rows // GROWTH, GROWN_NUMBERS // source.n_features)
+    while 2 * sizes[-1] <= largest:
+        sizes.append(min(GROWTH * sizes[-1], largest))
     return sizes
 
 
@@ -500,6 +509,13 @@ def _move(fit: Fit, small: Sample, rng: np.random.Generator) -> Rule:
     if not gone and n_components > 2 and rng.random() < 0.5:
         return split_and_merged(fit.model, small, rng)
     return moved(fit.model, gone or (int(rng.integers(n_components)),), small, rng)
+
+
+def _finished(rough: Fit, end: Fit) -> Fit:
+    """One fit of a climb in single precision and of its end in double, measured where both agree."""
+    first = end.trace[0]._replace(passes=rough.trace[-1].passes + 1)
+    before = tuple(step for step in rough.trace if step.objective < first.objective)
+    return _joined(replace(rough, trace=(*before, first)), end)
 
 
 def _joined(before: Fit, after: Fit) -> Fit:

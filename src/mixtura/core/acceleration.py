@@ -252,10 +252,11 @@ class QuasiNewton(Steps):
         direction = _uphill(here, direction)
         for share, step, change in reversed(remembered):
             direction = direction + step * (share - float(change @ direction) / float(step @ change))
+        direction = _along(here, direction)  # steps lead out of the family by their rounding, and rounding adds up
         rise = float(direction @ slope)
         if not rise > 0:
             return View(norm, np.inf)
-        return View(norm, UNSEEN * 0.5 * max(rise, norm**2) if self.pairs else np.inf, direction)
+        return View(norm, UNSEEN * 0.5 * max(rise, norm**2), direction)
 
     def verify(self, here: Point, view: View) -> Probes:
         if view.direction is None:
@@ -372,14 +373,20 @@ def _at(vector: Array, like: Mixture) -> Mixture:
 
 def _uphill(here: Point, slope: Array) -> Array:
     """A gradient over the complete-data Fisher information of one row: a direction along the family."""
-    tangent = here.family.tangent
-    if tangent is None:
-        raise TypeError(f"family {here.family.name!r} has no coordinates")
     logs, of_means, rest = _parts(slope, here.model)
     structure, weights = here.model.structure, here.model.weights
     means = structure.weigh(of_means) / weights[:, None]
-    along = tangent(structure.uphill(rest, weights), weights)
-    return np.concatenate([logs / _all_weights(here.model), means.ravel(), along.ravel()])
+    parts = (logs / _all_weights(here.model), means, structure.uphill(rest, weights))
+    return _along(here, np.concatenate([part.ravel() for part in parts]))
+
+
+def _along(here: Point, direction: Array) -> Array:
+    """The part of a direction that is along the family."""
+    tangent = here.family.tangent
+    if tangent is None:
+        raise TypeError(f"family {here.family.name!r} has no coordinates")
+    logs, means, rest = _parts(direction, here.model)
+    return np.concatenate([logs, means.ravel(), tangent(rest, here.model.weights).ravel()])
 
 
 def _largest_logarithm(model: Mixture, direction: Array) -> float:
