@@ -155,4 +155,4 @@ def test_a_result_compares_and_merges():
     assert np.array_equal(table.counts, contingency_matrix(species, labels))
     assert result.merge(path).groups(2) == ((0,), (1, 2))
     assert result.separation.entropy == pytest.approx(result.merge(path).stages[0].entropy)
-    assert result.separation.weight == 150
+    assert result.separation.weight == pytest.approx(150)

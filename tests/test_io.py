@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixtura import Mixture
+from mixtura import Mixture, Noise
 from mixtura import io as model_io
 from mixtura._version import __version__
 from mixtura.covariance import registry
@@ -56,9 +56,46 @@ def test_the_same_bits_come_back(tmp_path, kind, size):
     assert saved.mixture.structure.kind == kind
     assert saved.family == KINDS[kind]
     assert saved.metadata == {"bic": 0.1, "note": "ü", "rows": [1, None]}
-    assert saved.format_version == model_io.FORMAT_VERSION
+    assert saved.format_version == 1
     rows = model.sample(20, 3)
     assert saved.mixture.logpdf(rows).tobytes() == model.logpdf(rows).tobytes()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "noise",
+    [
+        Noise.of_density(1e-3, 0.25),
+        Noise.box([-1.0, 0.0], [1 / 3, 1e-9], 0.25),
+        Noise.region(np.array([1.0, 2.0]), np.array([[1.0, 0.3], [0.1, 7.0]]), 0.25, estimated=True),
+    ],
+    ids=["density", "box", "region"],
+)
+def test_noise_comes_back(tmp_path, kind, noise):
+    plain = mixture(kind)
+    model = Mixture(0.75 * plain.weights, plain.means, plain.structure, noise=noise)
+    save(model, tmp_path / "model")
+    saved = load(tmp_path / "model")
+    assert saved.mixture == model
+    assert saved.format_version == 2
+    save(saved.mixture, tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "model").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("told", "complaint"),
+    [
+        ({"weight": 0.5}, "its noise does not say just weight, log_density, estimated"),
+        ("much", "its noise does not say just"),
+        ({"weight": "0.5", "log_density": 0.0, "estimated": True}, "weight or density of its noise is no number"),
+        ({"weight": 0.5, "log_density": 0.0, "estimated": 1}, "weight or density of its noise is no number"),
+        ({"weight": 1.5, "log_density": 0.0, "estimated": True}, "must lie between 0 and 1"),
+        ({"weight": 0.5, "log_density": 0.0, "estimated": True}, "its weights are no probability vector"),
+    ],
+)
+def test_noise_that_is_wrong(forge, told, complaint):
+    with pytest.raises(ModelFileError, match=complaint):
+        load(forge(header={"noise": told}))
 
 
 @settings(deadline=None, max_examples=30)
@@ -154,6 +191,11 @@ def test_golden_files(path):
     assert model.structure.kind == expected["structure"]
     assert list(model.columns) == expected["columns"]
     arrays = {"weights": model.weights, "means": model.means, **model.structure.parameters()}
+    if model.noise is not None:
+        arrays |= {"noise_origin": model.noise.origin, "noise_edges": model.noise.edges}
+        told = expected["noise"]
+        assert [model.noise.weight.hex(), model.noise.log_density.hex()] == [told["weight"], told["log_density"]]
+        assert model.noise.estimated == told["estimated"]
     assert {name: array.shape for name, array in arrays.items()} == {
         name: tuple(entry["shape"]) for name, entry in expected["arrays"].items()
     }
@@ -231,8 +273,8 @@ HEADERS = [
     ({"format_version": True}, "is damaged: its format version is True"),
     ({"format_version": 0}, "is damaged: its format version is 0"),
     (
-        {"format_version": 2, "mixtura_version": "9.1", "arrays": ...},
-        r"written by a newer Mixtura \(9\.1\): its format version is 2, .* up to 1; upgrade it",
+        {"format_version": 3, "mixtura_version": "9.1", "arrays": ...},
+        r"written by a newer Mixtura \(9\.1\): its format version is 3, .* up to 2; upgrade it",
     ),
     ({"family": "round"}, "covariance family 'round', which this Mixtura does not know: upgrade"),
     ({"family": ["full"]}, "covariance family .'full'., which"),

@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     )
     from mixtura.core.em import Fit, em
     from mixtura.core.estep import e_step
+    from mixtura.core.fixed import Fixed
     from mixtura.core.gaussian import Gaussian
     from mixtura.core.mixture import Mixture
     from mixtura.core.mstep import m_step
+    from mixtura.core.noise import Noise
     from mixtura.core.overlap import Separation
     from mixtura.core.statistics import Statistics
     from mixtura.core.status import Status
+    from mixtura.covariance.prior import ConjugatePrior
     from mixtura.estimators.gaussian_mixture import GaussianMixture
     from mixtura.estimators.selector import GaussianMixtureSelector
     from mixtura.io import load, save
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Gaussian": "core.gaussian",
     "Mixture": "core.mixture",
+    "Noise": "core.noise",
     "kl_divergence": "core.divergence",
     "js_divergence": "core.divergence",
     "l2_distance": "core.divergence",
@@ -43,7 +47,9 @@ _HOMES = {
     "Fit": "core.em",
     "em": "core.em",
     "e_step": "core.estep",
+    "Fixed": "core.fixed",
     "m_step": "core.mstep",
+    "ConjugatePrior": "covariance.prior",
     "Status": "core.status",
     "GaussianMixture": "estimators.gaussian_mixture",
     "GaussianMixtureSelector": "estimators.selector",

@@ -84,7 +84,7 @@ class Cell:
     @property
     def n_parameters(self) -> int:
         """Free parameters; 0 without a fit."""
-        return 0 if self.fit is None else self.fit.family.n_parameters(*self.fit.model.means.shape)
+        return 0 if self.fit is None else self.fit.n_parameters
 
     @property
     def bic(self) -> float:
@@ -158,23 +158,24 @@ def search(
     fitted = [cell for cell in known if cell.fit is not None]
     asked = [*candidates, *(Candidate(c.n_components, registry.get(c.covariance), c.fit) for c in fitted)]
     runs, rows = race.search(source, asked, settings, seed, observer=observer, columns=columns)
-    cells = [_cell(run, columns) for run in runs[: len(candidates)]]
+    cells = [_cell(run, settings, columns) for run in runs[: len(candidates)]]
     former = dict(zip(map(id, fitted), runs[len(candidates) :], strict=True))
     for cell in known:
         run = former.get(id(cell))
-        cells.append(cell if run is None or run.best is cell.fit else _cell(run, columns))
+        cells.append(cell if run is None or run.best is cell.fit else _cell(run, settings, columns))
     if with_icl:
         cells = _with_certainty(cells, rows)
     return _cross_validated(cells, rows, settings, seed, observer) if with_cv else cells
 
 
-def _cell(run: Run, columns: tuple[str, ...] | None) -> Cell:
+def _cell(run: Run, settings: Settings, columns: tuple[str, ...] | None) -> Cell:
     fit, by_chance = run.best, run.candidate.by_chance or run.candidate.known is not None
     reasons = [*run.failures, *(fit.status.value for fit in run.raced if fit.status.failed)]
     if fit is not None and fit.status.failed:
         reasons, fit = [*reasons, fit.status.value], None
     if fit is not None:
-        fit = _presented(fit, by_chance and not isinstance(run.candidate.start, Parts), columns)
+        told = isinstance(run.candidate.start, Parts) or settings.fixed.numbered
+        fit = _presented(fit, by_chance and not told, columns)
     n_starts = len(run.raced) + len(run.failures) if by_chance else 1
     survived = sum(not fit.status.failed for fit in run.raced) if by_chance else int(fit is not None)
     return Cell(
@@ -193,7 +194,7 @@ def _presented(fit: Fit, in_order: bool, columns: tuple[str, ...] | None) -> Fit
     """The fit with its columns named and its components in the order of their means, where chance ordered them."""
     order = fit.model.canonical_order() if in_order else np.arange(fit.model.n_components)
     ordered = fit.model.reorder(order)
-    model = Mixture(ordered.weights, ordered.means, ordered.structure, columns=columns)
+    model = Mixture(ordered.weights, ordered.means, ordered.structure, columns=columns, noise=ordered.noise)
     return replace(fit, model=model, statistics=fit.statistics.take(order))
 
 
@@ -229,8 +230,8 @@ def _cross_validated(
 
 
 def certainty(models: Sequence[Mixture], block: Block) -> Array:
-    """Σ w log max_k γ of a block under each model: what ICL takes off."""
-    return np.array([block.each @ np.log(model.responsibilities(block.rows).max(1)) for model in models])
+    """Σ w log max_k γ of a block under each model, noise being one of the components: what ICL takes off."""
+    return np.array([block.each @ np.log(model.shares(block.rows).max(1)) for model in models])
 
 
 def chosen(cells: Sequence[Cell], criterion: str) -> Cell:

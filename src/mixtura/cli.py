@@ -228,6 +228,16 @@ def main() -> None:
     help="Ridge in the squared units of the data.  [default: a tiny prior in their own units]",
 )  # fmt: skip
 @click.option(
+    "--prior", type=click.Choice(["conjugate"]),
+    help="Maximise the posterior under this prior of means and covariances.",
+)  # fmt: skip
+@click.option("--equal-weights", is_flag=True, help="All components have the same weight.")
+@click.option("--noise", is_flag=True, help="Add a component for rows that belong to no Gaussian; its label is -1.")
+@click.option(
+    "--noise-density", metavar="X", type=click.FloatRange(min=0, min_open=True), callback=_checked(_finite),
+    help="The density of the noise.  [default: even over the region of the rows]",
+)  # fmt: skip
+@click.option(
     "--seed", metavar="N", type=click.IntRange(min=0), default=0, show_default=True,
     help="The same seed gives the same result.",
 )  # fmt: skip
@@ -251,6 +261,10 @@ def fit(
     tol: float,
     max_iter: int,
     reg_covar: float | None,
+    prior: str | None,
+    equal_weights: bool,
+    noise: bool,
+    noise_density: float | None,
     seed: int,
     threads: int | None,
     input_format: str | None,
@@ -285,6 +299,9 @@ def fit(
                 tol=tol,
                 max_iter=max_iter,
                 reg_covar=reg_covar,
+                prior=prior,
+                fixed=mixtura.Fixed(weights="equal") if equal_weights else None,
+                noise=noise if noise_density is None else noise_density,
                 random_state=seed,
                 n_threads=threads,
                 progress=observer,
@@ -376,7 +393,8 @@ def _command(ctx: click.Context, **change: Any) -> list[list[str]]:
         if isinstance(parameter, click.Argument):
             words.append([str(value)])
         elif name in change or (written and name not in {"out", "force", "as_json", "quiet"}):
-            words.append([max(parameter.opts, key=len), str(value)])
+            option = max(parameter.opts, key=len)
+            words.append([option] if getattr(parameter, "is_flag", False) else [option, str(value)])
     return words
 
 
@@ -494,7 +512,8 @@ def score(
     """Label the rows of TABLE by MODEL.
 
     Prints one line for each row, in their order: the most probable component (label), its probability, the log density
-    in nats, and the probability of each component (p0, p1, ...). Columns are matched by name.
+    in nats, and the probability of each component (p0, p1, ...). Where the model has a noise component, its label is
+    -1, and its probability stands in the column noise. Columns are matched by name.
     """
     from mixtura import summary, text
 
@@ -509,7 +528,8 @@ def score(
     if not total:
         _write(summary.per_row(saved.mixture, file.rows), out, output_format)
         return
-    numbers = summary.totals(saved.mixture, saved.family, file.rows, file.weights)
+    free = summary.describe(saved.mixture, saved.family, saved.metadata)["chosen"]["n_parameters"]
+    numbers = summary.totals(saved.mixture, saved.family, file.rows, file.weights, free)
     _print(summary.as_json(numbers) if as_json else text.totals_as_text(numbers))
 
 
@@ -606,7 +626,7 @@ def merge(
     if out is not None:
         share = found.responsibilities(file.rows, clusters)
         each = {f"c{j}": column for j, column in enumerate(share.T)}
-        _write({"cluster": share.argmax(1), "probability": share.max(1), **each}, out, output_format)
+        _write({"cluster": merging.called(share), "probability": share.max(1), **each}, out, output_format)
     _print(summary.as_json(found.summary()) if as_json else text.merging_as_text(found, _width()))
 
 
@@ -622,7 +642,7 @@ def merge(
     type=click.IntRange(min=0),
     help="The same seed gives the same rows.  [default: fresh chance]",
 )
-@click.option("--labels", is_flag=True, help="Add a column, label: the component of each row.")
+@click.option("--labels", is_flag=True, help="Add a column, label: the component of each row; -1 is noise.")
 @_out_option
 @_output_format
 @_force_option

@@ -36,8 +36,8 @@ def diagnose(fit: Fit) -> tuple[Note, ...]:
     notes: list[Note] = []
     if empty:
         notes.append(Note(f"{_has(empty)} no rows: there are fewer groups than components.", empty, healthy=False))
-    if leaning and fit.prior.ridge:
-        notes.append(Note(f"{_has(leaning)} a variance that reg_covar, and not the rows, supplied.", leaning))
+    if leaning and fit.prior.asked:
+        notes.append(Note(f"{_has(leaning)} a variance that {fit.prior.asked}, and not the rows, supplied.", leaning))
     elif _too_few(fit) or (leaning and fit.family.pooled):
         few = "1 distinct row is" if rows == 1 else f"{rows:,} rows are"
         sentence = f"{few} too few, or vary too little, for the covariances of {n_features} columns"
@@ -95,7 +95,7 @@ def _rows_beneath(fit: Fit) -> Array:
 def narrow_components(fit: Fit) -> tuple[int, ...]:
     """The components whose variance in some column is less than it resolves, and not the default prior's."""
     narrow = fit.prior.unresolved(fit.model.structure).any(1)
-    others = {*empty_components(fit), *(() if fit.prior.ridge else leaning_components(fit))}
+    others = {*empty_components(fit), *(() if fit.prior.asked else leaning_components(fit))}
     return tuple(int(k) for k in np.flatnonzero(narrow) if k not in others)
 
 

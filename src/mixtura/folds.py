@@ -101,6 +101,7 @@ def cross_validate(
                 fit.prior.scaled(weight / fit.statistics.weight),
                 Stop(FOLD_TOL, max_iter),
                 accelerate,
+                fit.fixed,
             )
             for fit in fits
         ]

@@ -22,13 +22,16 @@ import numpy as np
 
 from mixtura._version import __version__
 from mixtura.core.mixture import WEIGHT_TOLERANCE, Mixture
+from mixtura.core.noise import Noise
 from mixtura.core.statistics import Array
 from mixtura.covariance import registry
 from mixtura.covariance.structure import from_parameters
 from mixtura.sources.files import NONSENSE, FilePath, replacing
 
 FORMAT = "mixtura-model"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+#: What a model without a noise component is written as, so that an older Mixtura can read it.
+_PLAIN_VERSION = 1
 
 _HEADER = "model.json"
 _HEADER_BYTES = 1 << 24  # the most that model.json may hold
@@ -38,8 +41,11 @@ _NUMBERS = 1 << 31  # the most numbers in one array
 _RATIO = 100  # the most by which a member may grow when it is unpacked
 _DTYPE = "<f8"
 
-#: Arrays by structure, each axis K or D.
+#: Arrays by structure, each axis K or D; and of the region of a noise component.
 _ARRAYS = {"full": {"cholesky": "KDD"}, "tied": {"cholesky": "DD"}, "diagonal": {"scale": "KD"}}
+_REGION = {"noise_origin": "D", "noise_edges": "DD"}
+#: What is written of a noise component beside its region.
+_NOISE = ("weight", "log_density", "estimated")
 
 
 class ModelFileError(ValueError):
@@ -121,16 +127,19 @@ def save(
     if registry.get(family).kind != kind:
         raise ValueError(f"family {family!r} has {registry.get(family).kind} covariances, but the model's are {kind}")
     arrays = {"weights": model.weights, "means": model.means, **model.structure.parameters()}
+    noise = model.noise
+    arrays |= {} if noise is None else {f"noise_{name}": array for name, array in noise.parameters().items()}
     header = {
         "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+        "format_version": _PLAIN_VERSION if noise is None else FORMAT_VERSION,
         "mixtura_version": __version__,
         "family": registry.get(family).name,
         "structure": kind,
         "columns": None if model.columns is None else list(model.columns),
         "n_components": model.n_components,
         "n_features": model.n_features,
-        "arrays": _declared(_shapes(kind, model.n_components, model.n_features)),
+        "arrays": _declared(_shapes(kind, model.n_components, model.n_features, "noise_origin" in arrays)),
+        **({} if noise is None else {"noise": {name: getattr(noise, name) for name in _NOISE}}),
         "metadata": dict(metadata or {}),
     }
     try:
@@ -190,9 +199,9 @@ def _npy(array: Array) -> bytes:
     return content.getvalue()
 
 
-def _shapes(kind: str, n_components: int, n_features: int) -> dict[str, tuple[int, ...]]:
-    """The shape of each array of a model."""
-    axes = {"weights": "K", "means": "KD", **_ARRAYS[kind]}
+def _shapes(kind: str, n_components: int, n_features: int, region: bool) -> dict[str, tuple[int, ...]]:
+    """The shape of each array of a model, with the region of its noise or without."""
+    axes = {"weights": "K", "means": "KD", **_ARRAYS[kind], **(_REGION if region else {})}
     size = {"K": n_components, "D": n_features}
     return {name: tuple(size[axis] for axis in letters) for name, letters in axes.items()}
 
@@ -215,17 +224,19 @@ def _read(stream: BinaryIO) -> SavedModel:
             raise ModelFileError(f"is refused: its {_HEADER} is larger than {_HEADER_BYTES} bytes")
         header = _header(_content(archive, members[_HEADER]))
         kind, n_components, n_features = _size(header)
-        shapes = _shapes(kind, n_components, n_features)
+        shapes = _shapes(kind, n_components, n_features, _has_region(header))
         due = {_HEADER, *(f"{name}.npy" for name in shapes)}
         if set(members) != due or len(archive.infolist()) != len(due):
             raise ModelFileError(f"is refused: its members are not just {', '.join(sorted(due))}")
         arrays = {name: _array(archive, members[f"{name}.npy"], shape) for name, shape in shapes.items()}
-    _check_numbers(arrays)
+    noise = _noise(header, arrays)
+    _check_numbers(arrays, 0.0 if noise is None else noise.weight)
     mixture = Mixture(
         arrays["weights"],
         arrays["means"],
         from_parameters(kind, arrays, n_components),
         columns=header.get("columns"),
+        noise=noise,
     )
     return SavedModel(mixture, header["family"], header["metadata"], header["format_version"])
 
@@ -284,7 +295,7 @@ def _size(header: Mapping[str, Any]) -> tuple[str, int, int]:
         raise ModelFileError(f"is damaged: its structure is not one of {', '.join(_ARRAYS)}")
     if not (_is_count(n_components, _LARGEST) and _is_count(n_features, _LARGEST)):
         raise ModelFileError(f"is refused: its n_components and n_features must be from 1 to {_LARGEST}")
-    shapes = _shapes(kind, n_components, n_features)
+    shapes = _shapes(kind, n_components, n_features, _has_region(header))
     if max(map(math.prod, shapes.values())) > _NUMBERS:
         raise ModelFileError(f"is refused: {n_components} components in {n_features} columns are too many")
     if header.get("arrays") != _declared(shapes):
@@ -328,13 +339,40 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, shape: tuple[int, 
     return np.frombuffer(data, dtype=_DTYPE).reshape(shape).astype(np.float64)
 
 
-def _check_numbers(arrays: Mapping[str, Array]) -> None:
+def _has_region(header: Mapping[str, Any]) -> bool:
+    """Whether the arrays that are declared hold the region of a noise component."""
+    declared = header.get("arrays")
+    return header.get("noise") is not None and isinstance(declared, dict) and "noise_origin" in declared
+
+
+def _noise(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> Noise | None:
+    """The noise component, checked."""
+    told: Any = header.get("noise")
+    if told is None:
+        return None
+    if not isinstance(told, dict) or set(told) != set(_NOISE):
+        raise ModelFileError(f"is damaged: its noise does not say just {', '.join(_NOISE)}")
+    weight, log_density, estimated = (told[name] for name in _NOISE)
+    if not (_is_number(weight) and _is_number(log_density) and isinstance(estimated, bool)):
+        raise ModelFileError("is damaged: the weight or density of its noise is no number")
+    try:
+        region = arrays.get("noise_origin"), arrays.get("noise_edges")
+        return Noise(float(weight), float(log_density), *region, estimated)
+    except ValueError as error:
+        raise ModelFileError(f"is damaged: {error}") from error
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _check_numbers(arrays: Mapping[str, Array], noise: float) -> None:
     """Finite numbers, a probability vector, and factors of positive definite matrices."""
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise ModelFileError(f"is damaged: its {name} are not all finite")
     weights = arrays["weights"]
-    if (weights < 0).any() or abs(weights.sum() - 1) > WEIGHT_TOLERANCE:
+    if (weights < 0).any() or abs(weights.sum() + noise - 1) > WEIGHT_TOLERANCE:
         raise ModelFileError("is damaged: its weights are no probability vector")
     if "scale" in arrays and not (arrays["scale"] > 0).all():
         raise ModelFileError("is damaged: its standard deviations are not all positive")

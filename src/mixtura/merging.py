@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from scipy.special import entr
 
 from mixtura.core.arguments import as_source, finite_rows
-from mixtura.core.mixture import Labels, Mixture
+from mixtura.core.mixture import NOISE, Labels, Mixture
 from mixtura.core.statistics import Array
 from mixtura.sources.memory import Memory
 from mixtura.sources.source import Block
@@ -107,7 +107,7 @@ class Merging:
         return self._blockwise(X, partial(_together, groups=self.groups(n)))
 
     def predict(self, X: ArrayLike, n: int | None = None) -> Labels:
-        """The most probable of n clusters for each row, (N,): the number of its place in ``groups(n)``.
+        """The most probable of n clusters for each row, (N,): the number of its place in ``groups(n)``; −1 for noise.
 
         Raises
         ------
@@ -115,7 +115,7 @@ class Merging:
             If a row is not finite.
         """
         groups = self.groups(n)
-        return self._blockwise(X, lambda share: _together(share, groups).argmax(1))
+        return self._blockwise(X, lambda share: called(_together(share, groups)))
 
     def _blockwise(self, X: ArrayLike, function: Any) -> Any:
         """A function of the responsibilities of each block of rows, one block after the other."""
@@ -181,6 +181,11 @@ def merge(model: Mixture, X: Any, sample_weight: ArrayLike | None = None) -> Mer
     return Merging(model, (*stages, Stage(groups, 0.0, united, rows)))
 
 
+def called(share: Array) -> Labels:
+    """The most probable cluster of each row, (N,); −1 where what the clusters leave to noise is more."""
+    return np.where(1 - share.sum(1) > share.max(1), NOISE, share.argmax(1))
+
+
 def _unions(groups: Sequence[Group]) -> dict[Group, tuple[Group, Group]]:
     """The union of each pair of clusters, with the pair."""
     return {tuple(sorted(a + b)): (a, b) for a, b in combinations(groups, 2)}
@@ -194,6 +199,9 @@ def _together(share: Array, groups: Sequence[Group]) -> Array:
 def _sums(model: Mixture, groups: Sequence[Group], wanted: Sequence[Group], block: Block) -> Array:
     """How much the rows count that each cluster is most probable for; then Σ −w t log t of each wanted cluster."""
     share, each = model.responsibilities(block.rows), block.each
+    if model.noise is not None:  # a row counts as far as it is not noise
+        left = share.sum(1)
+        share, each = share / np.where(left > 0, left, 1.0)[:, None], each * left
     counts = np.bincount(_together(share, groups).argmax(1), each, len(groups))
     return np.concatenate([counts, [each @ entr(share[:, group].sum(1)) for group in wanted]])
 

@@ -20,12 +20,15 @@ import numpy as np
 from mixtura import kernels
 from mixtura.core.em import Fit, Stop, Task, climb_together, in_family
 from mixtura.core.estep import of_block
+from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Mixture
+from mixtura.core.noise import INITIAL_WEIGHT, Noise
 from mixtura.core.statistics import Statistics
 from mixtura.core.status import Status
-from mixtura.covariance.prior import Prior, column_spread
+from mixtura.covariance.prior import ConjugatePrior, Moments, Prior, column_spread
 from mixtura.covariance.registry import Family
 from mixtura.covariance.structure import SingularError
+from mixtura.denoise import noise_over, without_noise
 from mixtura.diagnosis import idle_directions, misplaced_components
 from mixtura.kernels import Kernel
 from mixtura.sources.sketch import Sample, samples
@@ -40,6 +43,7 @@ from mixtura.start import (
     mergers,
     mixture_of,
     moved,
+    overall_moments,
     split_and_merged,
     splits,
 )
@@ -91,6 +95,22 @@ class Settings:
     reg_covar: float | None = None
     init_params: str = "auto"
     accelerate: bool = True
+    noise: Noise | bool = False
+    prior: ConjugatePrior | None = None
+    fixed: Fixed = NOTHING
+
+
+def as_noise(asked: bool | float | Noise, n_features: int) -> Noise | bool:
+    """What to look for: nothing, noise over the region of the rows, or a given noise."""
+    if isinstance(asked, Noise):
+        if asked.origin is not None and len(asked.origin) != n_features:
+            raise ValueError(f"the noise has {len(asked.origin)} columns, but the table {n_features}")
+        return asked
+    if isinstance(asked, bool | np.bool_):
+        return bool(asked)
+    if isinstance(asked, int | float | np.integer | np.floating):
+        return Noise.of_density(float(asked))
+    raise ValueError(f"noise must be True, False, a density or a Noise, got {asked!r}")
 
 
 class Candidate(NamedTuple):
@@ -220,8 +240,43 @@ class Ground:
         """The default prior, for the sample."""
         return Prior.relative(self.small.rows, self.small.weights)
 
-    def prior(self, weight: float, n_components: int) -> Prior:
+    @cached_property
+    def noise(self) -> Noise | None:
+        """The noise component that was asked for, if one was."""
+        asked = self.settings.noise
+        if isinstance(asked, Noise):
+            return asked
+        return noise_over(self.rows, self.small) if asked else None
+
+    def with_noise(self, model: Mixture, least: float = 0.0) -> Mixture:
+        """A start with the noise component that was asked for, of at least that weight."""
+        if self.noise is None:
+            return model
+        share = max(INITIAL_WEIGHT if model.noise is None else model.noise.weight, least)
+        weights = model.weights * ((1 - share) / model.weights.sum())
+        noise = self.noise.weighing(share)
+        return Mixture(weights, model.means, model.structure, columns=model.columns, noise=noise)
+
+    @cached_property
+    def quiet(self) -> Sample:
+        """The sample without the rows that look like noise."""
+        return without_noise(self.small)
+
+    def rows_for_start(self, attempt: int, n_components: int) -> Sample:
+        """The sample; where there may be noise, every other time without what looks like it."""
+        if self.noise is None or attempt % 2 or self.quiet.n_rows < n_components * (self.small.n_features + 1):
+            return self.small
+        return self.quiet
+
+    @cached_property
+    def moments(self) -> Moments:
+        """Mean, scatter and weight of all rows."""
+        return overall_moments(self.rows)
+
+    def prior(self, weight: float, n_components: int, family: Family) -> Prior:
         """The prior of a fit to rows of that weight."""
+        if self.settings.prior is not None:
+            return self.settings.prior.of(self.moments, family, n_components, self.relative)
         ridge, n_features = self.settings.reg_covar, self.small.n_features
         if ridge is None:
             return self.relative.for_weight(weight)
@@ -231,16 +286,18 @@ class Ground:
     def start(self, rule: Rule, candidate: Candidate, lean: float, sample: Sample) -> Mixture:
         """The mixture that a rule makes of a sample."""
         n_components, family, _ = candidate
-        prior = self.prior(sample.weight, n_components)
-        return mixture_of(rule, sample, n_components, family, prior, lean=lean)
+        prior = self.prior(sample.weight, n_components, family)
+        model = mixture_of(rule, sample, n_components, family, prior, lean=lean, noise=self.noise)
+        model = self.settings.fixed.matched(model, column_unit(self.small))
+        return self.with_noise(model, least=max(INITIAL_WEIGHT, 1 - sample.weight / self.small.weight))
 
-    def first(self, rule: Rule, candidate: Candidate) -> Mixture:
-        """The start that a rule makes, with the parts in their place that the candidate gives."""
+    def first(self, rule: Rule, candidate: Candidate, rows: Sample) -> Mixture:
+        """The start that a rule makes of these rows, with the parts in their place that the candidate gives."""
         n_components, family, parts = candidate
-        model = self.start(rule, candidate, self.small.n_features + 1.0, self.small)
+        model = self.start(rule, candidate, self.small.n_features + 1.0, rows)
         if not isinstance(parts, Parts):
             return model
-        return completed(parts, model, self.small, family, self.prior(self.small.weight, n_components))
+        return completed(parts, model, self.small, family, self.prior(self.small.weight, n_components, family))
 
     def guide(self, model: Mixture) -> Statistics:
         """The statistics of the largest sample under a model, at the weight of all rows."""
@@ -255,7 +312,15 @@ class Ground:
         source, weight = (self.rows, self.weight) if sample is None else (sample, sample.weight)
         accelerate, guide = self.settings.accelerate, self.guide if sample is None and self.larger else None
         tasks = [
-            Task(model, run.candidate.family, self.prior(weight, model.n_components), stop, accelerate, guide)
+            Task(
+                self.settings.fixed.place(self.with_noise(model), run.candidate.family),
+                run.candidate.family,
+                self.prior(weight, model.n_components, run.candidate.family),
+                stop,
+                accelerate,
+                self.settings.fixed,
+                guide,
+            )
             for run, model, stop in starts
         ]
 
@@ -287,6 +352,8 @@ def search(
 
     Also returned are the rows that the best fits belong to: the source, or a sample that stands for it.
     """
+    for candidate in candidates:
+        settings.fixed.check(candidate.n_components, source.n_features, candidate.family)
     largest = max(candidate.n_components for candidate in candidates)
     free = max(candidate.family.n_parameters(1, source.n_features) for candidate in candidates)
     small, *larger = samples(source, _sizes(source, largest, free), seed)
@@ -358,9 +425,10 @@ def _race(ground: Ground, runs: Sequence[Run]) -> None:
         n_components = run.candidate.n_components
         for attempt in run.attempts:
             rng = np.random.default_rng([ground.seed, n_components, attempt])
-            rule = methods[min(attempt, len(methods) - 1)](ground.small, n_components, rng)
+            rows = ground.rows_for_start(attempt, n_components)
+            rule = methods[min(attempt, len(methods) - 1)](rows, n_components, rng)
             try:
-                starts.append((run, ground.first(rule, run.candidate), stop))
+                starts.append((run, ground.first(rule, run.candidate, rows), stop))
             except SingularError as error:
                 run.failures.append(str(error))
     for run, fit in ground.climb("race", starts, ground.small):
@@ -425,15 +493,18 @@ def _neighbours(runs: Sequence[Run]) -> dict[Run, list[Run]]:
 def _offers(ground: Ground, fit: Fit, candidate: Candidate, sample: Sample) -> list[Mixture]:
     """A neighbour's mixture made one of the candidate's, with as many components and in its family."""
     n_components, family, _ = candidate
+    noise = 0.0 if fit.model.noise is None else fit.model.noise.weight
     try:
         if n_components > fit.model.n_components:
-            prior = ground.prior(sample.weight, n_components)
-            return splits(fit.model, sample, family, prior, OFFERS)
-        if n_components < fit.model.n_components:
-            return [in_family(model, family) for model in mergers(fit.model, OFFERS)]
-        return [in_family(fit.model, family)]
+            prior = ground.prior(sample.weight, n_components, family)
+            models = splits(fit.model, sample, family, prior, OFFERS)
+        elif n_components < fit.model.n_components:
+            models = [in_family(model, family) for model in mergers(fit.model, OFFERS)]
+        else:
+            models = [in_family(fit.model, family)]
     except SingularError:
         return []
+    return [ground.with_noise(model, least=noise) for model in models]
 
 
 def _most_promising(ground: Ground, offers: Sequence[tuple[Run, Mixture]], sample: Sample) -> list[tuple[Run, Mixture]]:
@@ -558,8 +629,10 @@ def _within(plain: Candidate, rich: Candidate) -> bool:
 def _given(ground: Ground, candidate: Candidate) -> Mixture:
     """The mixture that a candidate starts from."""
     n_components, family, start = candidate
-    prior = ground.prior(ground.weight, n_components)
+    prior = ground.prior(ground.weight, n_components, family)
     if isinstance(start, Mixture):
+        if start.noise is not None and ground.noise is None:
+            raise ValueError("the start has a noise component: ask for noise, or start from its without_noise()")
         return in_family(start, family)
     if isinstance(start, Parts) and start.means is not None:
         unit = column_unit(ground.small)

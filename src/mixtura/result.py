@@ -16,12 +16,15 @@ from mixtura.agreement import CrossTable, cross_table
 from mixtura.choice import CRITERIA, Cell, Survey, counts_of, ranked, ties
 from mixtura.core.arguments import as_generator
 from mixtura.core.em import Fit
+from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Mixture
+from mixtura.core.noise import Noise
 from mixtura.core.overlap import Separation
 from mixtura.covariance import registry
+from mixtura.covariance.prior import ConjugatePrior, as_prior
 from mixtura.covariance.registry import Family
 from mixtura.merging import Merging, merge
-from mixtura.race import Observer, Settings
+from mixtura.race import Observer, Settings, as_noise
 from mixtura.sources.coerce import as_table, as_weights
 from mixtura.sources.memory import Memory
 from mixtura.start import METHODS
@@ -227,6 +230,9 @@ def fit(
     max_iter: int = 10_000,
     reg_covar: float | None = None,
     init_params: str = "auto",
+    noise: bool | float | Noise = False,
+    prior: ConjugatePrior | str | None = None,
+    fixed: Fixed | None = None,
     random_state: Any = None,
     n_threads: int | None = None,
     progress: Observer | None = None,
@@ -262,6 +268,13 @@ def fit(
         the data's own spread (mixtura.covariance.prior).
     init_params : {"auto", "hierarchical", "k-means++", "kmeans", "random", "random_from_data"}
         How to start.
+    noise : bool, float or Noise
+        Whether to add a component for rows that belong to no Gaussian: True spreads it evenly over the region of the
+        rows, a number is its density, a Noise tells its region or density (see Noise).
+    prior : "conjugate" or ConjugatePrior, optional
+        Maximise the posterior under this prior of means and covariances instead of the (barely penalised) likelihood.
+    fixed : Fixed, optional
+        Weights, means or covariances that shall stay as it says: ``Fixed(weights="equal")``, for instance.
     random_state : int, Generator, RandomState or None
         The same seed gives the same bits, on any number of threads.
     n_threads : int, optional
@@ -296,12 +309,17 @@ def fit(
         raise ValueError(f"criterion must be one of {', '.join(CRITERIA)}, got {criterion!r}")
     if init_params not in METHODS:
         raise ValueError(f"init_params must be one of {', '.join(METHODS)}, got {init_params!r}")
+    if prior is not None and reg_covar is not None:
+        raise ValueError("reg_covar and prior are two priors of the covariances: give one of them")
     settings = Settings(
         n_init=_at_least("n_init", n_init, 1),
         tol=_at_least("tol", tol, 0.0),
         max_iter=_at_least("max_iter", max_iter, 1),
         reg_covar=None if reg_covar is None else _at_least("reg_covar", reg_covar, 0.0),
         init_params=init_params,
+        noise=as_noise(noise, rows.shape[1]),
+        prior=as_prior(prior),
+        fixed=fixed or NOTHING,
     )
     source = Memory(rows, weights, None if n_threads is None else _at_least("n_threads", n_threads, 1))
     seed = int(as_generator(random_state).integers(2**63))

@@ -22,9 +22,10 @@ from scipy.special import xlogy
 
 from mixtura.core.mixture import Mixture
 from mixtura.core.mstep import first_m_step
+from mixtura.core.noise import Noise
 from mixtura.core.statistics import Array, Kind, Statistics, reduced
 from mixtura.covariance import registry
-from mixtura.covariance.prior import Prior, column_spread
+from mixtura.covariance.prior import Moments, Prior, column_spread
 from mixtura.covariance.registry import Family
 from mixtura.covariance.structure import Full, SingularError, Structure
 from mixtura.hierarchy import Criterion, Tree, agglomerate, coordinates
@@ -79,6 +80,7 @@ def mixture_of(
     prior: Prior,
     *,
     lean: float = 0.0,
+    noise: Noise | None = None,
 ) -> Mixture:
     """The mixture that an M-step makes of a rule's responsibilities (S14, S16, S18).
 
@@ -92,13 +94,23 @@ def mixture_of(
     lean : float
         How many rows' worth of the covariance pooled over the components each one is given beside its own: keeps the
         start of a component with few rows from being flat.
+    noise : Noise, optional
+        Takes what the responsibilities leave to 1.
     """
     middle = source.total(_first_moments)
     centre = np.repeat((middle.sum / middle.weight)[None], n_components, axis=0)
     for kind in ("diagonal", family.kind):  # the first pass finds the means, the second the scatter about them
         statistics = source.total(partial(_under_rule, rule, centre, kind))
         centre = statistics.centre + statistics.shift()
-    return first_m_step(statistics, family, prior.leaning(lean * statistics.row_weight, statistics))
+    return first_m_step(statistics, family, prior.leaning(lean * statistics.row_weight, statistics), noise)
+
+
+def overall_moments(source: Source) -> Moments:
+    """Mean (D,), scatter (D, D) and weight of all rows."""
+    middle = source.total(_first_moments)
+    rule = by_labels(np.zeros(source.n_rows, dtype=np.intp), 1)
+    statistics = source.total(partial(_under_rule, rule, (middle.sum / middle.weight)[None], "full"))
+    return Moments((statistics.centre + statistics.shift())[0], statistics.scatter()[0], middle.weight)
 
 
 class Parts(NamedTuple):
@@ -204,7 +216,9 @@ def moved(model: Mixture, gone: tuple[int, ...], sample: Sample, rng: np.random.
     stay = np.setdiff1d(np.arange(n_components), gone)
     share = np.full((sample.n_rows, n_components), 1.0 / n_components)
     if len(stay):
-        rest = Mixture(model.weights[stay] / model.weights[stay].sum(), model.means[stay], model.structure.take(stay))
+        noise, weights = model.noise, model.weights[stay]
+        total = weights.sum() / (1.0 if noise is None else 1.0 - noise.weight)
+        rest = Mixture(weights / total, model.means[stay], model.structure.take(stay), noise=noise)
         share[:, gone] = 0.0
         share[:, stay] = rest.responsibilities(sample.rows)
     rows, weights = sample.rows / column_unit(sample), sample.weights
@@ -212,7 +226,7 @@ def moved(model: Mixture, gone: tuple[int, ...], sample: Sample, rng: np.random.
         order = np.argsort(_squared_distance(rows, rows[_draw(weights, rng.random())]), kind="stable")
         near = max(int(np.searchsorted(np.cumsum(weights[order]), weights.sum() / (2 * n_components))), n_features + 2)
         share[order[:near]] = np.eye(n_components)[k]
-    return by_responsibilities(share / share.sum(1, keepdims=True))
+    return by_responsibilities(share)
 
 
 def split_and_merged(model: Mixture, sample: Sample, rng: np.random.Generator) -> Rule:
@@ -376,4 +390,5 @@ def _first_moments(block: Block) -> _Middle:
 def _under_rule(rule: Rule, centre: Array, kind: Kind, block: Block) -> Statistics:
     """The statistics of a block under a rule, about given centres."""
     sums = moments(block.rows, rule(block) * block.each[:, None], centre, kind)
-    return Statistics(kind, centre, sums.n, sums.s1, sums.s2, 0.0, block.weight, len(block.rows))
+    noise = max(block.weight - float(sums.n.sum()), 0.0)
+    return Statistics(kind, centre, sums.n, sums.s1, sums.s2, 0.0, block.weight, len(block.rows), noise)

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mixtura.choice import TIE, Cell, bic, ranked, ties
-from mixtura.core.em import Fit
-from mixtura.core.mixture import Mixture
+from mixtura.core.em import Fit, n_parameters
+from mixtura.core.mixture import NOISE, Mixture
 from mixtura.core.overlap import Separation, overlapping
 from mixtura.core.status import Status
 from mixtura.covariance import registry
@@ -55,6 +55,7 @@ def summarise(
             "error_rate": separation.error_rate,
         },
         "components": _components(fit.model, columns, fit.statistics.n),
+        "noise": _noise(fit.model, fit.statistics.noise),
         "overlaps": _overlaps(fit.model),
         "rivals": [_row(cell, criterion, best) for cell in fitted],
         "failed": [
@@ -82,7 +83,7 @@ def _seen(fit: Fit, columns: Sequence[str], rows: int) -> list[str]:
 #: What a saved model may tell of its fit beside itself, and of which type each is.
 _REMEMBERED = {
     **dict.fromkeys(("loglik", "bic", "icl", "aic", "gradient_norm", "gap", "entropy", "error_rate"), float),
-    **dict.fromkeys(("passes", "starts", "starts_failed", "starts_agreeing"), int),
+    **dict.fromkeys(("n_parameters", "passes", "starts", "starts_failed", "starts_agreeing"), int),
     **dict.fromkeys(("status", "sentence"), str),
     "converged": bool,
 }
@@ -107,10 +108,11 @@ def describe(model: Mixture, family: str, metadata: Mapping[str, Any]) -> Summar
             "n_components": model.n_components,
             "covariance": known.name,
             "mclust": known.mclust,
-            "n_parameters": known.n_parameters(model.n_components, model.n_features),
+            "n_parameters": n_parameters(model, known),
             **{key: chosen[key] for key, kind in _REMEMBERED.items() if _is(kind, chosen.get(key))},
         },
         "components": _components(model, columns, None if weight is None else weight * model.weights),
+        "noise": _noise(model, None if weight is None or model.noise is None else weight * model.noise.weight),
         "overlaps": _overlaps(model),
         "rivals": [],
         "failed": [],
@@ -150,6 +152,14 @@ def _components(model: Mixture, columns: Sequence[str], n: NDArray[np.float64] |
     ]
 
 
+def _noise(model: Mixture, n: float | None) -> Summary | None:
+    """The noise component, if there is one: its weight, the rows that it holds, and its density."""
+    if model.noise is None:
+        return None
+    held = {} if n is None else {"rows": n}
+    return {"weight": model.noise.weight, **held, "log_density": model.noise.log_density}
+
+
 def _overlaps(model: Mixture) -> list[Summary]:
     """The pairs of components that overlap, most first: ω_ij and ω_ji."""
     pairs = overlapping(model, LEAST_OVERLAP, MOST_OVERLAPS)
@@ -170,22 +180,32 @@ def correlations(model: Mixture) -> list[list[list[float]]]:
 
 
 def per_row(model: Mixture, rows: Rows) -> dict[str, NDArray[Any]]:
-    """Columns for each row: ``label``, its ``probability``, ``log_density``, and p0 … p(K−1) of all (S10)."""
+    """Columns for each row: ``label``, its ``probability``, ``log_density``, and p0 … p(K−1) of all (S10).
+
+    With a noise component, whose label is −1, its probability stands before those of the others, in ``noise``.
+    """
     density, share = model.posterior(rows)
-    labels = share.argmax(1)
+    noise = model.noise_share(density)
+    top, called = share.max(1), share.argmax(1)
     return {
-        "label": labels,
-        "probability": share[np.arange(len(share)), labels],
+        "label": np.where(noise > top, NOISE, called),
+        "probability": np.maximum(noise, top),
         "log_density": density,
+        **({} if model.noise is None else {"noise": noise}),
         **{f"p{k}": share[:, k] for k in range(model.n_components)},
     }
 
 
-def totals(model: Mixture, family: str, rows: Rows, sample_weight: ArrayLike | None = None) -> dict[str, float]:
-    """How well a model describes rows: the log-likelihood (S11), its mean, and BIC as if it were fitted to them."""
+def totals(
+    model: Mixture, family: str, rows: Rows, sample_weight: ArrayLike | None = None, free: int | None = None
+) -> dict[str, float]:
+    """How well a model describes rows: the log-likelihood (S11), its mean, and BIC as if it were fitted to them.
+
+    ``free`` is the number of its free parameters, if something was fixed.
+    """
     weight = float(len(rows) if sample_weight is None else np.sum(sample_weight))
     loglik = model.loglik(rows, sample_weight)
-    free = registry.get(family).n_parameters(model.n_components, model.n_features)
+    free = n_parameters(model, registry.get(family)) if free is None else free
     return {
         "rows": len(rows),
         "weight": weight,

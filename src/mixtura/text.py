@@ -137,8 +137,9 @@ def headline(summary: Summary) -> str:
     """One sentence: what was found."""
     chosen = summary["chosen"]
     rows = "" if summary["rows"] is None else f"{_counted(summary['rows'], 'row')} × "
+    what = _counted(chosen["n_components"], "component") + (" and noise" if summary["noise"] else "")
     return (
-        f"{_counted(chosen['n_components'], 'component')}, {chosen['covariance']} covariance ({chosen['mclust']}), "
+        f"{what}, {chosen['covariance']} covariance ({chosen['mclust']}), "
         f"in {rows}{_counted(len(summary['columns']), 'column')}"
     )
 
@@ -194,19 +195,21 @@ def component_table(summary: Summary, most_columns: int | None = COLUMNS_SHOWN) 
     """Header and rows: weight, and mean ± sd of the first columns."""
     components = summary["components"]
     columns = summary["columns"][:most_columns]
-    heaviest = max(c["weight"] for c in components)
+    noise = summary["noise"]
+    parts: list[Summary] = [*components, {"component": "noise", **noise}] if noise else components
+    heaviest = max(c["weight"] for c in parts)
     cells: dict[str, list[str]] = {
-        "# ": [str(c["component"]) for c in components],
-        "weight": [f"{100 * c['weight']:.1f} %" for c in components],
-        " ": [_bar(c["weight"] / heaviest) for c in components],
+        "# ": [str(c["component"]) for c in parts],
+        "weight": [f"{100 * c['weight']:.1f} %" for c in parts],
+        " ": [_bar(c["weight"] / heaviest) for c in parts],
     }
-    if all("rows" in c for c in components):
-        few = sum(c["rows"] for c in components) < 10 * len(components)
-        cells["rows"] = [number(c["rows"], 3) if few else f"{c['rows']:,.1f}" for c in components]
+    if all("rows" in c for c in parts):
+        few = sum(c["rows"] for c in parts) < 10 * len(components)
+        cells["rows"] = [number(c["rows"], 3) if few else f"{c['rows']:,.1f}" for c in parts]
     out = [[head, *column] for head, column in cells.items()]
     for name in columns:
         pairs = _with_deviations([c["mean"][name] for c in components], [c["sd"][name] for c in components])
-        out.append([_title(name), *pairs])
+        out.append([_title(name), *pairs, *([""] if noise else [])])
     header, *rows = ([*line] for line in zip(*out, strict=True))
     return header, rows
 

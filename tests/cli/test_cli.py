@@ -977,3 +977,30 @@ def test_the_same_command_writes_the_same_bytes():
         time.sleep(0.01)
     for file in ("model.mixtura", "labels.csv", "summary.json"):
         assert Path("one", file).read_bytes() == Path("two", file).read_bytes()
+
+
+def test_noise(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = np.vstack([rng.normal([0, 0], 1, (100, 2)), rng.normal([9, 9], 1, (100, 2)), rng.uniform(-30, 30, (60, 2))])
+    path = tmp_path / "noisy.csv"
+    np.savetxt(path, rows, delimiter=",", header="a,b", comments="")
+    shown = run("fit", path, "-k", "2", "--covariance", "full", "--noise", "--out", tmp_path / "out")
+    assert shown.exit_code == 0
+    assert "2 components and noise, full covariance" in shown.stdout
+    assert re.search(r"\n +noise +2\d\.\d %", shown.stdout)
+    model = mixtura.load(tmp_path / "out" / "model.mixtura").mixture
+    labels = pyarrow.csv.read_csv(tmp_path / "out" / "labels.csv").to_pydict()
+    assert labels["label"] == model.predict(rows).tolist()
+    assert labels["label"].count(-1) > 40
+    assert labels["noise"] == pytest.approx(model.noise_probability(rows), abs=1e-12)
+    assert labels["probability"][-1] == max(labels["noise"][-1], labels["p0"][-1], labels["p1"][-1])
+    scored = run("score", tmp_path / "out" / "model.mixtura", path, "--total", "--json")
+    assert json.loads(scored.stdout)["n_parameters"] == 11 + 2
+    assert json.loads(scored.stdout)["bic"] == pytest.approx(
+        json.loads((tmp_path / "out" / "summary.json").read_text())["chosen"]["bic"]
+    )
+    assert "noise" in run("show", tmp_path / "out" / "model.mixtura").stdout
+    drawn = run("sample", tmp_path / "out" / "model.mixtura", "-n", "200", "--seed", "0", "--labels").stdout
+    assert "-1" in {line.split(",")[0] for line in drawn.splitlines()}
+    given = run("fit", path, "-k", "2", "--covariance", "full", "--noise-density", "0.0003", "--json")
+    assert json.loads(given.stdout)["noise"]["log_density"] == pytest.approx(np.log(0.0003))

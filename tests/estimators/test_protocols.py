@@ -28,7 +28,7 @@ def test_defaults_and_names_of_parameters_are_those_of_scikit_learn_and_more():
     from sklearn.mixture import GaussianMixture as Theirs
 
     ours, theirs = GaussianMixture().get_params(), Theirs().get_params()
-    assert set(ours) - set(theirs) == {"n_threads"}
+    assert set(ours) - set(theirs) == {"noise", "prior", "fixed", "n_threads"}
     assert set(theirs) <= set(ours)
     different = {name: value for name, value in ours.items() if name in theirs and theirs[name] != value}
     assert different == {"tol": 1e-6, "reg_covar": None, "max_iter": 10_000, "n_init": 4, "init_params": "auto"}

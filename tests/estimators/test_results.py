@@ -9,7 +9,7 @@ from scipy import stats
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 import mixtura
-from mixtura import GaussianMixture, Status
+from mixtura import Fixed, GaussianMixture, Status
 from mixtura.covariance import registry
 
 VIEWS = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_")
@@ -270,6 +270,9 @@ EFFECTS = {
     "weights_init": (found("trace_", weights_init=[0.98, 0.01, 0.01]), found("trace_")),
     "means_init": (found("means_", means_init=[[4, 1, -2], [0, 0, 0], [1, 5, 3]]), found("means_")),
     "precisions_init": (found("n_iter_", precisions_init=np.full((3, 3), 0.01)), found("n_iter_")),
+    "noise": (found("weights_", noise=True), found("weights_")),
+    "prior": (found("covariances_", prior="conjugate"), found("covariances_")),
+    "fixed": (found("weights_", fixed=Fixed("equal")), found("weights_")),
     "random_state": (
         found("trace_", random_state=1, init_params="k-means++", n_init=1),
         found("trace_", init_params="k-means++", n_init=1),

@@ -12,7 +12,7 @@ import pytest
 from variants import overlapping, row_weights, start_for
 
 import mixtura
-from mixtura import Mixture, em
+from mixtura import ConjugatePrior, Fixed, Mixture, em
 from mixtura.choice import search
 from mixtura.core.em import Stop
 from mixtura.covariance import registry
@@ -31,6 +31,9 @@ SETTINGS: dict[str, Any] = {
     "reg_covar": 0.5,
     "init_params": "random",
     "accelerate": False,
+    "noise": True,
+    "prior": ConjugatePrior(),
+    "fixed": Fixed("equal"),
 }
 
 FIT: dict[str, Any] = {
@@ -44,6 +47,9 @@ FIT: dict[str, Any] = {
     "max_iter": 3,
     "reg_covar": 0.5,
     "init_params": "random",
+    "noise": True,
+    "prior": "conjugate",
+    "fixed": Fixed("equal"),
     "random_state": 1,
     "n_threads": 1,
     "progress": lambda _: True,
@@ -52,6 +58,7 @@ FIT: dict[str, Any] = {
 EM: dict[str, Any] = {
     "sample_weight": row_weights(240),
     "prior": Prior.absolute(0.5, 240, 3, 3),
+    "fixed": Fixed("equal"),
     "tol": 1e-2,
     "max_iter": 3,
     "accelerate": False,

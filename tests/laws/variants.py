@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Mixture
+from mixtura.core.noise import Noise
 from mixtura.covariance.prior import Prior
 from mixtura.covariance.registry import FAMILIES, Family
 from mixtura.sources.memory import Memory
@@ -32,7 +34,7 @@ READINGS = {
     "many blocks, threads": Reading(29, 4),
 }
 
-PRIORS = ("none", "relative", "absolute")
+PRIORS = ("none", "relative", "absolute", "conjugate")
 
 
 def prior_named(name: str, rows: np.ndarray, n_components: int) -> Prior:
@@ -40,6 +42,9 @@ def prior_named(name: str, rows: np.ndarray, n_components: int) -> Prior:
         return Prior.relative(rows, np.ones(len(rows)))
     if name == "absolute":
         return Prior.absolute(0.05, len(rows), n_components, rows.shape[1])
+    if name == "conjugate":  # strong, and about another mean than that of the rows
+        zero = np.zeros((rows.shape[1], rows.shape[1]))
+        return Prior(6.0, np.cov(rows.T), zero, asked="the prior", shrinkage=3.0, mean=rows.mean(0) + rows.std(0))
     return Prior.none(rows.shape[1])
 
 
@@ -65,6 +70,39 @@ def slices(rows: np.ndarray, n_components: int) -> np.ndarray:
 def start_for(family: Family, rows: np.ndarray, n_components: int = 3, weights: np.ndarray | None = None) -> Mixture:
     rule = by_labels(slices(rows, n_components), n_components)
     return mixture_of(rule, Memory(rows, weights), n_components, family, prior_named("relative", rows, n_components))
+
+
+FIXED = ("nothing", "weights", "a mean", "covariances", "weights and a mean")
+
+
+def fixed_named(name: str, model: Mixture, family: Family) -> Fixed:
+    """Something of a mixture of three that shall stay: one covariance, or all where the family shares some."""
+    covariances = model.covariances.copy()
+    if family.free(2, 3) == 2 * family.free(1, 3):
+        covariances[1:] = np.nan
+    means = np.full((3, model.n_features), np.nan)
+    means[1] = model.means[1] + 0.1 * np.sqrt(np.diagonal(model.covariances[1]))
+    return {
+        "nothing": NOTHING,
+        "weights": Fixed("equal"),
+        "a mean": Fixed(means=means),
+        "covariances": Fixed(covariances=covariances),
+        "weights and a mean": Fixed([0.3, 0.2, 0.5], means),
+    }[name]
+
+
+def with_clutter(rows: np.ndarray, seed: int = 1) -> np.ndarray:
+    """Every sixth row scattered over twice the box of all."""
+    cluttered, middle = rows.copy(), rows.mean(0)
+    spread = 2 * np.ptp(rows, axis=0)
+    every = cluttered[::6]
+    every[:] = middle + spread * (np.random.default_rng(seed).uniform(size=every.shape) - 0.5)
+    return cluttered
+
+
+def with_noise(model: Mixture, rows: np.ndarray, weight: float = 0.1) -> Mixture:
+    noise = Noise.box(rows.min(0), rows.max(0), weight)
+    return Mixture((1 - weight) * model.weights, model.means, model.structure, noise=noise)
 
 
 def family_ids() -> dict[str, Family]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mixtura import Mixture
+from mixtura.core.em import in_family
 from mixtura.covariance import registry
 from mixtura.covariance.prior import Prior
 from mixtura.covariance.registry import Family
@@ -35,6 +36,11 @@ def rows_of(name: str) -> np.ndarray:
 @cache
 def numbers_of(name: str) -> dict[str, Any]:
     return json.loads((HERE / "data" / f"{name}.json").read_text())
+
+
+def known_models() -> list[str]:
+    """mclust's names of the families that there are."""
+    return [name for family in registry.FAMILIES for name in (family.mclust, *family.aliases) if name.isupper()]
 
 
 class Start(NamedTuple):
@@ -82,6 +88,15 @@ def mixture(model: str, numbers: dict[str, Any]) -> Mixture:
     else:
         structure = Diagonal.from_variances(np.broadcast_to(sigma if family.pooled else sigma.reshape(k, -1), (k, d)))
     return Mixture(np.array(numbers["pro"]) / np.sum(numbers["pro"]), means, structure)
+
+
+def dense_mixture(model: str, numbers: dict[str, Any]) -> Mixture:
+    """The same where ``sigma`` holds a matrix a component, whatever the model."""
+    means = np.array(numbers["mean"])
+    k, d = means.shape
+    sigma = np.broadcast_to(np.array(numbers["sigma"]).reshape(-1, d, d), (k, d, d))
+    weights = np.array(numbers["pro"]) / np.sum(numbers["pro"])
+    return in_family(Mixture(weights, means, sigma), registry.get(model))
 
 
 class Case(NamedTuple):

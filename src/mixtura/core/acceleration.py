@@ -15,6 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
+from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Mixture
 from mixtura.core.mstep import m_step
 from mixtura.core.statistics import Array, Statistics
@@ -53,16 +54,17 @@ class Point:
     statistics: Statistics
     family: Family
     prior: Prior
+    fixed: Fixed = NOTHING
 
     @cached_property
     def objective(self) -> float:
         """The log-likelihood (S11) plus the prior's part."""
-        return self.statistics.loglik + self.prior.log_density(self.model.structure)
+        return self.statistics.loglik + self.prior.log_density(self.model.structure, self.model.means)
 
     @cached_property
     def image(self) -> Mixture:
         """Where one EM step leads; raises SingularError where it leads nowhere."""
-        return m_step(self.model, self.statistics, self.family, self.prior)
+        return m_step(self.model, self.statistics, self.family, self.prior, self.fixed)
 
     @property
     def rounding(self) -> float:
@@ -71,10 +73,15 @@ class Point:
 
     @property
     def dying(self) -> bool:
-        """Whether a component has lost its rows: nothing then holds it but EM steps, which keep it among the rows."""
-        statistics = self.statistics
-        least = max(float(np.finfo(np.float64).eps) * statistics.weight, LEAST_ROW * statistics.row_weight)
-        return bool(min(statistics.n.min(), self.model.weights.min() * statistics.weight) <= least)
+        """Whether a component has lost its rows: nothing then holds it but EM steps, which keep it among the rows.
+
+        The noise has lost them when its weight is zero but for rounding.
+        """
+        statistics, noise = self.statistics, self.model.noise
+        none = float(np.finfo(np.float64).eps) * statistics.weight
+        least = max(none, LEAST_ROW * statistics.row_weight)
+        fewest = min(statistics.n.min(), self.model.weights.min() * statistics.weight)
+        return bool(fewest <= least or (noise is not None and noise.weight * statistics.weight <= none))
 
     @cached_property
     def gradient_norm(self) -> float:
@@ -87,21 +94,28 @@ class Point:
 
     @cached_property
     def slope(self) -> Array:
-        """The gradient of the objective, a row (S13, S15, S17 in the coordinates below)."""
+        """The gradient of the objective, a row (S13, S15, S17 in the coordinates below); zero in what is fixed."""
         model, statistics = self.model, self.statistics
-        n, scatter = self.prior.add(statistics.n, statistics.s2, statistics.kind)
-        parts = (
-            statistics.n - statistics.weight * model.weights,
-            model.structure.precision(statistics.s1),
+        shrunk = self.fixed.hold(self.prior.shrink(statistics))
+        n, scatter = self.prior.add(statistics.n, shrunk.s2, statistics.kind)
+        n_all = statistics.n if model.noise is None else np.append(statistics.n, statistics.noise)
+        logs, rest = self.fixed.free_slope(
+            n_all - statistics.weight * _all_weights(model),
             model.structure.slope(n, scatter),
+            model.n_components,
         )
+        parts = (logs, model.structure.precision(shrunk.s1), rest)
         return np.concatenate([part.ravel() for part in parts]) / statistics.weight
 
     @cached_property
     def position(self) -> Array:
-        """The model as a vector: log weights, means, the structure's coordinates."""
+        """The model as a vector: log weights (the noise's the last), means, the structure's coordinates.
+
+        Logarithms of weights count but for a constant: where the Gaussians' are fixed, it is such that they stay.
+        """
         model = self.model
-        parts = (np.log(model.weights), model.means, model.structure.coordinates())
+        total = 1.0 if self.fixed.weights is None else model.weights.sum()
+        parts = (np.log(_all_weights(model) / total), model.means, model.structure.coordinates())
         return np.concatenate([part.ravel() for part in parts])
 
 
@@ -188,10 +202,10 @@ class Momentum(EM):
             return None
         share = (self.inertia - 1) / _later(self.inertia)
         ahead = now + (now + self.before.recentre(now.centre).scale(-1)).scale(share)
-        if (ahead.n < LEAST_SHARE * now.n).any():
+        if (ahead.n < LEAST_SHARE * now.n).any() or ahead.noise < LEAST_SHARE * now.noise:
             return None
         try:
-            return m_step(here.model, ahead, here.family, here.prior)
+            return m_step(here.model, ahead, here.family, here.prior, here.fixed)
         except SingularError:
             return None
 
@@ -266,7 +280,8 @@ class QuasiNewton(Steps):
             length = min(1.0, STEP_CAP / _largest_logarithm(here.model, view.direction))
             weight = here.statistics.weight
             for kind in ("quasi-newton", "shortened"):
-                reached = yield kind, _at(origin + length * view.direction, here.model)
+                model = _at(origin + length * view.direction, here.model)
+                reached = yield kind, here.fixed.keep(here.model, model)
                 lost = 2 * (here.objective - reached) / weight + 2 * length * rise
                 best = length**2 * rise / lost if lost > 0 else 0.0  # top of the parabola through both
                 length = float(np.clip(best, 0.1 * length, 0.5 * length))
@@ -326,30 +341,43 @@ def _newton(here: Point, slope: Array) -> Probes:
 
 def _length(here: Mixture, there: Mixture) -> float:
     """How far one mixture is from another beside it, in units of the complete-data Fisher information of one row."""
-    alive = here.weights > 0
-    weights = here.weights[alive]
-    moved = float((np.square(there.weights[alive] - weights) / weights).sum())
+    before = _all_weights(here)
+    alive = before > 0
+    weights = before[alive]
+    moved = float((np.square(_all_weights(there)[alive] - weights) / weights).sum())
     moved += float((here.weights @ np.square(here.structure.whiten(there.means - here.means))).sum())
     return float(np.sqrt(moved + here.structure.distance(there.structure, here.weights)))
 
 
+def _all_weights(model: Mixture) -> Array:
+    """π, that of the noise the last."""
+    return model.weights if model.noise is None else np.append(model.weights, model.noise.weight)
+
+
+def _parts(vector: Array, model: Mixture) -> tuple[Array, Array, Array]:
+    """What a vector holds for the logarithms of the weights, the means and the structure's coordinates."""
+    size = model.n_components + (model.noise is not None)
+    logs, means, rest = np.split(vector, [size, size + model.means.size])
+    return logs, means.reshape(model.means.shape), rest.reshape(model.structure.coordinates().shape)
+
+
 def _at(vector: Array, like: Mixture) -> Mixture:
     """The mixture at a position, of the same size and structure as another."""
-    k, d = like.means.shape
-    weights = np.exp(vector[:k] - vector[:k].max())
-    coordinates = vector[k + k * d :].reshape(like.structure.coordinates().shape)
-    means = vector[k : k + k * d].reshape(k, d)
-    return Mixture(weights / weights.sum(), means, like.structure.at(coordinates), columns=like.columns)
+    logs, means, coordinates = _parts(vector, like)
+    weights = np.exp(logs - logs.max())
+    weights /= weights.sum()
+    noise = None if like.noise is None else like.noise.weighing(float(weights[-1]))
+    structure = like.structure.at(coordinates)
+    return Mixture(weights[: like.n_components], means, structure, columns=like.columns, noise=noise)
 
 
 def _uphill(here: Point, slope: Array) -> Array:
     """A gradient over the complete-data Fisher information of one row: a direction along the family."""
-    k, d = here.model.means.shape
+    logs, of_means, rest = _parts(slope, here.model)
     structure, weights = here.model.structure, here.model.weights
-    means = structure.weigh(slope[k : k + k * d].reshape(k, d)) / weights[:, None]
-    rest = slope[k + k * d :].reshape(structure.coordinates().shape)
-    uphill = np.concatenate([slope[:k] / weights, means.ravel(), structure.uphill(rest, weights).ravel()])
-    return _along(here, uphill)
+    means = structure.weigh(of_means) / weights[:, None]
+    parts = (logs / _all_weights(here.model), means, structure.uphill(rest, weights))
+    return _along(here, np.concatenate([part.ravel() for part in parts]))
 
 
 def _along(here: Point, direction: Array) -> Array:
@@ -357,18 +385,15 @@ def _along(here: Point, direction: Array) -> Array:
     tangent = here.family.tangent
     if tangent is None:
         raise TypeError(f"family {here.family.name!r} has no coordinates")
-    means, structure = here.model.means, here.model.structure
-    free, rest = np.split(direction, [len(means) + means.size])
-    rest = tangent(rest.reshape(structure.coordinates().shape), here.model.weights)
-    return np.concatenate([free, rest.ravel()])
+    logs, means, rest = _parts(direction, here.model)
+    return np.concatenate([logs, means.ravel(), tangent(rest, here.model.weights).ravel()])
 
 
 def _largest_logarithm(model: Mixture, direction: Array) -> float:
     """The largest change of a logarithm (of a weight, of a scale) in a direction; at least a tiny number."""
-    k, d = model.means.shape
-    rest = direction[k + k * d :].reshape(model.structure.coordinates().shape)
+    logs, _, rest = _parts(direction, model)
     return max(
-        float(np.abs(direction[:k]).max()),
+        float(np.abs(logs).max()),
         float(np.abs(rest[..., model.structure.logarithms()]).max()),
         float(np.finfo(np.float64).tiny),
     )

@@ -205,7 +205,9 @@ def cauchy_schwarz_divergence(p: Mixture | Gaussian, q: Mixture | Gaussian) -> f
 
 
 def living(mixture: Mixture) -> Mixture:
-    """The mixture without its components of weight 0."""
+    """The mixture without its components of weight 0; of Gaussians alone, for what follows is known of these."""
+    if mixture.noise is not None:
+        raise ValueError("not known for a mixture with a noise component: take its without_noise()")
     alive = np.flatnonzero(mixture.weights)
     weights = mixture.weights[alive]
     return Mixture(

@@ -18,6 +18,7 @@ from mixtura import kernels
 from mixtura.core.acceleration import Guide, Point, Probes, Proposals, View, steps_for
 from mixtura.core.arguments import finite_rows, row_weights
 from mixtura.core.estep import of_block
+from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Mixture
 from mixtura.core.statistics import Statistics
 from mixtura.core.status import Status
@@ -87,6 +88,8 @@ class Fit:
         Of the rows under ``model``.
     family : Family
     prior : Prior
+    fixed : Fixed
+        What was held where it is.
     """
 
     model: Mixture
@@ -100,6 +103,7 @@ class Fit:
     statistics: Statistics
     family: Family
     prior: Prior
+    fixed: Fixed = NOTHING
 
     def __repr__(self) -> str:
         found = f"{self.model.n_components} {self.family.name}, log-likelihood {self.loglik:.6g}"
@@ -110,15 +114,31 @@ class Fit:
         """Whether ``status`` is one of convergence."""
         return self.status.converged
 
+    @property
+    def n_parameters(self) -> int:
+        """Free parameters of the model."""
+        return n_parameters(self.model, self.family, self.fixed)
+
+
+def n_parameters(model: Mixture, family: Family, fixed: Fixed = NOTHING) -> int:
+    """Free parameters of a mixture of that family, those of the noise among them, less those that are fixed."""
+    size = model.n_components, model.n_features
+    noise = 0 if model.noise is None else model.noise.n_parameters
+    return family.n_parameters(*size) + noise - fixed.n_parameters(*size, family)
+
 
 class Task(NamedTuple):
-    """A climb to make: from where, in which family, under which prior, with quasi-Newton steps or without."""
+    """A climb to make: from where, in which family, under which prior, with quasi-Newton steps or without.
+
+    What is fixed has its place in the start already.
+    """
 
     start: Mixture
     family: Family
     prior: Prior
     stop: Stop = Stop()
     accelerate: bool = True
+    fixed: Fixed = NOTHING
     guide: Guide | None = None
 
 
@@ -141,7 +161,7 @@ def climb(task: Task) -> Generator[Mixture, Statistics, Fit]:
     trace: list[Step] = []
     passes, kind, arrived = 1, "start", False
     statistics = yield task.start
-    here = Point(task.start, statistics, task.family, task.prior)
+    here = Point(task.start, statistics, task.family, task.prior, task.fixed)
     try:
         while True:
             view = steps.look(here)
@@ -174,7 +194,7 @@ def climb(task: Task) -> Generator[Mixture, Statistics, Fit]:
     last = trace[-1]
     return Fit(
         here.model, status, tuple(trace), last.loglik, last.objective, last.gradient_norm, last.gap,
-        max(passes - 1, 1), here.statistics, task.family, task.prior,
+        max(passes - 1, 1), here.statistics, task.family, task.prior, task.fixed,
     )  # fmt: skip
 
 
@@ -197,7 +217,7 @@ def _first_that_climbs(
     tried = 0
     kind, model = next(proposals)
     while True:
-        there = Point(model, (yield model), here.family, here.prior)
+        there = Point(model, (yield model), here.family, here.prior, here.fixed)
         tried += 1
         if there.objective >= here.objective - here.rounding:
             return kind, there, tried
@@ -258,6 +278,7 @@ def em(
     *,
     sample_weight: ArrayLike | None = None,
     prior: Prior | None = None,
+    fixed: Fixed | None = None,
     tol: float = 1e-6,
     max_iter: int = 10_000,
     accelerate: bool = True,
@@ -273,6 +294,8 @@ def em(
     sample_weight : array-like of shape (N,), optional
     prior : Prior, optional
         None maximises the plain likelihood.
+    fixed : Fixed, optional
+        What shall stay as it says; it takes its place in the start.
     tol : float
         Stop when the estimated gap to the top is below this many nats a row.
     max_iter : int
@@ -311,7 +334,10 @@ def em(
         raise ValueError("a Source carries its own row weights: leave sample_weight out")
     family = registry.get(family)
     prior = prior or Prior.none(start.n_features)
-    task = Task(in_family(start, family), family, prior, Stop(tol, max_iter), accelerate)
+    fixed = fixed or NOTHING
+    fixed.check(start.n_components, start.n_features, family)
+    start = fixed.place(in_family(start, family), family)
+    task = Task(start, family, prior, Stop(tol, max_iter), accelerate, fixed)
     return climb_together([task], rows)[0]
 
 
@@ -321,4 +347,4 @@ def in_family(start: Mixture, family: Family) -> Mixture:
     structure = family.nearest(start.structure, share)
     if structure is start.structure:
         return start
-    return Mixture(start.weights, start.means, structure, columns=start.columns)
+    return Mixture(start.weights, start.means, structure, columns=start.columns, noise=start.noise)

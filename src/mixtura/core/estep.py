@@ -59,7 +59,8 @@ def accumulate(model: Mixture, kernel: Kernel, rows: Rows, weights: Array | None
     if not math.isfinite(sums.loglik):  # a row so far off that its density underflows: the careful way
         sums = reference.accumulate(rows, weights, model.whitened)
     weight = float(len(rows)) if weights is None else float(weights.sum())
-    return Statistics(model.structure.kind, model.means, sums.n, sums.s1, sums.s2, sums.loglik, weight, len(rows))
+    kind = model.structure.kind
+    return Statistics(kind, model.means, sums.n, sums.s1, sums.s2, sums.loglik, weight, len(rows), sums.noise)
 
 
 def of_block(model: Mixture, kernel: Kernel, block: Block) -> Statistics:

@@ -12,6 +12,7 @@ from scipy.special import entr
 
 from mixtura import kernels
 from mixtura.core.arguments import as_generator, as_labels, as_rows, as_source, column_indices, row_weights
+from mixtura.core.noise import Noise
 from mixtura.core.statistics import Array
 from mixtura.covariance.structure import Full, Structure
 from mixtura.kernels import Rows, Whitened
@@ -32,6 +33,8 @@ BLOCK_ROWS = 8192
 
 #: How far weights may be from summing to 1.
 WEIGHT_TOLERANCE = 1e-8
+#: The label of rows that are most probably noise.
+NOISE = -1
 
 
 class Gradient(NamedTuple):
@@ -47,18 +50,20 @@ class Gradient(NamedTuple):
 
 
 class Mixture:
-    """p(x) = Σ_k π_k N(x | μ_k, Σ_k) (S3).
+    """p(x) = Σ_k π_k N(x | μ_k, Σ_k) (S3), to which a noise component may add π_0/V.
 
     Parameters
     ----------
     weights : array-like of shape (K,)
-        π, a probability vector (S7).
+        π, a probability vector (S7); with noise, they sum to 1 − π_0.
     means : array-like of shape (K, D), or (K,) in one dimension
         μ.
     covariances : array-like of shape (K, D, D), or (K,) in one dimension, or Structure
         Σ: symmetric positive definite.
     columns : iterable of str, optional
         Names of the columns; ``marginal`` and ``condition`` then take them too.
+    noise : Noise, optional
+        A component of constant density, for rows that belong to no Gaussian.
 
     Raises
     ------
@@ -87,6 +92,7 @@ class Mixture:
     means: Array
     structure: Structure
     columns: tuple[str, ...] | None
+    noise: Noise | None
 
     def __init__(
         self,
@@ -95,15 +101,11 @@ class Mixture:
         covariances: ArrayLike | Structure,
         *,
         columns: Iterable[str] | None = None,
+        noise: Noise | None = None,
     ) -> None:
         w = np.array(weights, dtype=np.float64)
         mu = np.array(means, dtype=np.float64)
-        if w.ndim != 1 or len(w) == 0:
-            raise ValueError(f"weights must be a vector of K >= 1 numbers, got an array of shape {w.shape}")
-        if not np.isfinite(w).all() or (w < 0).any() or abs(w.sum() - 1) > WEIGHT_TOLERANCE:
-            raise ValueError(
-                f"weights must be a probability vector: finite, not negative, with sum 1; got {w} (sum {w.sum()})"
-            )
+        _check_weights(w, noise)
         if mu.ndim == 1:
             mu = mu[:, None]
         if mu.ndim != 2 or mu.shape[1] == 0:
@@ -121,9 +123,11 @@ class Mixture:
         names = None if columns is None else tuple(str(c) for c in columns)
         if names is not None and (len(names) != mu.shape[1] or len(set(names)) != len(names)):
             raise ValueError(f"columns must be {mu.shape[1]} different names, got {names}")
+        if noise is not None and noise.origin is not None and noise.origin.shape != mu.shape[1:]:
+            raise ValueError(f"the noise has {len(noise.origin)} columns, but the means {mu.shape[1]}")
         for array in (w, mu, *structure.parameters().values()):
             array.flags.writeable = False
-        self.__dict__.update(weights=w, means=mu, structure=structure, columns=names)
+        self.__dict__.update(weights=w, means=mu, structure=structure, columns=names, noise=noise)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a Mixture cannot be changed: make a new one with another {name}")
@@ -138,6 +142,7 @@ class Mixture:
         return (
             self.structure.kind == other.structure.kind
             and self.columns == other.columns
+            and self.noise == other.noise
             and np.array_equal(self.weights, other.weights)
             and np.array_equal(self.means, other.means)
             and all(np.array_equal(mine[name], theirs[name]) for name in mine)
@@ -147,12 +152,13 @@ class Mixture:
         return hash(((self.weights + 0.0).tobytes(), (self.means + 0.0).tobytes()))  # −0.0 equals 0.0
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restored, (self.weights, self.means, self.structure, self.columns)
+        return _restored, (self.weights, self.means, self.structure, self.columns, self.noise)
 
     def __repr__(self) -> str:
         k, d = self.means.shape
         parts = f"{k} Gaussian{'s' * (k != 1)} in {d} column{'s' * (d != 1)}"
-        return f"<Mixture of {parts}, {self.structure.kind} covariance>"
+        noise = "" if self.noise is None else f", {self.noise.weight:.1%} noise"
+        return f"<Mixture of {parts}, {self.structure.kind} covariance{noise}>"
 
     # What it is made of
 
@@ -186,19 +192,25 @@ class Mixture:
         with np.errstate(divide="ignore"):
             log_weights = np.log(self.weights)
         constants = log_weights - 0.5 * (self.n_features * np.log(2 * np.pi) + self.structure.log_det())
-        return Whitened(self.structure.kind, self.means, self.structure.whitening, constants)
+        noise = -np.inf if self.noise is None else self.noise.log_joint
+        return Whitened(self.structure.kind, self.means, self.structure.whitening, constants, noise)
 
     @property
     def mean(self) -> Array:
-        """E[x] = Σ π_k μ_k, (D,)."""
-        return self.weights @ self.means
+        """E[x] = Σ π_k μ_k, (D,); with noise, its region enters too."""
+        mean = self.weights @ self.means
+        return mean if self.noise is None else mean + self.noise.weight * self.noise.moments()[0]
 
     @property
     def cov(self) -> Array:
         """Covariance of x, (D, D): within plus between the components."""
         between = self.means - self.mean
         within = np.einsum("k,kij->ij", self.weights, self.covariances)
-        return within + (self.weights[:, None] * between).T @ between
+        cov = within + (self.weights[:, None] * between).T @ between
+        if self.noise is not None:
+            mean, spread = self.noise.moments()
+            cov += self.noise.weight * (spread + np.outer(mean - self.mean, mean - self.mean))
+        return cov
 
     def component(self, k: int) -> Gaussian:
         """p(x | z_k = 1) (S8).
@@ -228,6 +240,7 @@ class Mixture:
         Returns
         -------
         ndarray of shape (N, K), or (N,) with ``z``
+            Of the Gaussians; for a noise component it is ``noise.log_joint`` everywhere.
             With ``z``, log p(x, z) = Σ_k z_k [log π_k + log N(x | μ_k, Σ_k)], the logarithm of S7 times S8.
 
         Raises
@@ -254,7 +267,7 @@ class Mixture:
         return out[0] if single else out
 
     def logpdf(self, X: ArrayLike) -> Array:
-        """log p(x) (S3, S9), (N,), in nats: a density, which may exceed 1 (and its logarithm 0)."""
+        """log p(x) (S3, S9), (N,), in nats: a density, which may exceed 1 (and its logarithm 0). Noise is included."""
         rows, single = as_rows(X, self.n_features, self.columns)
         density = np.empty(len(rows))
         for block, log_density, _ in self._posteriors(rows):
@@ -266,8 +279,28 @@ class Mixture:
         return np.exp(self.logpdf(X))
 
     def responsibilities(self, X: ArrayLike) -> Array:
-        """γ_nk = p(z_k = 1 | x_n) (S10), (N, K); rows sum to 1 also where every density underflows."""
+        """γ_nk = p(z_k = 1 | x_n) (S10), (N, K); rows sum to 1 also where every density underflows.
+
+        With a noise component they sum to what it leaves, 1 − ``noise_probability(X)``.
+        """
         return self.posterior(X)[1]
+
+    def noise_probability(self, X: ArrayLike) -> Array:
+        """P(x_n is noise), (N,): 0 where the mixture has no noise component."""
+        return self.noise_share(self.logpdf(X))
+
+    def shares(self, X: ArrayLike) -> Array:
+        """The responsibilities and, where there is a noise component, its probability as a last column."""
+        return self._and_noise(*self.posterior(X))
+
+    def _and_noise(self, log_density: Array, share: Array) -> Array:
+        return share if self.noise is None else np.concatenate([share, self.noise_share(log_density)[..., None]], -1)
+
+    def noise_share(self, log_density: Array) -> Array:
+        """The probability of noise where the logarithm of the density p(x) is this."""
+        if self.noise is None:
+            return np.where(np.isnan(log_density), np.nan, 0.0)
+        return np.exp(np.minimum(self.noise.log_joint - log_density, 0.0))
 
     def posterior(self, X: ArrayLike) -> tuple[Array, Array]:
         """log p(x) (S3, S9), (N,), and the responsibilities (S10), (N, K), in one go."""
@@ -288,7 +321,7 @@ class Mixture:
             yield slice(start, start + len(block)), density, share
 
     def predict(self, X: ArrayLike) -> Labels:
-        """The most probable component of each row, (N,).
+        """The most probable component of each row, (N,); −1 where noise is the most probable.
 
         Raises
         ------
@@ -300,8 +333,8 @@ class Mixture:
         if len(missing):
             raise ValueError(f"row {missing[0]} has a NaN: no component is the most probable")
         labels = np.empty(len(rows), dtype=np.intp)
-        for block, _, share in self._posteriors(rows):
-            labels[block] = share.argmax(1)
+        for block, log_density, share in self._posteriors(rows):
+            labels[block] = np.where(self.noise_share(log_density) > share.max(1), NOISE, share.argmax(1))
         return labels[0] if single else labels
 
     def uncertainty(self, X: ArrayLike) -> Array:
@@ -313,11 +346,11 @@ class Mixture:
         return self._of_posteriors(X, lambda share: entr(share).sum(1))
 
     def _of_posteriors(self, X: ArrayLike, function: Callable[[Array], Array]) -> Array:
-        """A number for each row, (N,), from its responsibilities."""
+        """A number for each row, (N,), from its responsibilities, those of noise among them."""
         rows, single = as_rows(X, self.n_features, self.columns)
         out = np.empty(len(rows))
-        for block, _, share in self._posteriors(rows):
-            out[block] = function(share)
+        for block, log_density, share in self._posteriors(rows):
+            out[block] = function(self._and_noise(log_density, share))
         return out[0] if single else out
 
     def loglik(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -355,7 +388,7 @@ class Mixture:
 
         rows, _ = as_rows(X, self.n_features, self.columns)
         w = row_weights(sample_weight, len(rows))
-        unshared = Mixture(self.weights, self.means, Full(self.cholesky))
+        unshared = Mixture(self.weights, self.means, Full(self.cholesky), noise=self.noise)
         found = gradient(unshared, e_step(unshared, rows, w))
         for k in np.flatnonzero(self.weights == 0):  # where N_k/π_k is 0/0, S17 as it stands
             ratio = np.exp(self.component(int(k)).logpdf(rows) - self.logpdf(rows))
@@ -589,7 +622,8 @@ class Mixture:
         """
         index = column_indices(columns, self.n_features, self.columns)
         names = None if self.columns is None else [self.columns[j] for j in index]
-        return Mixture(self.weights, self.means[:, index], self.structure.marginal(index), columns=names)
+        noise = None if self.noise is None else self.noise.marginal(index)
+        return Mixture(self.weights, self.means[:, index], self.structure.marginal(index), columns=names, noise=noise)
 
     def condition(self, given: Mapping[Any, float]) -> Mixture:
         """The distribution of the other columns, given values of some.
@@ -603,6 +637,11 @@ class Mixture:
         -------
         Mixture
             Over the remaining columns, in their order; its weights are the responsibilities for the given values.
+
+        Raises
+        ------
+        ValueError
+            If there is no such column, nothing remains, or a noise component fills another region than a box.
 
         Examples
         --------
@@ -619,10 +658,17 @@ class Mixture:
             raise ValueError("all columns are given: nothing remains. Leave at least one out")
         rest = np.setdiff1d(np.arange(self.n_features), index)
         parts = self.structure.condition(index)
-        weights = Mixture(self.weights, self.means[:, index], parts.given).responsibilities(values[None])[0]
+        noise = None if self.noise is None else self.noise.marginal(index)
+        given_alone = Mixture(self.weights, self.means[:, index], parts.given, noise=noise)
+        weights = given_alone.responsibilities(values[None])[0]
+        if self.noise is not None:
+            share = float(given_alone.noise_probability(values[None])[0])
+            weights, noise = weights * ((1 - share) / weights.sum()), self.noise.marginal(rest).weighing(share)
+        else:
+            weights = weights / weights.sum()
         means = self.means[:, rest] + np.einsum("kab,kb->ka", parts.slope, values - self.means[:, index])
         names = None if self.columns is None else [self.columns[j] for j in rest]
-        return Mixture(weights / weights.sum(), means, parts.rest, columns=names)
+        return Mixture(weights, means, parts.rest, columns=names, noise=noise)
 
     def transform(self, A: ArrayLike, b: ArrayLike = 0.0) -> Mixture:
         """The distribution of A x + b.
@@ -636,23 +682,31 @@ class Mixture:
         Raises
         ------
         ValueError
-            If the covariance of A x is singular (M > D, or dependent rows).
+            If the covariance of A x is singular (M > D, or dependent rows); with noise, if A is not square.
         """
         matrix = np.asarray(A, dtype=np.float64)
         if matrix.ndim == 0:
             matrix = matrix * np.eye(self.n_features)
         if matrix.ndim != 2 or matrix.shape[1] != self.n_features:
             raise ValueError(f"A must have shape (M, {self.n_features}), got {matrix.shape}")
-        means = self.means @ matrix.T + np.broadcast_to(np.asarray(b, dtype=np.float64), matrix.shape[:1])
+        offset = np.broadcast_to(np.asarray(b, dtype=np.float64), matrix.shape[:1])
         names = self.columns if matrix.shape[0] == self.n_features else None
-        return Mixture(self.weights, means, self.structure.transform(matrix), columns=names)
+        noise = None if self.noise is None else self.noise.transform(matrix, offset)
+        means = self.means @ matrix.T + offset
+        return Mixture(self.weights, means, self.structure.transform(matrix), columns=names, noise=noise)
 
     def reorder(self, order: ArrayLike | None = None) -> Mixture:
         """The same distribution with its components in another order, by default the ``canonical_order``."""
         index = self.canonical_order() if order is None else np.asarray(order, dtype=np.intp)
         if not np.array_equal(np.sort(index), np.arange(self.n_components)):
             raise ValueError(f"order must hold each of 0 … {self.n_components - 1} once, got {index}")
-        return Mixture(self.weights[index], self.means[index], self.structure.take(index), columns=self.columns)
+        return Mixture(
+            self.weights[index], self.means[index], self.structure.take(index), columns=self.columns, noise=self.noise
+        )
+
+    def without_noise(self) -> Mixture:
+        """The mixture of the Gaussians alone."""
+        return Mixture(self.weights / self.weights.sum(), self.means, self.structure, columns=self.columns)
 
     def canonical_order(self) -> Labels:
         """The components by their mean in the first column, those with the same mean there by the second, and so on.
@@ -692,7 +746,12 @@ class Mixture:
         -------
         rows : ndarray of shape (n, D)
         labels : ndarray of shape (n,)
-            Only with ``return_labels``.
+            Only with ``return_labels``; −1 for noise.
+
+        Raises
+        ------
+        ValueError
+            If there is noise whose region is not known.
 
         Examples
         --------
@@ -705,9 +764,14 @@ class Mixture:
         if n < 0:
             raise ValueError(f"cannot draw {n} rows: n must be 0 or more")
         generator = as_generator(rng)
-        labels = generator.choice(self.n_components, size=n, p=self.weights / self.weights.sum())
+        p = self.weights if self.noise is None else np.append(self.weights, self.noise.weight)
+        labels = generator.choice(len(p), size=n, p=p / p.sum())
         rows = generator.standard_normal((n, self.n_features))
-        for k in np.unique(labels):
+        if self.noise is not None:
+            noise = labels == self.n_components
+            rows[noise] = self.noise.sample(int(noise.sum()), generator)
+            labels[noise] = NOISE
+        for k in np.unique(labels[labels != NOISE]):
             mine = labels == k
             rows[mine] = rows[mine] @ self.structure.factor(int(k)).T + self.means[k]
         return (rows, labels) if return_labels else rows
@@ -717,9 +781,27 @@ class Mixture:
         return self.sample(size, random_state)
 
 
-def _restored(weights: Array, means: Array, structure: Structure, columns: tuple[str, ...] | None) -> Mixture:
+def _restored(
+    weights: Array,
+    means: Array,
+    structure: Structure,
+    columns: tuple[str, ...] | None,
+    noise: Noise | None = None,
+) -> Mixture:
     """A pickled mixture, whose arrays cannot be written to again."""
-    return Mixture(weights, means, structure, columns=columns)
+    return Mixture(weights, means, structure, columns=columns, noise=noise)
+
+
+def _check_weights(weights: Array, noise: Noise | None) -> None:
+    if weights.ndim != 1 or len(weights) == 0:
+        raise ValueError(f"weights must be a vector of K >= 1 numbers, got an array of shape {weights.shape}")
+    total = 1.0 if noise is None else 1.0 - noise.weight
+    if not np.isfinite(weights).all() or (weights < 0).any() or abs(weights.sum() - total) > WEIGHT_TOLERANCE:
+        wanted = "1" if noise is None else f"{total:g}, which the noise leaves"
+        raise ValueError(
+            f"weights must be a probability vector: finite, not negative, with sum {wanted}; "
+            f"got {weights} (sum {weights.sum()})"
+        )
 
 
 def _dense_structure(covariances: ArrayLike, means: Array) -> Full:

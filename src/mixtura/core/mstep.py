@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Mixture
+from mixtura.core.noise import Noise
 from mixtura.core.statistics import Array, Statistics
 from mixtura.covariance import registry
 from mixtura.covariance.prior import Prior
@@ -17,7 +19,11 @@ SHIFT_LIMIT = 1e10
 
 
 def m_step(
-    model: Mixture, statistics: Statistics, family: Family | str = "full", prior: Prior | None = None
+    model: Mixture,
+    statistics: Statistics,
+    family: Family | str = "full",
+    prior: Prior | None = None,
+    fixed: Fixed | None = None,
 ) -> Mixture:
     """The parameters that maximise the expected complete-data objective, given the statistics.
 
@@ -31,12 +37,14 @@ def m_step(
         How the covariances are related: "full", "tied", "diag", "spherical", "vee", …
     prior : Prior, optional
         Pseudo-statistics to add; none by default (plain maximum likelihood).
+    fixed : Fixed, optional
+        What stays as it is in the model.
 
     Returns
     -------
     Mixture
-        With weights π_k = N_k/N (S18), means (S14) and covariances (S16) about the new means. A component without
-        any rows keeps its mean.
+        With weights π_k = N_k/N (S18), that of the noise among them, means (S14) and covariances (S16) about the
+        new means. A component without any rows keeps its mean.
 
     Raises
     ------
@@ -50,26 +58,39 @@ def m_step(
         raise ValueError(f"family {family.name!r} needs statistics of kind {family.kind!r}, got {statistics.kind!r}")
     if prior is None:
         prior = Prior.none(model.n_features)
-    n, scatter = prior.add(statistics.n, statistics.scatter(), statistics.kind)
-    noise = _scatter_is_noise(statistics, scatter)
-    structure = model.structure if noise else family.update(n, scatter, model.structure)
-    return _about_means(statistics, structure, model.columns)
+    fixed = fixed or NOTHING
+    shrunk = fixed.hold(prior.shrink(statistics))
+    n, scatter = prior.add(statistics.n, shrunk.scatter(), statistics.kind)
+    rounding = _scatter_is_rounding(shrunk, scatter)
+    structure = model.structure if rounding else fixed.update(model, n, scatter, family)
+    return fixed.keep(model, _mixture(statistics, shrunk, structure, model.noise, model.columns))
 
 
-def first_m_step(statistics: Statistics, family: Family, prior: Prior) -> Mixture:
+def first_m_step(statistics: Statistics, family: Family, prior: Prior, noise: Noise | None = None) -> Mixture:
     """``m_step`` where there is no model yet: the statistics are those of responsibilities that a start gave."""
-    n, scatter = prior.add(statistics.n, statistics.scatter(), statistics.kind)
-    return _about_means(statistics, family.update(n, scatter))
+    shrunk = prior.shrink(statistics)
+    n, scatter = prior.add(statistics.n, shrunk.scatter(), statistics.kind)
+    return _mixture(statistics, shrunk, family.update(n, scatter), noise)
 
 
-def _about_means(statistics: Statistics, structure: Structure, columns: tuple[str, ...] | None = None) -> Mixture:
-    """The mixture with the weights (S18) and means (S14) that the statistics hold."""
-    weights = statistics.n / statistics.n.sum()
-    means = statistics.centre + statistics.shift()
-    return Mixture(weights / weights.sum(), means, structure, columns=columns)
+def _mixture(
+    statistics: Statistics,
+    shrunk: Statistics,
+    structure: Structure,
+    noise: Noise | None,
+    columns: tuple[str, ...] | None = None,
+) -> Mixture:
+    """The mixture with the weights that the statistics hold (S18), and the means with those of the prior (S14)."""
+    n = statistics.n if noise is None else np.append(statistics.n, statistics.noise)
+    weights = n / n.sum()
+    weights /= weights.sum()
+    if noise is not None:
+        noise, weights = noise.weighing(float(weights[-1])), weights[:-1]
+    means = shrunk.centre + shrunk.shift()
+    return Mixture(weights, means, structure, columns=columns, noise=noise)
 
 
-def _scatter_is_noise(statistics: Statistics, scatter: Array) -> bool:
+def _scatter_is_rounding(statistics: Statistics, scatter: Array) -> bool:
     """Whether cancellation has eaten the scatter about the new means, which lie too far from the centres."""
     shift = statistics.shift()
     rounding = 64 * np.finfo(np.float64).eps * np.abs(statistics.centre)

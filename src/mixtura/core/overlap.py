@@ -35,7 +35,7 @@ def overlapping(mixture: Mixture, least: float, most: int) -> list[tuple[int, in
     """
     alive = np.flatnonzero(mixture.weights)
     log_odds = np.log(mixture.weights[alive]) - np.log(mixture.weights[alive])[:, None]
-    parts = living(mixture)
+    parts = living(mixture.without_noise())
     bound = np.exp(np.minimum(0.5 * log_odds - bhattacharyya_pairs(parts, parts), 0.0))
     first, second = np.triu_indices(len(alive), 1)
     likely = np.argsort(-(bound + bound.T)[first, second], kind="stable")[:most]
@@ -121,7 +121,7 @@ class Separation:
         −Σ_n w_n Σ_k γ_nk log γ_nk, in nats: 0 where every row is certain.
     confusion : ndarray of shape (K, K)
         Σ_n w_n γ_ni [j is the most probable component of row n]: the weight of the rows expected to come from
-        component i that get the label j.
+        component i that get the label j. A noise component is the last of K + 1.
 
     Examples
     --------
@@ -167,7 +167,7 @@ def separation(mixture: Mixture, source: Source) -> Separation:
 
 
 def _separation(mixture: Mixture, block: Block) -> Separation:
-    share = mixture.responsibilities(block.rows)
+    share = mixture.shares(block.rows)
     weighted = share * block.each[:, None]
     labels = share.argmax(1)
     confusion = np.stack([weighted[labels == j].sum(0) for j in range(share.shape[1])], axis=1)

@@ -8,7 +8,8 @@ s1     (K, D)                  s1_k = Σ w γ (x − c_k)
 s2     by ``kind``, see below  s2_k = Σ w γ (x − c_k)(x − c_k)ᵀ
 ====== ======================= ======================================================
 
-together with the log-likelihood (S11), the total row weight and the number of rows. The centres c are the
+together with the log-likelihood (S11), the total row weight, the number of rows and, where the model has a noise
+component, the sum of its responsibilities. The centres c are the
 means in force during the pass: that keeps the sums plain and the arithmetic safe, wherever the data lie.
 Records with the same centres add; anything that can sum them can fit a mixture.
 
@@ -67,6 +68,8 @@ class Statistics:
         Σ w; equal to ``rows`` when the rows carry no weights.
     rows : int
         How many rows were seen.
+    noise : float
+        Σ w γ_0, the responsibilities of the noise component; 0 where there is none.
 
     Examples
     --------
@@ -88,6 +91,7 @@ class Statistics:
     loglik: float
     weight: float
     rows: int
+    noise: float = 0.0
 
     @classmethod
     def zero(cls, kind: Kind, centre: Array) -> Statistics:
@@ -115,6 +119,7 @@ class Statistics:
             loglik=self.loglik + other.loglik,
             weight=self.weight + other.weight,
             rows=self.rows + other.rows,
+            noise=self.noise + other.noise,
         )
 
     @property
@@ -131,6 +136,7 @@ class Statistics:
             s2=factor * self.s2,
             loglik=factor * self.loglik,
             weight=factor * self.weight,
+            noise=factor * self.noise,
         )
 
     def recentre(self, centre: Array) -> Statistics:

@@ -5,8 +5,13 @@ The log-likelihood of a mixture has no maximum: a component may shrink onto a po
     log-likelihood − ½ Σ_k [ ν log det Σ_k + tr(Σ_k⁻¹ P) ]
 
 an inverse-Wishart-type penalty (Chen & Tan, "Inference for multivariate normal mixtures", J. Multivariate
-Analysis 100 (2009); Fraley & Raftery, J. Classification 24 (2007)). Its exact M-step adds ν to each count and P to
-each scatter matrix before the family's own update, so the objective never falls.
+Analysis 100 (2009)). Its exact M-step adds ν to each count and P to each scatter matrix before the family's own
+update, so the objective never falls. A conjugate prior (Fraley & Raftery, "Bayesian regularization for normal mixture
+estimation and model-based clustering", J. Classification 24 (2007)) has the same form and one term more,
+
+    − ½ Σ_k κ (μ_k − μ_P)ᵀ Σ_k⁻¹ (μ_k − μ_P),
+
+the part of κ pseudo-rows at μ_P in every component.
 
 Directions in which the rows do not vary at all (a constant column, an exact linear relation) are settled apart:
 their variance, which the rows cannot tell, is fixed at the value ``null``; being the same in every component, it
@@ -16,11 +21,14 @@ moves no responsibility.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from mixtura.core.statistics import Array, Kind, Statistics
+from mixtura.core.statistics import Array, Kind, Statistics, outer
+from mixtura.covariance import registry
+from mixtura.covariance.registry import Family
 from mixtura.covariance.resolution import Resolution
 from mixtura.covariance.structure import Structure
 
@@ -54,8 +62,12 @@ class Prior:
         How many there are.
     row : float
         The average weight of a distinct row, so that a factor common to all weights changes nothing.
-    ridge : float
-        The absolute ridge that was asked for, if one was.
+    asked : str
+        By which name the prior was asked for; empty for the default one.
+    shrinkage : float
+        κ, pseudo-rows at ``mean``.
+    mean : ndarray of shape (D,), optional
+        μ_P.
     resolution : Resolution or None
         How finely the rows were recorded, where that is known. The objective does not depend on it, but what a
         component is worth does.
@@ -65,8 +77,10 @@ class Prior:
     scatter: Array
     null: Array
     null_directions: int = 0
-    ridge: float = 0.0
+    asked: str = ""
     row: float = 1.0
+    shrinkage: float = 0.0
+    mean: Array | None = None
     resolution: Resolution | None = None
 
     @classmethod
@@ -84,7 +98,7 @@ class Prior:
         component that loses its rows would grow beyond all bounds.
         """
         scatter = np.eye(n_features) * (reg_covar * weight / n_components)
-        return cls(PSEUDO_FRACTION * weight, scatter, np.zeros_like(scatter), ridge=reg_covar)
+        return cls(PSEUDO_FRACTION * weight, scatter, np.zeros_like(scatter), asked="reg_covar")
 
     @classmethod
     def relative(cls, rows: Array, weights: Array) -> Prior:
@@ -133,7 +147,8 @@ class Prior:
 
     def scaled(self, factor: float) -> Prior:
         """The prior whose pseudo-statistics count that many times as much."""
-        return replace(self, count=factor * self.count, scatter=factor * self.scatter)
+        scatter, shrinkage = factor * self.scatter, factor * self.shrinkage
+        return replace(self, count=factor * self.count, scatter=scatter, shrinkage=shrinkage)
 
     def leaning(self, rows: float, statistics: Statistics) -> Prior:
         """The prior and that many rows' worth of the covariance pooled over the components."""
@@ -144,6 +159,19 @@ class Prior:
             pooled = np.diag(pooled)
         return replace(self, count=self.count + rows, scatter=self.scatter + rows * pooled)
 
+    def shrink(self, statistics: Statistics) -> Statistics:
+        """The sums with κ pseudo-rows at μ_P in every component; their n counts for the means alone."""
+        if self.mean is None:
+            return statistics
+        pseudo = np.full(len(statistics.n), self.shrinkage)
+        offset = self.mean - statistics.centre
+        return replace(
+            statistics,
+            n=statistics.n + pseudo,
+            s1=statistics.s1 + self.shrinkage * offset,
+            s2=statistics.s2 + outer(statistics.kind, pseudo, offset, offset),
+        )
+
     def add(self, n: Array, scatter: Array, kind: Kind) -> tuple[Array, Array]:
         """(n, W) with the pseudo-statistics added, in the shape of that kind of scatter."""
         n = n + self.count
@@ -153,11 +181,14 @@ class Prior:
             return n, scatter + len(n) * self.scatter + n.sum() * self.null
         return n, scatter + np.diagonal(self.scatter) + n[:, None] * np.diagonal(self.null)
 
-    def log_density(self, structure: Structure) -> float:
-        """−½ Σ_k [ν log det Σ_k + tr(Σ_k⁻¹ P)]: what the objective adds to the log-likelihood, up to a constant."""
-        if not self.scatter.any():
-            return 0.0
-        return -0.5 * float((self.count * structure.log_det() + structure.traces(self.scatter)).sum())
+    def log_density(self, structure: Structure, means: Array) -> float:
+        """What the objective adds to the log-likelihood (see the head of this module), up to a constant."""
+        total = 0.0
+        if self.scatter.any():
+            total += float((self.count * structure.log_det() + structure.traces(self.scatter)).sum())
+        if self.mean is not None:
+            total += self.shrinkage * float(np.square(structure.whiten(self.mean - means)).sum())
+        return -0.5 * total
 
     def share(self, structure: Structure, rows: Array) -> Array:
         """(K,) the largest share of a variance, over all directions, that the prior and not the rows supplied.
@@ -178,6 +209,132 @@ class Prior:
         """(K, D) where a component is narrower than the column was recorded."""
         variances = np.stack([np.square(structure.factor(k)).sum(1) for k in range(structure.n_components)])
         return variances < (0.0 if self.resolution is None else self.resolution.floor)
+
+
+class Moments(NamedTuple):
+    """Mean (D,), scatter (D, D) about it and weight of rows."""
+
+    mean: Array
+    scatter: Array
+    weight: float
+
+    @property
+    def covariance(self) -> Array:
+        """S, (D, D), where rows of weight 1 count as one each (and less than two of them for two)."""
+        return self.scatter / max(self.weight - 1, self.weight / 2)
+
+
+@dataclass(frozen=True, eq=False)
+class ConjugatePrior:
+    """The normal inverse-Wishart prior of every component, and what becomes of it in a covariance family.
+
+    μ_k given Σ_k is normal about μ_P with covariance Σ_k/κ, and Σ_k inverse-Wishart with ν degrees of freedom and scale
+    Λ; in diagonal families, the variance of each column is inverse-gamma with shape ν/2 and scale Λ_dd/2, in spherical
+    ones the one variance is. Where all components share the covariance, it has that prior once. Weights and
+    degrees are in the unit of the row weights: a row of weight 1.
+
+    Parameters
+    ----------
+    shrinkage : float
+        κ: how many rows at μ_P the prior of a mean is worth; 0 leaves the means free.
+    mean : array-like of shape (D,), optional
+        μ_P; the mean of the rows by default.
+    dof : float, optional
+        ν; D + 2 by default.
+    scale : array-like of shape (D, D), (D,) or a number, optional
+        Λ; a vector is its diagonal, a number multiplies the identity. By default S/K^(2/D), where S is the covariance
+        of the rows, its diagonal in a diagonal family, the mean of that in a spherical one.
+
+    Raises
+    ------
+    ValueError
+        If the shrinkage or the degrees are negative or not finite.
+
+    References
+    ----------
+    C. Fraley and A. E. Raftery, "Bayesian regularization for normal mixture estimation and model-based clustering",
+    J. Classification 24 (2007) 155–181.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import mixtura
+    >>> X = np.array([[0.0, 0.0], [0.1, 0.2], [5.0, 5.0], [5.2, 5.1]])
+    >>> prior = mixtura.ConjugatePrior(dof=6)
+    >>> mixtura.fit(X, 2, "full", prior=prior, random_state=0).model.means.round(2)
+    array([[0.06, 0.11],
+           [5.09, 5.04]])
+    """
+
+    shrinkage: float = 0.01
+    mean: ArrayLike | None = None
+    dof: float | None = None
+    scale: ArrayLike | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("shrinkage", self.shrinkage), ("dof", self.dof)):
+            if value is not None and not (np.isfinite(value) and value >= 0):
+                raise ValueError(f"{name} must be a finite number of at least 0, got {value!r}")
+
+    def for_rows(
+        self, rows: Array, family: Family | str, n_components: int, sample_weight: Array | None = None
+    ) -> Prior:
+        """The prior of a fit to these rows, (N, D), as ``em`` takes it."""
+        each = np.ones(len(rows)) if sample_weight is None else sample_weight
+        mean = each @ rows / each.sum()
+        centred = rows - mean
+        moments = Moments(mean, (each[:, None] * centred).T @ centred, float(each.sum()))
+        return self.of(moments, registry.get(family), n_components, Prior.none(len(mean)))
+
+    def of(self, moments: Moments, family: Family, n_components: int, default: Prior) -> Prior:
+        """The prior for rows with those moments; with no scale given, as the default is where they do not vary."""
+        k, d = n_components, len(moments.mean)
+        location = moments.mean if self.mean is None else np.asarray(self.mean, dtype=np.float64)
+        if location.shape != (d,) or not np.isfinite(location).all():
+            raise ValueError(f"the mean of the prior must be {d} finite numbers, one a column, got {location}")
+        dof = d + 2.0 if self.dof is None else self.dof
+        scale = moments.covariance / k ** (2 / d) if self.scale is None else _scale(self.scale, d)
+        if family.isotropic:
+            count, scale = (dof + 2) / d, np.eye(d) * (np.trace(scale) / d**2)
+        elif family.kind == "diagonal":
+            count, scale = dof + 2, np.diag(np.diagonal(scale))
+        else:
+            count = dof + d + 1
+        if family.free(1, d) == family.free(2, d):  # one covariance for all components: a share for each
+            count, scale = count / k, scale / k
+        shrunk = self.shrinkage > 0
+        return replace(
+            default if self.scale is None else replace(Prior.none(d), resolution=default.resolution),
+            count=count + shrunk,
+            scatter=scale,
+            asked="the prior",
+            shrinkage=self.shrinkage,
+            mean=location if shrunk else None,
+        )
+
+
+def _scale(given: ArrayLike, n_features: int) -> Array:
+    """Λ, (D, D), from what stands for it."""
+    scale = np.asarray(given, dtype=np.float64)
+    if scale.ndim < 2 and scale.size in (1, n_features):
+        scale = np.diag(np.broadcast_to(scale, n_features))
+    if scale.shape != (n_features, n_features) or not np.isfinite(scale).all() or (scale != scale.T).any():
+        raise ValueError(
+            f"the scale of the prior must be a number, {n_features} numbers or a symmetric matrix of shape "
+            f"{(n_features, n_features)}, got an array of shape {np.shape(given)}"
+        )
+    if np.linalg.eigvalsh(scale)[0] < 0:
+        raise ValueError("the scale of the prior must have no negative eigenvalue")
+    return scale
+
+
+def as_prior(asked: ConjugatePrior | str | None) -> ConjugatePrior | None:
+    """The prior that was asked for, by name or by itself."""
+    if asked is None or isinstance(asked, ConjugatePrior):
+        return asked
+    if asked == "conjugate":
+        return ConjugatePrior()
+    raise ValueError(f"prior must be 'conjugate', a ConjugatePrior or None, got {asked!r}")
 
 
 def column_spread(rows: Array, weights: Array) -> tuple[Array, Array]:

@@ -18,16 +18,19 @@ from sklearn.utils.validation import check_is_fitted
 from mixtura.choice import Cell, certainty, search
 from mixtura.core.arguments import as_generator
 from mixtura.core.em import Fit, Step
+from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Labels, Mixture
+from mixtura.core.noise import Noise
 from mixtura.core.statistics import Array
 from mixtura.core.status import Status
 from mixtura.covariance import registry
+from mixtura.covariance.prior import ConjugatePrior, as_prior
 from mixtura.covariance.registry import Family
 from mixtura.covariance.structure import Diagonal, Tied
 from mixtura.estimators.callbacks import CallbackSupport, FitTask, with_callbacks
 from mixtura.estimators.checks import check_names, checked_table, warn
 from mixtura.estimators.starts import from_mixture, from_parts, from_rows
-from mixtura.race import Candidate, Observer, Progress, Settings
+from mixtura.race import Candidate, Observer, Progress, Settings, as_noise
 from mixtura.sources.coerce import Rows, Table, as_weights
 from mixtura.sources.memory import Memory
 from mixtura.sources.source import Block
@@ -81,6 +84,15 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         Any of π (K,), μ (K, D) and Σ⁻¹ (shaped as ``precisions_``, and brought into the family) to start from. What is
         missing is derived from what is given, by one step of EM; without ``means_init``, from ``n_init`` starts by
         ``init_params`` too.
+    noise : bool, float or Noise
+        Whether to add a component of constant density for rows that belong to no Gaussian: True spreads it over the
+        region of the rows, a number is its density, a Noise tells its region or density. ``predict`` then gives −1
+        for noise, and the rows of ``predict_proba`` and ``weights_`` sum to what the noise leaves.
+    prior : "conjugate", ConjugatePrior or None
+        Maximise the posterior under this prior of means and covariances; instead of ``reg_covar``.
+    fixed : Fixed, optional
+        Weights, means or covariances that shall stay as it says: ``Fixed(weights="equal")``, for instance. Components
+        of which something is fixed keep their numbers.
     random_state : int, Generator, RandomState or None
         The same seed gives the same bits.
     warm_start : bool
@@ -148,6 +160,9 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         "weights_init": ["array-like", None],
         "means_init": ["array-like", None],
         "precisions_init": ["array-like", None],
+        "noise": ["boolean", Interval(Real, 0.0, None, closed="neither"), Noise],
+        "prior": [StrOptions({"conjugate"}), ConjugatePrior, None],
+        "fixed": [Fixed, None],
         "random_state": [Interval(Integral, 0, None, closed="left"), np.random.RandomState, np.random.Generator, None],
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
@@ -178,6 +193,9 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         weights_init: ArrayLike | None = None,
         means_init: ArrayLike | None = None,
         precisions_init: ArrayLike | None = None,
+        noise: bool | float | Noise = False,
+        prior: ConjugatePrior | str | None = None,
+        fixed: Fixed | None = None,
         random_state: int | np.random.Generator | np.random.RandomState | None = None,
         warm_start: bool = False,
         verbose: int = 0,
@@ -194,6 +212,9 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         self.weights_init = weights_init
         self.means_init = means_init
         self.precisions_init = precisions_init
+        self.noise = noise
+        self.prior = prior
+        self.fixed = fixed
         self.random_state = random_state
         self.warm_start = warm_start
         self.verbose = verbose
@@ -258,6 +279,9 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
             max_iter=int(self.max_iter),
             reg_covar=None if self.reg_covar is None else float(self.reg_covar),
             init_params=self.init_params if isinstance(self.init_params, str) else "auto",
+            noise=as_noise(self.noise, rows.shape[1]),
+            prior=as_prior(self.prior),
+            fixed=self.fixed or NOTHING,
         )
         search_for = self._asked(table, weights)
         source = Memory(rows, weights, None if self.n_threads is None else int(self.n_threads))
@@ -297,6 +321,8 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         """All parameters by themselves."""
         if not get_config()["skip_parameter_validation"]:
             self._validate_params()
+        if self.prior is not None and self.reg_covar is not None:
+            raise InvalidParameterError("reg_covar and prior are two priors of the covariances: give one of them")
         for name in ("n_components", "max_iter", "n_init", "verbose_interval", "n_threads"):
             if isinstance(getattr(self, name), bool | np.bool_):
                 raise InvalidParameterError(
@@ -359,11 +385,16 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
     # After the fit
 
     def predict(self, X: Any) -> Labels:
-        """The most probable component of each row, (N,)."""
+        """The most probable component of each row, (N,); −1 for noise."""
         return self._mixture().predict(self._rows(X))
 
+    def noise_probability(self, X: Any) -> Floats:
+        """The probability that each row is noise, (N,), in the floating-point type of the rows."""
+        rows = self._rows(X)
+        return self._mixture().noise_probability(rows).astype(rows.dtype, copy=False)
+
     def predict_proba(self, X: Any) -> Floats:
-        """Responsibilities γ (S10), (N, K), in the floating-point type of the rows."""
+        """Responsibilities γ (S10), (N, K), in the floating-point type of the rows; noise takes the rest to 1."""
         rows = self._rows(X)
         return self._mixture().responsibilities(rows).astype(rows.dtype, copy=False)
 
@@ -431,11 +462,12 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         -------
         X : ndarray of shape (n_samples, D)
         y : ndarray of shape (n_samples,)
+            −1 for noise.
 
         Raises
         ------
         ValueError
-            If ``n_samples`` is no whole number of at least 1.
+            If ``n_samples`` is no whole number of at least 1, or there is noise that was given by its density alone.
         """
         mixture = self._mixture()
         if isinstance(n_samples, bool) or not isinstance(n_samples, Integral) or n_samples < 1:
@@ -467,8 +499,8 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
 
     def _n_parameters(self) -> int:
         """Free parameters; scikit-learn's private name for it is in use elsewhere."""
-        mixture = self._mixture()
-        return registry.get(self._family).n_parameters(mixture.n_components, mixture.n_features)
+        check_is_fitted(self)
+        return self._free
 
     # Views of mixture_
 
@@ -552,6 +584,7 @@ def _fitted(cell: Cell, fit: Fit, dtype: np.dtype[Any], generator: np.random.Gen
         "gradient_norm_": fit.gradient_norm,
         "gap_": fit.gap,
         "_family": cell.covariance,
+        "_free": fit.n_parameters,
         "_dtype": dtype,
         "_generator": generator,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -24,12 +25,14 @@ class _Whitened(NamedTuple):
     means: Array
     whitening: Array
     log_constants: Array
+    noise: float = -math.inf
 
 
 class Whitened(_Whitened):
     """A mixture as the kernels take it: log π_k N(x|μ_k,Σ_k) = c_k − ½‖A_k (x − μ_k)‖².
 
     ``whitening`` holds A_k = L_k⁻¹: (K, D, D) lower triangular when full, (D, D) when tied, (K, D) when diagonal.
+    ``noise`` is log π_0 − log V of the noise component; −inf where there is none.
     """
 
     @cached_property
@@ -41,12 +44,13 @@ class Whitened(_Whitened):
 
 
 class Sums(NamedTuple):
-    """What ``accumulate`` returns: see Statistics for n, s1 and s2, which are centred at the means."""
+    """What ``accumulate`` returns: see Statistics for n, s1, s2 and noise; the sums are centred at the means."""
 
     loglik: float
     n: Array
     s1: Array
     s2: Array
+    noise: float = 0.0
 
 
 class Kernel(Protocol):

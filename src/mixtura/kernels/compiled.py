@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import sys
 import threading
 from collections.abc import Callable
@@ -48,7 +49,7 @@ def _run(name: str, framed: Framed, *arguments: Any) -> Any:
 
 def _plain(model: Whitened) -> Framed:
     """A model as it is; its arrays writable and row after row whatever they were: one type for the compiler."""
-    means, whitening, log_constants = (np.array(array, order="C") for array in model[1:])
+    means, whitening, log_constants = (np.array(array, order="C") for array in model[1:4])
     frame = np.zeros(means.shape[1]), np.ones(means.shape[1]), np.zeros(means.shape), np.zeros(len(means)), 0.0
     return means, whitening, log_constants, frame
 
@@ -81,4 +82,25 @@ def sums(rows: Rows, weights: Array | None, kind: Kind, framed: Framed) -> Sums:
 
 def accumulate(rows: Rows, weights: Array | None, model: Whitened) -> Sums:
     """The sums of S11, S14, S16 and S18 over these rows, centred at the model's means."""
+    if model.noise > -math.inf:
+        return _with_noise(rows, weights, model)
     return sums(rows, weights, model.kind, _plain(model))
+
+
+def _with_noise(rows: Rows, weights: Array | None, model: Whitened) -> Sums:
+    """``accumulate`` with the noise as one more component, all of whose distances are zero."""
+    tied = model.kind == "tied"
+    whitening = model.whitening[None].repeat(len(model.means), axis=0) if tied else model.whitening
+    flat = np.zeros((1, *whitening.shape[1:]))
+    each = accumulate(
+        rows,
+        weights,
+        Whitened(
+            "full" if tied else model.kind,
+            np.concatenate([model.means, model.means[:1]]),
+            np.concatenate([whitening, flat]),
+            np.append(model.log_constants, model.noise),
+        ),
+    )
+    s2 = each.s2[:-1]
+    return Sums(each.loglik, each.n[:-1], each.s1[:-1], s2.sum(0) if tied else s2, float(each.n[-1]))

@@ -55,11 +55,17 @@ def _nearest(rows: Rows, model: Whitened) -> Array:
 
 
 def softmax(joint: Array, rows: Rows, model: Whitened) -> tuple[Array, Array]:
-    """Log densities log Σ_k exp(joint) (S3, S9) and responsibilities (S10), which sum to 1 for every row."""
-    top = joint.max(1)
+    """Log densities log Σ_k exp(joint) (S3, S9) and responsibilities (S10).
+
+    The responsibilities of a row sum to 1, or to what the noise leaves, wherever it lies.
+    """
+    noisy = model.noise > -np.inf
+    top = np.maximum(joint.max(1), model.noise) if noisy else joint.max(1)
     with np.errstate(invalid="ignore"):
         share = np.exp(joint - top[:, None])
     total = share.sum(1)
+    if noisy:
+        total += np.exp(model.noise - top)
     far = top == -np.inf
     if far.any():
         share[far], total[far] = _nearest(rows[far], model), 1.0
@@ -71,10 +77,13 @@ def accumulate(rows: Rows, weights: Array | None, model: Whitened) -> Sums:
     if weights is not None and not weights.all():
         rows, weights = rows[weights > 0], weights[weights > 0]
     density, share = softmax(log_joint(rows, model), rows, model)
+    noise = np.exp(model.noise - density) if model.noise > -np.inf else np.zeros(len(rows))
     if weights is not None:
         density = density * weights
+        noise = noise * weights
         share = share * weights[:, None]
-    return moments(rows, share, model.means, model.kind)._replace(loglik=float(density.sum()))
+    sums = moments(rows, share, model.means, model.kind)
+    return sums._replace(loglik=float(density.sum()), noise=float(noise.sum()))
 
 
 def moments(rows: Rows, share: Array, centre: Array, kind: Kind) -> Sums:

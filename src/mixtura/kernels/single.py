@@ -42,7 +42,9 @@ def _widths(model: Whitened) -> tuple[Array, Array, Array]:
 
 def rounded(model: Whitened) -> compiled.Framed | None:
     """The arrays of a model in single precision, or None where that loses too much."""
-    means, whitening, log_constants = (np.ascontiguousarray(array) for array in model[1:])
+    if model.noise > -math.inf:  # of no width at all
+        return None
+    means, whitening, log_constants = (np.ascontiguousarray(array) for array in model[1:4])
     with np.errstate(all="ignore"):  # what comes of that is refused
         used = log_constants > -np.inf
         # a multiple of the unit in the last place far out, or all rows there would be rounded the same way
