@@ -262,7 +262,7 @@ def splits(model: Mixture, sample: Sample, family: Family, prior: Prior, most: i
     for k in range(n_components):
         parts = np.vstack([upper + lower, lower[k]])  # which halves make up each component
         parts[k] = upper[k]
-        n, s1, s2 = (np.tensordot(parts, total, 1) for total in sums[1:])
+        n, s1, s2 = (np.tensordot(parts, total, 1) for total in (sums.n, sums.s1, sums.s2))
         centre = np.vstack([model.means, model.means[k]])
         weight, rows = float(sample.weights.sum()), sample.n_rows
         statistics = Statistics(family.kind, centre, n, s1, reduced(s2, family.kind), 0.0, weight, rows)

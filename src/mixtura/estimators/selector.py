@@ -10,8 +10,11 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from mixtura.choice import CRITERIA, Cell, Survey, counts_of
+from mixtura.core.fixed import Fixed
+from mixtura.core.noise import Noise
 from mixtura.core.statistics import Array
 from mixtura.covariance import registry
+from mixtura.covariance.prior import ConjugatePrior
 from mixtura.covariance.registry import Family
 from mixtura.estimators.gaussian_mixture import GaussianMixture, Search
 from mixtura.race import Observer, Settings
@@ -21,7 +24,8 @@ from mixtura.start import METHODS
 
 #: Parameters with the meaning that they have for a GaussianMixture.
 _SHARED = (
-    "tol", "reg_covar", "max_iter", "n_init", "init_params", "random_state", "verbose", "verbose_interval", "n_threads",
+    "tol", "reg_covar", "max_iter", "n_init", "init_params", "noise", "prior", "fixed", "random_state", "verbose",
+    "verbose_interval", "n_threads",
 )  # fmt: skip
 #: What a fit leaves behind besides what that of a GaussianMixture does.
 _CHOSEN = ("n_components_", "covariance_type_", "results_")
@@ -53,8 +57,10 @@ class GaussianMixtureSelector(GaussianMixture):
         The most passes of each fit.
     n_init : int
         Starts for each number of components, shared out among the families.
-    init_params : {"k-means++", "kmeans", "random", "random_from_data"}
+    init_params : {"auto", "hierarchical", "k-means++", "kmeans", "random", "random_from_data"}
         How to start.
+    noise, prior, fixed
+        As in ``GaussianMixture``; what is fixed must fit all numbers of components, as equal weights do.
     random_state : int, Generator, RandomState or None
         The same seed gives the same bits.
     verbose : int
@@ -110,7 +116,10 @@ class GaussianMixtureSelector(GaussianMixture):
         reg_covar: float | None = None,
         max_iter: int = 10_000,
         n_init: int = 4,
-        init_params: str = "k-means++",
+        init_params: str = "auto",
+        noise: bool | float | Noise = False,
+        prior: ConjugatePrior | str | None = None,
+        fixed: Fixed | None = None,
         random_state: int | np.random.Generator | np.random.RandomState | None = None,
         verbose: int = 0,
         verbose_interval: int = 10,
@@ -124,6 +133,9 @@ class GaussianMixtureSelector(GaussianMixture):
         self.max_iter = max_iter
         self.n_init = n_init
         self.init_params = init_params
+        self.noise = noise
+        self.prior = prior
+        self.fixed = fixed
         self.random_state = random_state
         self.verbose = verbose
         self.verbose_interval = verbose_interval
