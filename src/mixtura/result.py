@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from mixtura import text
 from mixtura.agreement import CrossTable, cross_table
-from mixtura.choice import CRITERIA, Cell, Survey, counts_of, ranked, ties
+from mixtura.choice import CRITERIA, Cell, Survey, chosen, counts_of, ranked, ties
 from mixtura.core.arguments import as_generator
 from mixtura.core.em import Fit
 from mixtura.core.fixed import NOTHING, Fixed
@@ -324,6 +324,7 @@ def fit(
     source = Memory(rows, weights, None if n_threads is None else _at_least("n_threads", n_threads, 1))
     seed = int(as_generator(random_state).integers(2**63))
     survey = Survey(source, settings, seed, criterion, names).extended(counts, families, progress)
+    chosen(survey.cells, criterion)  # raises where there is nothing to choose
     return Result(survey, names or tuple(f"x{j}" for j in range(1, rows.shape[1] + 1)))
 
 

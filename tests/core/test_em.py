@@ -121,7 +121,7 @@ def test_max_iter_is_the_number_of_steps():
             assert not fit.converged
             assert source.passes == limit + 1
             assert fit.n_iter == limit
-    longer = em(START, ROWS, tol=0.0, max_iter=9)
+    fit, longer = (em(START, ROWS, tol=0.0, max_iter=limit) for limit in (1, 9))
     assert fit.trace[0] == longer.trace[0]
     assert em(START, ROWS, tol=0.0, max_iter=4).trace == longer.trace[:5]
 

@@ -72,7 +72,12 @@ class Family:
         return self.kind == "diagonal" and self.maps == "rotations"
 
     def within(self, other: Family) -> bool:
-        """Whether the other family holds every mixture of this one: no letter of its name leaves less free."""
+        """Whether the other family holds every mixture of this one: no letter of its name leaves less free.
+
+        Of a family whose name is not made of those letters only itself is known.
+        """
+        if not set(self.mclust + other.mclust) <= set(_FREEDOM):
+            return self is other
         return all(
             _FREEDOM.index(mine) <= _FREEDOM.index(theirs)
             for mine, theirs in zip(self.mclust, other.mclust, strict=True)
