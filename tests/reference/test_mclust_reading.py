@@ -31,11 +31,7 @@ def test_entropy_uncertainty_and_icl_at_parameters_of_mclust(case):
 def at_the_loglik_of_mclust(name: str) -> Mixture:
     """EM from mclust's start, stopped where mclust stopped by its tolerance."""
     numbers, rows = MERGING[name], rows_of(name)
-    (case,) = (
-        c
-        for c in cases()
-        if c.begins == (name, numbers["model"], numbers["G"], "hard")
-    )
+    (case,) = (c for c in cases() if c.begins == (name, numbers["model"], numbers["G"], "hard"))
     for steps in range(1, 40):
         model = em(case.begins.begin(), rows, case.begins.family, tol=0.0, max_iter=steps, accelerate=False).model
         if model.loglik(rows) == pytest.approx(numbers["loglik"], rel=1e-12):
