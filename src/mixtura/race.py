@@ -69,14 +69,15 @@ SETTLE_ROUNDS = 4
 OFFERS = 2
 #: Steps after which the best of several offers goes on, and those after which it is given up if it is further behind
 #: than this (nats a row).
-GLANCE = Stop(RACE_TOL, 1)
-SCOUT = Stop(RACE_TOL, 8)
+GLANCE = Stop(RACE_TOL, 1, verify=False)
+SCOUT = Stop(RACE_TOL, 8, verify=False)
 ABANDON = 0.02
 #: Larger samples, through which a climb comes to all rows, grow by this factor; the largest has no more than that part
 #: of the rows, nor more numbers than …
 GROWTH = 8
 GROWN_NUMBERS = 2_000_000
-#: How many hills of a candidate are followed from one sample to the next, and the rounds of repair there.
+#: How many hills of a candidate are followed from one sample to the next, and the rounds of repair on the first two of
+#: several samples.
 CONTENDERS = 3
 #: A component which on more rows keeps less than this part of its weight was but a speck of the sample.
 WITHERED = 0.2
@@ -369,7 +370,7 @@ def search(
     runs = [Run(candidate, its) for candidate, its in zip(candidates, attempts, strict=True)]
     open_to_others = [run for run in runs if run.candidate.by_chance or run.candidate.known]
     _race(ground, open_to_others)
-    _repair(ground, open_to_others, small, REPAIR_ROUNDS)
+    _repair(ground, open_to_others, small, GROWN_ROUNDS if larger else REPAIR_ROUNDS)
     _grow(ground, [run for run in open_to_others if not run.unmoved])
     _climb(ground, runs)
     _fall_back(ground, [run for run in runs if run.candidate.by_chance])
@@ -418,7 +419,7 @@ def _attempts(candidates: Sequence[Candidate], n_init: int) -> Iterator[Sequence
 def _race(ground: Ground, runs: Sequence[Run]) -> None:
     """Every start, on the sample, far enough to tell the hills apart."""
     settings = ground.settings
-    stop = Stop(max(settings.tol, RACE_TOL), settings.max_iter)
+    stop = Stop(max(settings.tol, RACE_TOL), settings.max_iter, verify=False)
     methods = METHODS[settings.init_params]
     starts = [(run, run.candidate.known.model, stop) for run in runs if run.candidate.known]
     for run in runs:
@@ -524,22 +525,23 @@ def _arrivals(ground: Ground, starts: Sequence[tuple[Run, Mixture]], sample: Sam
         for run, fit in ground.climb("repair", [(run, model, SCOUT) for run, model in starts], sample)
         if run.best is not None and fit.objective > run.best.objective - least
     ]
-    stop = Stop(max(ground.settings.tol, RACE_TOL), ground.settings.max_iter)
+    stop = Stop(max(ground.settings.tol, RACE_TOL), ground.settings.max_iter, verify=False)
     climbed = ground.climb("repair", [(run, scout.model, stop) for run, scout in scouts], sample)
     return [(run, _joined(scout, fit)) for (run, scout), (_, fit) in zip(scouts, climbed, strict=True)]
 
 
 def _grow(ground: Ground, runs: Sequence[Run]) -> None:
     """Follow the best hills to larger and larger samples: what was but a speck of the small one shows there."""
-    stop = Stop(max(ground.settings.tol, RACE_TOL), ground.settings.max_iter)
+    stop = Stop(max(ground.settings.tol, RACE_TOL), ground.settings.max_iter, verify=False)
     for run in runs:
         run.hills = _apart([*run.raced, *([] if run.best is None else [run.best])])
-    for sample in ground.larger:
+    for number, sample in enumerate(ground.larger):
         climbed = ground.climb("grow", [(run, fit.model, stop) for run in runs for fit in run.hills], sample)
         for run in runs:
             run.hills = _apart([fit for whose, fit in climbed if whose is run])
             run.best = run.hills[0] if run.hills else run.best
-        _repair(ground, runs, sample, GROWN_ROUNDS)
+        if number == 0:
+            _repair(ground, runs, sample, GROWN_ROUNDS)
 
 
 def _apart(fits: Sequence[Fit]) -> list[Fit]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import multiprocessing
 import os
+import pickle
+import sys
 import threading
 from operator import attrgetter
 
@@ -92,17 +96,43 @@ def test_an_error_in_a_block_reaches_the_caller(n_threads):
             raise ArithmeticError("block")
         return 1
 
-    with pytest.raises(ArithmeticError, match="block"):
-        Memory(table(97), n_threads=n_threads).total(fail)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("mixtura")]
+    source = Memory(table(97), n_threads=n_threads)
+    for _ in range(3):
+        with pytest.raises(ArithmeticError, match="block"):
+            source.total(fail)
+    assert source.total(lambda block: len(block.rows)) == 97
 
 
 @pytest.mark.usefixtures("small_blocks")
-def test_a_reader_that_stops_early_leaves_no_threads():
-    results = Memory(table(200), n_threads=4).map(lambda block: block.start)
+def test_a_reader_may_stop_early_and_threads_end_with_their_source():
+    before = set(threading.enumerate())
+    source = Memory(table(200), n_threads=4)
+    results = source.map(lambda block: block.start)
     assert next(results) == 0
     results.close()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("mixtura")]
+    assert source.total(lambda block: len(block.rows)) == 200
+    made = set(threading.enumerate()) - before
+    assert made
+    del source, results
+    gc.collect()
+    for thread in made:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_a_source_can_be_pickled_and_read_by_a_forked_process():
+    source = Memory(table(200), n_threads=4)
+    assert source.total(lambda block: len(block.rows)) == 200
+    assert pickle.loads(pickle.dumps(source)).total(lambda block: len(block.rows)) == 200
+    child = multiprocessing.get_context("fork").Process(target=lambda: sys.exit(source.total(_rows_of) - 200))
+    child.start()
+    child.join(30)
+    assert child.exitcode == 0
+
+
+def _rows_of(block: Block) -> int:
+    return len(block.rows)
 
 
 @pytest.mark.usefixtures("small_blocks")

@@ -25,8 +25,9 @@ from mixtura.covariance.structure import SingularError
 
 #: Pairs of steps and gradient changes that the quasi-Newton memory holds.
 MEMORY = 10
-#: The Newton decrement sees only the curvature that the memory holds; what is left is about this multiple of it.
-UNSEEN = 6.0
+#: The Newton decrement sees only the curvature that the memory holds; what is left is about this multiple of it, and
+#: hardly ever more than the other.
+UNSEEN, MOST_UNSEEN = 6.0, 20.0
 #: Conjugate gradients: steps at the most, the share of the residual (squared) at which they end, the length of the
 #: probes in units of complete-data information, and the share of that information below which a direction is flat.
 PROBES = 8
@@ -161,11 +162,14 @@ class EM(Steps):
 
     def __init__(self) -> None:
         self.rates: deque[float] = deque(maxlen=3)
+        self.made: deque[tuple[Point, Point]] = deque(maxlen=3)  # steps whose rate is not known yet
 
     def look(self, here: Point) -> View:
         norm = here.gradient_norm
         if norm < ROUNDING_NORM:
             return View(norm, 0.5 * norm**2)
+        self.rates += [_length(a.image, b.image) / _length(a.model, b.model) for a, b in self.made]
+        self.made.clear()
         rate = max(self.rates) if len(self.rates) == self.rates.maxlen else 1.0
         return View(norm, 0.5 * norm**2 / (1 - rate) if rate < 1 else np.inf)
 
@@ -173,7 +177,7 @@ class EM(Steps):
         yield "em", here.image
 
     def learn(self, here: Point, there: Point) -> None:
-        self.rates.append(_length(here.image, there.image) / _length(here.model, there.model))
+        self.made.append((here, there))
 
 
 class Momentum(EM):
@@ -230,7 +234,8 @@ class QuasiNewton(Steps):
     Where the rows are many, ``guide`` is a sample of them, on which ends are verified.
     """
 
-    def __init__(self, guide: Guide | None = None) -> None:
+    def __init__(self, verified: bool = True, guide: Guide | None = None) -> None:
+        self.verified = verified
         self.pairs: deque[tuple[Array, Array]] = deque(maxlen=MEMORY)
         self.plain = EM()
         self.guide = guide
@@ -256,11 +261,12 @@ class QuasiNewton(Steps):
         rise = float(direction @ slope)
         if not rise > 0:
             return View(norm, np.inf)
-        return View(norm, UNSEEN * 0.5 * max(rise, norm**2), direction)
+        unseen = UNSEEN if self.verified else MOST_UNSEEN if self.pairs else np.inf
+        return View(norm, unseen * 0.5 * max(rise, norm**2), direction)
 
     def verify(self, here: Point, view: View) -> Probes:
-        if view.direction is None:
-            return view
+        if view.direction is None or not self.verified:
+            return replace(view, direction=None)
         if view.gap > self.doubtful:
             return replace(view, gap=np.inf)
         self.doubtful = view.gap / 2
@@ -299,11 +305,11 @@ class QuasiNewton(Steps):
             self.pairs.append((step, change))
 
 
-def steps_for(family: Family, prior: Prior, accelerate: bool, guide: Guide | None = None) -> Steps:
+def steps_for(family: Family, prior: Prior, accelerate: bool, verify: bool = True, guide: Guide | None = None) -> Steps:
     """Quasi-Newton steps where the family has coordinates and the rows leave no direction open, else momentum."""
     if not accelerate:
         return EM()
-    return QuasiNewton(guide) if family.tangent and not prior.null_directions else Momentum()
+    return QuasiNewton(verify, guide) if family.tangent and not prior.null_directions else Momentum()
 
 
 def _newton(here: Point, slope: Array) -> Probes:

@@ -44,10 +44,13 @@ class Stop:
         Converged when the estimated gap to the top is below this many nats a row.
     max_iter : int
         The most passes over the rows.
+    verify : bool
+        Whether the end is looked at once more, see ``acceleration``.
     """
 
     tol: float = 1e-6
     max_iter: int = 10_000
+    verify: bool = True
 
 
 class Step(NamedTuple):
@@ -157,7 +160,8 @@ class _End(Exception):
 def climb(task: Task) -> Generator[Mixture, Statistics, Fit]:
     """From a start to the top of its hill; the objective never falls on the way."""
     # the EM step of one component is the answer itself
-    steps = steps_for(task.family, task.prior, task.accelerate and task.start.n_components > 1, task.guide)
+    accelerate = task.accelerate and task.start.n_components > 1
+    steps = steps_for(task.family, task.prior, accelerate, task.stop.verify, task.guide)
     trace: list[Step] = []
     passes, kind, arrived = 1, "start", False
     statistics = yield task.start
