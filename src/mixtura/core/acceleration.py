@@ -363,8 +363,9 @@ def _all_weights(model: Mixture) -> Array:
 def _parts(vector: Array, model: Mixture) -> tuple[Array, Array, Array]:
     """What a vector holds for the logarithms of the weights, the means and the structure's coordinates."""
     size = model.n_components + (model.noise is not None)
-    logs, means, rest = np.split(vector, [size, size + model.means.size])
-    return logs, means.reshape(model.means.shape), rest.reshape(model.structure.coordinates().shape)
+    rest = size + model.means.size
+    means = vector[size:rest].reshape(model.means.shape)
+    return vector[:size], means, vector[rest:].reshape(model.structure.coordinates().shape)
 
 
 def _at(vector: Array, like: Mixture) -> Mixture:
