@@ -73,9 +73,9 @@ GLANCE = Stop(RACE_TOL, 1, verify=False)
 SCOUT = Stop(RACE_TOL, 8, verify=False)
 ABANDON = 0.02
 #: Larger samples, through which a climb comes to all rows, grow by this factor; the largest has no more than that part
-#: of the rows, nor more numbers than …
+#: of the rows, nor more numbers, in the table of its rows or of their responsibilities, than …
 GROWTH = 8
-GROWN_NUMBERS = 2_000_000
+SAMPLE_NUMBERS = 2_000_000
 #: How many hills of a candidate are followed from one sample to the next, and the rounds of repair on the first two of
 #: several samples.
 CONTENDERS = 3
@@ -383,9 +383,10 @@ def search(
 
 def _sizes(source: Source, n_components: int, free: int) -> list[int]:
     """Rows of the samples, for that many components with so many free parameters each."""
-    wanted = min(SAMPLE_ROWS_PARAMETER * free * n_components, source.n_rows // GROWTH)
+    room = SAMPLE_NUMBERS // max(n_components, source.n_features)  # rows × components are held there
+    wanted = min(SAMPLE_ROWS_PARAMETER * free * n_components, source.n_rows // GROWTH, room)
     sizes = [max(SAMPLE_ROWS, SAMPLE_ROWS_EACH * n_components, wanted)]
-    largest = min(source.n_rows // GROWTH, GROWN_NUMBERS // source.n_features)
+    largest = min(source.n_rows // GROWTH, room)
     while 2 * sizes[-1] <= largest:
         sizes.append(min(GROWTH * sizes[-1], largest))
     return sizes

@@ -305,3 +305,26 @@ def test_a_start_with_a_component_that_nothing_belongs_to():
 def test_what_cannot_be_fitted(rows, kwargs, message):
     with pytest.raises(ValueError, match=message):
         em(START, rows, **kwargs)
+
+
+def test_a_climb_in_many_columns_leaves_the_threads_of_blas_as_they_were():
+    import threadpoolctl
+
+    rows = np.random.default_rng(0).normal(size=(300, 40))
+    start = Mixture([0.5, 0.5], rows[:2], [np.eye(40)] * 2)
+    seen = []
+
+    def blas():
+        return [library["num_threads"] for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"]
+
+    class Watching(Memory):
+        def total(self, function):
+            seen.append(blas())
+            return super().total(function)
+
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        before = blas()
+        em(start, Watching(rows), "diag", max_iter=3)
+        assert blas() == before
+    assert seen
+    assert all(set(threads) == {1} for threads in seen)

@@ -168,7 +168,7 @@ class EM(Steps):
         norm = here.gradient_norm
         if norm < ROUNDING_NORM:
             return View(norm, 0.5 * norm**2)
-        self.rates += [_length(a.image, b.image) / _length(a.model, b.model) for a, b in self.made]
+        self.rates += [_rate(a, b) for a, b in self.made]
         self.made.clear()
         rate = max(self.rates) if len(self.rates) == self.rates.maxlen else 1.0
         return View(norm, 0.5 * norm**2 / (1 - rate) if rate < 1 else np.inf)
@@ -178,6 +178,13 @@ class EM(Steps):
 
     def learn(self, here: Point, there: Point) -> None:
         self.made.append((here, there))
+
+
+def _rate(here: Point, there: Point) -> float:
+    """How much nearer to each other an EM step brings two points."""
+    if there.model is here.image:
+        return there.gradient_norm / here.gradient_norm
+    return _length(here.image, there.image) / _length(here.model, there.model)
 
 
 class Momentum(EM):

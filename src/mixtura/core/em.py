@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from mixtura import kernels
 from mixtura.core.acceleration import Guide, Point, Probes, Proposals, View, steps_for
 from mixtura.core.arguments import finite_rows, row_weights
+from mixtura.core.blas import one_thread
 from mixtura.core.estep import of_block
 from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Mixture
@@ -250,6 +251,11 @@ def climb_together(
     The kernel is the one for a problem of that size unless one is given. A climb whose covariances become singular
     ends with that status and leaves the others alone.
     """
+    with one_thread(source.n_features):
+        return _together(tasks, source, callback, kernel)
+
+
+def _together(tasks: Sequence[Task], source: Source, callback: Callback | None, kernel: Kernel | None) -> list[Fit]:
     climbs = [climb(task) for task in tasks]
     wanted = {i: next(way) for i, way in enumerate(climbs)}
     fits: dict[int, Fit] = {}

@@ -50,6 +50,8 @@ Index = NDArray[np.intp]
 #: A matrix counts as singular when a pivot of the Cholesky factor of its correlation matrix falls below this
 #: multiple of D: what is left of that column, given the ones before it, is then rounding noise.
 SINGULAR_PIVOT = 4 * float(np.finfo(np.float64).eps)
+#: Columns from which on triangles are inverted one by one.
+WIDE = 32
 
 
 class SingularError(ValueError):
@@ -196,7 +198,14 @@ def inverse_lower(factor: Array) -> Array:
     """Inverses of (…, D, D) lower triangular matrices, triangular to the bit."""
     scale = np.abs(np.diagonal(factor, axis1=-2, axis2=-1))
     unit = factor / scale[..., :, None]  # unit diagonal: the inverse is safe for columns in any unit
-    return np.tril(np.linalg.inv(unit)) / scale[..., None, :]
+    size = factor.shape[-1]
+    if size < WIDE:
+        return np.tril(np.linalg.inv(unit)) / scale[..., None, :]
+    from scipy.linalg import get_lapack_funcs  # a sixth of the work, but matrix by matrix
+
+    (invert,) = get_lapack_funcs(("trtri",), (unit,))
+    inverse = np.stack([invert(matrix, lower=1)[0] for matrix in unit.reshape(-1, size, size)])
+    return np.tril(inverse.reshape(unit.shape)) / scale[..., None, :]
 
 
 def _rest_of(n_features: int, given: Index) -> Index:
