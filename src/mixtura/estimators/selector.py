@@ -87,7 +87,7 @@ class GaussianMixtureSelector(GaussianMixture):
     --------
     >>> from mixtura import GaussianMixtureSelector, Mixture
     >>> X = Mixture([0.4, 0.6], [[0, 0], [5, 3]], [[[1, 0], [0, 1]], [[2, 1], [1, 1]]]).sample(500, 1)
-    >>> selector = GaussianMixtureSelector(n_components=range(1, 4), random_state=0).fit(X)
+    >>> selector = GaussianMixtureSelector(range(1, 4), covariances=["full", "tied"], random_state=0).fit(X)
     >>> selector.n_components_, selector.covariance_type_
     (2, 'full')
     >>> selector.predict([[0, 0], [6, 3]])
