@@ -173,3 +173,9 @@ def test_the_canonical_order_goes_by_means_then_weight():
     model = Mixture([0.1, 0.2, 0.3, 0.4], [[2, 0], [1, 5], [1, 3], [1, 3]], [np.eye(2)] * 4)
     assert model.canonical_order().tolist() == [3, 2, 1, 0]
     assert model.reorder() == model.reorder([3, 2, 1, 0])
+
+
+def test_a_component_that_another_covers_but_for_a_point():
+    from mixtura.core.overlap import _exceeds
+
+    assert _exceeds(np.array([-0.0036]), np.array([0.0]), np.array([-16.6]), -4e-125) == 0.0

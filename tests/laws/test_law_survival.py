@@ -117,7 +117,7 @@ def test_any_table_with_a_ridge_or_none(table, n_components, reg_covar):
 
 
 @pytest.mark.slow
-@settings(QUIET, max_examples=1500)
+@settings(QUIET, max_examples=300)
 @given(
     table=tables(),
     n_components=st.integers(1, 5),

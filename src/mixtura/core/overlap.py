@@ -96,6 +96,8 @@ def _exceeds(a: Array, b: Array, shift: Array, q: float) -> float:
     if slope(high) <= 0:
         return 0.0
     saddle = at(float(brentq(slope, -300.0, high)))  # pyright: ignore[reportArgumentType] (its stub)
+    if saddle > 1e90:  # q lies on the greatest value of the sum, but for rounding
+        return 0.0
     rest = 1 - 2 * saddle * a
     width = 1 / np.sqrt((2 * (a / rest) ** 2 + (b * b + 4 * a * c) / rest**3).sum() + saddle**-2)
     s = saddle + width * (1j * np.sinh(_NODES) + _BENDS * (np.cosh(_NODES) - 1))
