@@ -122,7 +122,8 @@ def test_quasi_newton_steps_end_on_the_hill_of_mclust_or_on_the_top_of_another()
 @pytest.mark.slow
 @pytest.mark.parametrize("case", [pytest.param(case, id=str(case)) for case in SADDLES])
 def test_away_from_a_saddle_it_gets_as_high(case):
-    fit = em(case.begin(), rows_of(case.data_set), case.family, tol=1e-12, max_iter=20_000)
+    accelerate = case.family.tangent is not None  # momentum may lead to another hill
+    fit = em(case.begin(), rows_of(case.data_set), case.family, tol=1e-12, max_iter=20_000, accelerate=accelerate)
     assert fit.converged
     assert fit.loglik >= case.loglik - 1e-7
 
@@ -135,7 +136,7 @@ def test_away_from_a_saddle_it_gets_as_high(case):
     ],
 )
 def test_vve_ends_where_exact_em_does(case):
-    fit = em(case.begins.begin(), rows_of(case.begins.data_set), "VVE", tol=1e-12)
+    fit = em(case.begins.begin(), rows_of(case.begins.data_set), "VVE", tol=1e-12, accelerate=False)
     assert fit.converged
     if case.converged:
         assert fit.loglik == pytest.approx(case.loglik, rel=1e-9)

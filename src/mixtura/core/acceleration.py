@@ -34,6 +34,8 @@ PROBES = 8
 SOLVED = 0.02
 PROBE = 1e-4
 FLAT = 1e-6
+#: How long a step is tried, in the same units, along a direction that is not concave.
+ESCAPE = 0.3
 #: While the gradient is longer than this, EM steps alone: from afar they are as quick, and they stay on their hill
 #: (from 235 fixed starts, 224 climbs then end where EM ends; with quasi-Newton steps from the first on, 208).
 NEAR = 0.15
@@ -338,7 +340,7 @@ def _newton(here: Point, slope: Array) -> Probes:
         bent = (base - replace(here, model=probe, statistics=(yield probe)).slope) / small
         curvature = float(ahead @ bent)
         if not curvature > FLAT * length:
-            return View(here.gradient_norm, np.inf, direction if direction.any() else ahead)
+            return View(here.gradient_norm, np.inf, ESCAPE / np.sqrt(length) * ahead)
         share = left / curvature
         direction = direction + share * ahead
         residual = residual - share * bent
