@@ -100,6 +100,16 @@ class Settings:
     prior: ConjugatePrior | None = None
     fixed: Fixed = NOTHING
 
+    @property
+    def stop(self) -> Stop:
+        """Where a climb on all rows ends."""
+        return Stop(self.tol, self.max_iter)
+
+    @property
+    def race_stop(self) -> Stop:
+        """Where one on a sample ends."""
+        return Stop(max(self.tol, RACE_TOL), self.max_iter, verify=False)
+
 
 def as_noise(asked: bool | float | Noise, n_features: int) -> Noise | bool:
     """What to look for: nothing, noise over the region of the rows, or a given noise."""
@@ -420,7 +430,7 @@ def _attempts(candidates: Sequence[Candidate], n_init: int) -> Iterator[Sequence
 def _race(ground: Ground, runs: Sequence[Run]) -> None:
     """Every start, on the sample, far enough to tell the hills apart."""
     settings = ground.settings
-    stop = Stop(max(settings.tol, RACE_TOL), settings.max_iter, verify=False)
+    stop = settings.race_stop
     methods = METHODS[settings.init_params]
     starts = [(run, run.candidate.known.model, stop) for run in runs if run.candidate.known]
     for run in runs:
@@ -526,14 +536,14 @@ def _arrivals(ground: Ground, starts: Sequence[tuple[Run, Mixture]], sample: Sam
         for run, fit in ground.climb("repair", [(run, model, SCOUT) for run, model in starts], sample)
         if run.best is not None and fit.objective > run.best.objective - least
     ]
-    stop = Stop(max(ground.settings.tol, RACE_TOL), ground.settings.max_iter, verify=False)
+    stop = ground.settings.race_stop
     climbed = ground.climb("repair", [(run, scout.model, stop) for run, scout in scouts], sample)
     return [(run, _joined(scout, fit)) for (run, scout), (_, fit) in zip(scouts, climbed, strict=True)]
 
 
 def _grow(ground: Ground, runs: Sequence[Run]) -> None:
     """Follow the best hills to larger and larger samples: what was but a speck of the small one shows there."""
-    stop = Stop(max(ground.settings.tol, RACE_TOL), ground.settings.max_iter, verify=False)
+    stop = ground.settings.race_stop
     for run in runs:
         run.hills = _apart([*run.raced, *([] if run.best is None else [run.best])])
     for number, sample in enumerate(ground.larger):
@@ -556,18 +566,18 @@ def _apart(fits: Sequence[Fit]) -> list[Fit]:
 
 def _fall_back(ground: Ground, runs: Sequence[Run]) -> None:
     """Where the climb on all rows ended badly, climb the next hill too."""
-    stop = Stop(ground.settings.tol, ground.settings.max_iter)
+    stop = ground.settings.stop
     doubtful = [run for run in runs if _doubtful(run)]
     for turn in range(1, CONTENDERS):
         others = [(run, run.hills[turn].model, stop) for run in doubtful if len(run.hills) > turn]
         for run, fit in ground.climb("climb", others):
             run.best = fit if run.best is None else max(run.best, fit, key=_merit)
-        doubtful = [run for run in doubtful if run.best is None or _merit(run.best)[:2] != (True, 0)]
+        doubtful = [run for run in doubtful if not _sound(run.best)]
 
 
 def _doubtful(run: Run) -> bool:
     """Whether the best fit failed, or has a component that is misplaced or came to little beside what it was."""
-    if run.best is None or _merit(run.best)[:2] != (True, 0):
+    if run.best is None or not _sound(run.best):
         return True
     before = run.hills[0].model.weights if run.hills else run.best.model.weights
     return bool((run.best.model.weights < WITHERED * before).any())
@@ -605,7 +615,7 @@ def _climb(ground: Ground, runs: Sequence[Run]) -> None:
 def _settle(ground: Ground, runs: Sequence[Run]) -> None:
     """Climb again where a family ended below another that it holds, from what that one found."""
     margin = ground.settings.tol * ground.weight
-    stop = Stop(ground.settings.tol, ground.settings.max_iter)
+    stop = ground.settings.stop
     for _ in range(SETTLE_ROUNDS):
         if ground.told_to_stop:
             return
@@ -648,6 +658,11 @@ def _given(ground: Ground, candidate: Candidate) -> Mixture:
 def _merit(fit: Fit, margin: float = 0.0) -> tuple[bool, int, float]:
     """What makes one fit of a candidate better than another: it holds, its components do, its objective is high."""
     return not fit.status.failed, -len(misplaced_components(fit)), fit.objective + margin
+
+
+def _sound(fit: Fit | None) -> bool:
+    """Whether there is a fit that holds, and so do all its components."""
+    return fit is not None and not fit.status.failed and not misplaced_components(fit)
 
 
 def _repairable(fit: Fit) -> bool:
