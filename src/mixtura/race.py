@@ -7,6 +7,7 @@ the tolerance.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -23,13 +24,14 @@ from mixtura.core.estep import of_block
 from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Mixture
 from mixtura.core.noise import INITIAL_WEIGHT, Noise
-from mixtura.core.statistics import Statistics
+from mixtura.core.statistics import Kind, Statistics
 from mixtura.core.status import Status
 from mixtura.covariance.prior import ConjugatePrior, Moments, Prior, column_spread
 from mixtura.covariance.registry import Family
+from mixtura.covariance.resolution import Resolution
 from mixtura.covariance.structure import SingularError
 from mixtura.denoise import noise_over, without_noise
-from mixtura.diagnosis import idle_directions, misplaced_components
+from mixtura.diagnosis import Grade, Note, diagnose_rows, idle_directions, misplaced_components, name_columns
 from mixtura.kernels import Kernel
 from mixtura.sources.sketch import Sample, samples
 from mixtura.sources.source import Source
@@ -82,8 +84,10 @@ CONTENDERS = 3
 #: A component which on more rows keeps less than this part of its weight was but a speck of the sample.
 WITHERED = 0.2
 GROWN_ROUNDS = 4
-#: The largest value, and the inverse of the smallest spread, of a column that can be fitted.
-LARGEST = 1e152
+#: The most that the squares of all values may add up to, weights included, and the least square of a spread, likewise;
+#: up to so many rows of weight 1 values may reach 10¹⁵⁰.
+MOST_SQUARE, LEAST_SQUARE = 1e306, 1e-300
+LARGE = 1e6
 
 
 @dataclass(frozen=True)
@@ -181,8 +185,8 @@ class Run:
         Why others did not get that far.
     best : Fit or None
         The best so far.
-    remark : str
-        What else there is to say of a failure.
+    causes : list of str
+        What of the rows may be the reason that there is none.
     """
 
     candidate: Candidate
@@ -191,7 +195,7 @@ class Run:
     hills: list[Fit] = field(default_factory=list[Fit])
     failures: list[str] = field(default_factory=list[str])
     best: Fit | None = None
-    remark: str = ""
+    causes: list[str] = field(default_factory=list[str])
 
     @property
     def unmoved(self) -> bool:
@@ -230,6 +234,8 @@ class Ground:
     kernel: Kernel
     rough: Kernel
     observer: _Obeyed
+    _relative: dict[tuple[Kind, bool], Prior] = field(default_factory=dict[tuple[Kind, bool], Prior])
+    _moments: dict[Kind, Moments] = field(default_factory=dict[Kind, Moments])
 
     @property
     def told_to_stop(self) -> bool:
@@ -247,9 +253,16 @@ class Ground:
         return self.small.weight if self.small.complete else self.source.total(attrgetter("weight"))
 
     @cached_property
-    def relative(self) -> Prior:
-        """The default prior, for the sample."""
-        return Prior.relative(self.small.rows, self.small.weights)
+    def resolution(self) -> Resolution:
+        """How finely the rows were recorded."""
+        return Resolution.of(self.small.rows, self.small.weights)
+
+    def relative(self, family: Family) -> Prior:
+        """The default prior of a family, for the sample."""
+        key = "diagonal" if family.kind == "diagonal" else "full", family.isotropic
+        if key not in self._relative:
+            self._relative[key] = Prior.relative(self.small.rows, self.small.weights, family, self.resolution)
+        return self._relative[key]
 
     @cached_property
     def noise(self) -> Noise | None:
@@ -279,20 +292,22 @@ class Ground:
             return self.small
         return self.quiet
 
-    @cached_property
-    def moments(self) -> Moments:
-        """Mean, scatter and weight of all rows."""
-        return overall_moments(self.rows)
+    def moments(self, family: Family) -> Moments:
+        """Mean, scatter and weight of all rows, as a family's prior needs them."""
+        kind = "diagonal" if family.kind == "diagonal" else "full"
+        if kind not in self._moments:
+            self._moments[kind] = overall_moments(self.rows, kind)
+        return self._moments[kind]
 
     def prior(self, weight: float, n_components: int, family: Family) -> Prior:
         """The prior of a fit to rows of that weight."""
         if self.settings.prior is not None:
-            return self.settings.prior.of(self.moments, family, n_components, self.relative)
+            return self.settings.prior.of(self.moments(family), family, n_components, self.relative(family))
         ridge, n_features = self.settings.reg_covar, self.small.n_features
         if ridge is None:
-            return self.relative.for_weight(weight)
+            return self.relative(family).for_weight(weight)
         prior = Prior.absolute(ridge, weight, n_components, n_features) if ridge else Prior.none(n_features)
-        return replace(prior, resolution=self.relative.resolution)
+        return replace(prior, resolution=self.resolution, idle=self.relative(family).idle)
 
     def start(self, rule: Rule, candidate: Candidate, lean: float, sample: Sample) -> Mixture:
         """The mixture that a rule makes of a sample."""
@@ -358,10 +373,11 @@ def search(
     *,
     observer: Observer | None = None,
     columns: Sequence[str] | None = None,
-) -> tuple[list[Run], Source]:
+) -> tuple[list[Run], Source, tuple[Note, ...]]:
     """Fit every candidate to the rows of a source; one that fails is recorded and leaves the others alone.
 
-    Also returned are the rows that the best fits belong to: the source, or a sample that stands for it.
+    Also returned are the rows that the best fits belong to, the source or a sample that stands for it, and what is
+    odd about them.
     """
     for candidate in candidates:
         settings.fixed.check(candidate.n_components, source.n_features, candidate.family)
@@ -370,7 +386,7 @@ def search(
     small, *larger = samples(source, _sizes(source, largest, free), seed)
     if small.complete:
         larger = []
-    _check_range(small, columns)
+    _check_range(small, source.n_rows, columns)
     n_rows = small.n_rows if small.complete else source.n_rows
     components = sum(candidate.n_components for candidate in candidates)  # of a pass, which all of them share
     # one edition for the samples and for all rows; only ends need double precision
@@ -385,10 +401,17 @@ def search(
     _climb(ground, runs)
     _fall_back(ground, [run for run in runs if run.candidate.by_chance])
     _settle(ground, open_to_others)
+    notes = diagnose_rows(small, source.n_rows, ground.resolution, columns)
     for run in runs:
-        if settings.reg_covar == 0 and (run.best is None or run.best.status.failed) and ground.relative.null_directions:
-            run.remark = f"the rows do not vary in every direction: {idle_directions(ground.relative, columns)}"
-    return runs, ground.rows
+        if run.best is None or run.best.status.failed:
+            run.causes = _causes(ground, run.candidate.family, notes, columns)
+    return runs, ground.rows, notes
+
+
+def _causes(ground: Ground, family: Family, notes: Sequence[Note], columns: Sequence[str] | None) -> list[str]:
+    """What of the rows may be the reason that no fit was found."""
+    told = [note.sentence for note in notes if note.grade > Grade.REMARK]
+    return told if ground.settings.reg_covar is None else idle_directions(ground.relative(family).idle, columns) + told
 
 
 def _sizes(source: Source, n_components: int, free: int) -> list[int]:
@@ -402,16 +425,19 @@ def _sizes(source: Source, n_components: int, free: int) -> list[int]:
     return sizes
 
 
-def _check_range(small: Sample, columns: Sequence[str] | None) -> None:
-    """Whether squares of the values fit into double precision, with room for sums."""
-    size = np.abs(small.rows).max(0, initial=0.0)
+def _check_range(small: Sample, n_rows: int, columns: Sequence[str] | None) -> None:
+    """Whether squares of the values, times their weights, fit into double precision."""
+    each = small.weight / small.n_rows  # in a sample, distinct rows have the weight of their copies
+    size = np.maximum(np.abs(small.box.low), np.abs(small.box.high))
     _, spread = column_spread(small.rows, small.weights)
-    for j in np.flatnonzero((size > LARGEST) | ((spread > 0) & (spread < 1 / LARGEST))):
-        name = repr(columns[int(j)]) if columns else str(j)
+    least, most = LEAST_SQUARE / min(each, 1.0), MOST_SQUARE / max(each * n_rows, LARGE)
+    least, most = math.sqrt(least), math.sqrt(most)
+    for j in np.flatnonzero((size > most) | ((spread > 0) & (spread < least))).tolist():
+        weigh = "" if 1 / LARGE < each < LARGE else f" (the weights, {each:.1e} on average, count too)"
         raise ValueError(
-            f"the values of column {name} reach {size[j]:.1e} and spread over {spread[j]:.1e}: their squares leave the "
-            f"range of double precision. Measure the column in a unit that keeps both between {1 / LARGEST:.0e} and "
-            f"{LARGEST:.0e}"
+            f"the values of {name_columns([j], columns)} reach {size[j]:.1e} and spread over {spread[j]:.1e}: their "
+            f"squares leave the range of double precision. Measure the column in a unit that keeps both between "
+            f"{least:.0e} and {most:.0e}{weigh}"
         )
 
 

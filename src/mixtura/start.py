@@ -105,11 +105,11 @@ def mixture_of(
     return first_m_step(statistics, family, prior.leaning(lean * statistics.row_weight, statistics), noise)
 
 
-def overall_moments(source: Source) -> Moments:
-    """Mean (D,), scatter (D, D) and weight of all rows."""
+def overall_moments(source: Source, kind: Kind = "full") -> Moments:
+    """Mean (D,), scatter (D, D), or its diagonal, and weight of all rows."""
     middle = source.total(_first_moments)
     rule = by_labels(np.zeros(source.n_rows, dtype=np.intp), 1)
-    statistics = source.total(partial(_under_rule, rule, (middle.sum / middle.weight)[None], "full"))
+    statistics = source.total(partial(_under_rule, rule, (middle.sum / middle.weight)[None], kind))
     return Moments((statistics.centre + statistics.shift())[0], statistics.scatter()[0], middle.weight)
 
 

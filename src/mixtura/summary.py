@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mixtura.choice import TIE, Cell, bic, ranked, ties
-from mixtura.core.em import Fit, n_parameters
+from mixtura.core.em import n_parameters
 from mixtura.core.mixture import NOISE, Mixture
 from mixtura.core.overlap import Separation, overlapping
 from mixtura.core.status import Status
@@ -63,21 +63,10 @@ def summarise(
             for c in cells
             if c.fit is None
         ],
-        "notes": [*(note.sentence for note in best.notes), *_seen(fit, columns, rows)],
+        "notes": [str(note) for note in best.notes],
+        "findings": [note.as_dict() for note in best.notes],
         "advice": _advice(cells, best, criterion, fitted),
     }
-
-
-def _seen(fit: Fit, columns: Sequence[str], rows: int) -> list[str]:
-    """What is odd about the rows: rounding, values that are much too frequent, copies."""
-    resolution = fit.prior.resolution
-    told = [] if resolution is None else resolution.sentences(columns)
-    copies = rows - fit.statistics.rows if fit.statistics.weight == rows else 0  # of rows with weights none can be told
-    if copies:
-        each = ", and the criteria count each as an observation of its own" if 2 * copies > rows and not told else ""
-        repeat = "repeats another" if copies == 1 else "repeat others"
-        told.append(f"{copies:,} of the {rows:,} rows {repeat}{each}.")
-    return told
 
 
 #: What a saved model may tell of its fit beside itself, and of which type each is.
@@ -117,6 +106,7 @@ def describe(model: Mixture, family: str, metadata: Mapping[str, Any]) -> Summar
         "rivals": [],
         "failed": [],
         "notes": [note for note in told("notes", list) or [] if isinstance(note, str)],
+        "findings": [],
         "advice": [],
     }
 

@@ -318,7 +318,7 @@ def steps_for(family: Family, prior: Prior, accelerate: bool, verify: bool = Tru
     """Quasi-Newton steps where the family has coordinates and the rows leave no direction open, else momentum."""
     if not accelerate:
         return EM()
-    return QuasiNewton(verify, guide) if family.tangent and not prior.null_directions else Momentum()
+    return QuasiNewton(verify, guide) if family.tangent and not prior.null.any() else Momentum()
 
 
 def _newton(here: Point, slope: Array) -> Probes:

@@ -30,7 +30,7 @@ from mixtura.core.statistics import Array, Kind, Statistics, outer
 from mixtura.covariance import registry
 from mixtura.covariance.registry import Family
 from mixtura.covariance.resolution import Resolution
-from mixtura.covariance.structure import Structure
+from mixtura.covariance.structure import Structure, diagonal_of, matrix_of
 
 #: ν of the default prior: this many (distinct) rows' worth of the data's own spread, for each component …
 PSEUDO_ROWS = 1e-8
@@ -40,10 +40,31 @@ PSEUDO_FRACTION = 1e-12
 NULL_SHARE = 1e-12
 #: The variance given to such a direction, in the same units.
 NULL_VARIANCE = 1e-10
+#: A column takes part in linear relations when its (squared) share in those directions is more than this.
+RELATED = 1e-6
 #: Rows further than this from the middle, in units of the columns' spread, are drawn in before correlations are taken.
 FAR = 10.0
 #: Interquartile range of the standard normal.
 NORMAL_QUARTILES = 1.3489795003921634
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Directions in which the rows do not vary at all.
+
+    Attributes
+    ----------
+    constant : tuple of int
+        Columns with one value.
+    related : tuple of int
+        Other columns that take part in exact linear relations.
+    relations : int
+        How many of these there are; they are not looked for where columns count one by one.
+    """
+
+    constant: tuple[int, ...] = ()
+    related: tuple[int, ...] = ()
+    relations: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,12 +75,12 @@ class Prior:
     ----------
     count : float
         ν, pseudo-rows.
-    scatter : ndarray of shape (D, D)
+    scatter : ndarray of shape (D, D), or (D,) if only its diagonal matters
         P, pseudo-scatter.
-    null : ndarray of shape (D, D)
+    null : ndarray of the same shape
         Variance of the directions in which the rows do not vary; zero elsewhere.
-    null_directions : int
-        How many there are.
+    idle : Idle
+        Those directions. The objective does not depend on it.
     row : float
         The average weight of a distinct row, so that a factor common to all weights changes nothing.
     asked : str
@@ -76,7 +97,7 @@ class Prior:
     count: float
     scatter: Array
     null: Array
-    null_directions: int = 0
+    idle: Idle = Idle()
     asked: str = ""
     row: float = 1.0
     shrinkage: float = 0.0
@@ -86,7 +107,7 @@ class Prior:
     @classmethod
     def none(cls, n_features: int) -> Prior:
         """No regularisation: plain maximum likelihood."""
-        zero = np.zeros((n_features, n_features))
+        zero = np.zeros(n_features)
         return cls(0.0, zero, zero)
 
     @classmethod
@@ -97,11 +118,13 @@ class Prior:
         maximises an objective. The count is the tiny one of the default prior: without it the covariance of a
         component that loses its rows would grow beyond all bounds.
         """
-        scatter = np.eye(n_features) * (reg_covar * weight / n_components)
+        scatter = np.full(n_features, reg_covar * weight / n_components)
         return cls(PSEUDO_FRACTION * weight, scatter, np.zeros_like(scatter), asked="reg_covar")
 
     @classmethod
-    def relative(cls, rows: Array, weights: Array) -> Prior:
+    def relative(
+        cls, rows: Array, weights: Array, family: Family | str = "full", resolution: Resolution | None = None
+    ) -> Prior:
         """The default: tiny, and relative to the spread of the rows themselves.
 
         P = ν·S, where S has the rows' correlations and, for each column, a spread that far-off rows do not move
@@ -113,31 +136,29 @@ class Prior:
             The rows, or a sample of them (see ``for_weight``).
         weights : ndarray of shape (N,)
             How much each counts.
+        family : Family or str
+            Where its columns are uncorrelated, S is diagonal, and linear relations are of no concern.
+        resolution : Resolution, optional
+            Of the rows, where it is known already.
         """
-        share = weights / weights.sum()
+        family = registry.get(family)
         middle, spread = column_spread(rows, weights)
         constant = spread == 0
         size = np.abs(rows[0])  # the unit of a constant column: its own size, or 1 for a column of zeros
         unit = np.where(constant, np.where(size > 0, size, 1.0), spread)
-        standard = np.where(constant, 0.0, (rows - middle) / unit)
-        # Rows far off are drawn in towards a row in the middle: that keeps every linear relation between columns.
-        heart = standard[np.square(standard).sum(1).argmin()]
-        length = np.sqrt(np.square(standard - heart).sum(1) / rows.shape[1])
-        standard = (standard - heart) / np.maximum(1.0, length / FAR)[:, None]
-        standard -= share @ standard
-        correlation = (standard * share[:, None]).T @ standard
-        values, vectors = np.linalg.eigh(correlation)
-        idle = values <= NULL_SHARE * max(1.0, float(values[-1]))
-        null = NULL_VARIANCE * (vectors[:, idle] @ vectors[:, idle].T)
+        if family.kind == "diagonal":
+            shape, null, idle = _diagonal_shape(constant, family)
+        else:
+            shape, null, idle = _shape(np.where(constant, 0.0, (rows - middle) / unit), weights)
         row = float(weights.mean())
         count = PSEUDO_ROWS * row + PSEUDO_FRACTION * float(weights.sum())
         return cls(
             count,
-            count * spread[:, None] * correlation * spread,
-            unit[:, None] * null * unit,
-            int(idle.sum()),
+            count * _rescaled(shape, spread),
+            _rescaled(null, unit),
+            idle,
             row=row,
-            resolution=Resolution.of(rows, weights),
+            resolution=resolution or Resolution.of(rows, weights),
         )
 
     def for_weight(self, weight: float) -> Prior:
@@ -155,9 +176,8 @@ class Prior:
         if statistics.kind == "tied" or rows == 0:
             return self
         pooled = statistics.scatter().sum(0) / statistics.n.sum()
-        if statistics.kind == "diagonal":
-            pooled = np.diag(pooled)
-        return replace(self, count=self.count + rows, scatter=self.scatter + rows * pooled)
+        own = diagonal_of(self.scatter) if statistics.kind == "diagonal" else matrix_of(self.scatter)
+        return replace(self, count=self.count + rows, scatter=own + rows * pooled)
 
     def shrink(self, statistics: Statistics) -> Statistics:
         """The sums with κ pseudo-rows at μ_P in every component; their n counts for the means alone."""
@@ -175,11 +195,12 @@ class Prior:
     def add(self, n: Array, scatter: Array, kind: Kind) -> tuple[Array, Array]:
         """(n, W) with the pseudo-statistics added, in the shape of that kind of scatter."""
         n = n + self.count
+        if kind == "diagonal":
+            return n, scatter + diagonal_of(self.scatter) + n[:, None] * diagonal_of(self.null)
+        own, null = matrix_of(self.scatter), matrix_of(self.null)
         if kind == "full":
-            return n, scatter + self.scatter + n[:, None, None] * self.null
-        if kind == "tied":
-            return n, scatter + len(n) * self.scatter + n.sum() * self.null
-        return n, scatter + np.diagonal(self.scatter) + n[:, None] * np.diagonal(self.null)
+            return n, scatter + own + n[:, None, None] * null
+        return n, scatter + len(n) * own + n.sum() * null
 
     def log_density(self, structure: Structure, means: Array) -> float:
         """What the objective adds to the log-likelihood (see the head of this module), up to a constant."""
@@ -195,24 +216,20 @@ class Prior:
 
         ``rows`` (K,) is how many each component's covariance rests upon.
         """
-        shares = np.empty(len(rows))
-        for k in range(len(rows)):
-            white = np.linalg.solve(structure.factor(k), np.eye(structure.n_features))
-            if structure.kind == "diagonal":
-                shares[k] = (np.diagonal(white) ** 2 * np.diagonal(self.scatter)).max()
-            else:
-                shares[k] = np.linalg.eigvalsh(white @ self.scatter @ white.T)[-1]
-        total = rows + self.count
-        return np.divide(shares, total, out=np.ones_like(shares), where=total > 0)
+        return self.shares(structure, rows).max(1)
+
+    def shares(self, structure: Structure, rows: Array) -> Array:
+        """(K, D) likewise, for each of the directions in which these are extreme."""
+        ratios, total = structure.ratios(self.scatter), (rows + self.count)[:, None]
+        return np.divide(ratios, total, out=np.ones_like(ratios), where=total > 0)
 
     def unresolved(self, structure: Structure) -> NDArray[np.bool_]:
         """(K, D) where a component is narrower than the column was recorded."""
-        variances = np.stack([np.square(structure.factor(k)).sum(1) for k in range(structure.n_components)])
-        return variances < (0.0 if self.resolution is None else self.resolution.floor)
+        return structure.variances() < (0.0 if self.resolution is None else self.resolution.floor)
 
 
 class Moments(NamedTuple):
-    """Mean (D,), scatter (D, D) about it and weight of rows."""
+    """Mean (D,), scatter about it, (D, D) or its diagonal, and weight of rows."""
 
     mean: Array
     scatter: Array
@@ -220,7 +237,7 @@ class Moments(NamedTuple):
 
     @property
     def covariance(self) -> Array:
-        """S, (D, D), where rows of weight 1 count as one each (and less than two of them for two)."""
+        """S, or its diagonal, where rows of weight 1 count as one each (and less than two of them for two)."""
         return self.scatter / max(self.weight - 1, self.weight / 2)
 
 
@@ -295,9 +312,9 @@ class ConjugatePrior:
         dof = d + 2.0 if self.dof is None else self.dof
         scale = moments.covariance / k ** (2 / d) if self.scale is None else _scale(self.scale, d)
         if family.isotropic:
-            count, scale = (dof + 2) / d, np.eye(d) * (np.trace(scale) / d**2)
+            count, scale = (dof + 2) / d, np.full(d, diagonal_of(scale).sum() / d**2)
         elif family.kind == "diagonal":
-            count, scale = dof + 2, np.diag(np.diagonal(scale))
+            count, scale = dof + 2, diagonal_of(scale)
         else:
             count = dof + d + 1
         if family.free(1, d) == family.free(2, d):  # one covariance for all components: a share for each
@@ -311,6 +328,40 @@ class ConjugatePrior:
             shrinkage=self.shrinkage,
             mean=location if shrunk else None,
         )
+
+
+def _shape(standard: Array, weights: Array) -> tuple[Array, Array, Idle]:
+    """Correlations S, variance of the directions in which the rows do not vary, and which these are.
+
+    ``standard`` (N, D) are rows in units of the columns' spread; constant columns hold zeros.
+    """
+    share = weights / weights.sum()
+    # Rows far off are drawn in towards a row in the middle: that keeps every linear relation between columns.
+    heart = standard[np.square(standard).sum(1).argmin()]
+    length = np.sqrt(np.square(standard - heart).sum(1) / standard.shape[1])
+    standard = (standard - heart) / np.maximum(1.0, length / FAR)[:, None]
+    standard -= share @ standard
+    correlation: Array = (standard * share[:, None]).T @ standard
+    values, vectors = np.linalg.eigh(correlation)
+    idle = values <= NULL_SHARE * max(1.0, float(values[-1]))
+    null: Array = vectors[:, idle] @ vectors[:, idle].T
+    constant = np.flatnonzero(~standard.any(0))
+    related = np.setdiff1d(np.flatnonzero(np.diagonal(null) > RELATED), constant)
+    relations = int(idle.sum()) - len(constant)
+    null *= NULL_VARIANCE
+    return correlation, null, Idle(tuple(map(int, constant)), tuple(map(int, related)), relations)
+
+
+def _diagonal_shape(constant: NDArray[np.bool_], family: Family) -> tuple[Array, Array, Idle]:
+    """The same where columns count one by one; an isotropic family has one variance, which any other column gives."""
+    idle = constant & (constant.all() or not family.isotropic)
+    shape, null = (~constant).astype(np.float64), NULL_VARIANCE * idle.astype(np.float64)
+    return shape, null, Idle(tuple(map(int, np.flatnonzero(constant))))
+
+
+def _rescaled(shape: Array, unit: Array) -> Array:
+    """A covariance matrix, or its diagonal, in other units of the columns."""
+    return unit * shape * unit if shape.ndim == 1 else unit[:, None] * shape * unit
 
 
 def _scale(given: ArrayLike, n_features: int) -> Array:

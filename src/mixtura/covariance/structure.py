@@ -11,7 +11,9 @@ no harm) and each owing the same few things; everything else in the library is w
 ``whiten(x)``       L_k⁻¹ x_k for (K, D) vectors, one a component
 ``weigh(x)``        Σ_k x_k, likewise
 ``precision(x)``    Σ_k⁻¹ x_k, likewise
-``traces(P)``       (K,) tr(Σ_k⁻¹ P) for one (D, D) matrix P
+``variances()``     (K, D) diagonals of Σ_k
+``traces(P)``       (K,) tr(Σ_k⁻¹ P) for one (D, D) matrix P, or a diagonal one given as (D,)
+``ratios(P)``       (K, D) the eigenvalues of Σ_k⁻¹ P, likewise
 ``take(indices)``   the structure of some of the components
 ``condition(b)``    the pieces of the conditional distribution given the columns b
 ``marginal(a)``     the structure of the columns a
@@ -165,7 +167,11 @@ class Structure(ABC):
     @abstractmethod
     def precision(self, vectors: Array) -> Array: ...
     @abstractmethod
+    def variances(self) -> Array: ...
+    @abstractmethod
     def traces(self, matrix: Array) -> Array: ...
+    @abstractmethod
+    def ratios(self, matrix: Array) -> Array: ...
     @abstractmethod
     def take(self, indices: Index) -> Self: ...
     @abstractmethod
@@ -188,6 +194,22 @@ class Structure(ABC):
     def slope(self, n: Array, scatter: Array) -> Array: ...
     @abstractmethod
     def uphill(self, slope: Array, n: Array) -> Array: ...
+
+
+def diagonal_of(matrix: Array) -> Array:
+    """The diagonal of a (D, D) matrix, which may be given by it alone, (D,)."""
+    return matrix if matrix.ndim == 1 else np.diagonal(matrix)
+
+
+def matrix_of(matrix: Array) -> Array:
+    """The (D, D) matrix, which may be given by its diagonal alone, (D,)."""
+    return np.diag(matrix) if matrix.ndim == 1 else matrix
+
+
+def _ratios(white: Array, matrix: Array) -> Array:
+    """Eigenvalues of (…, D, D) matrices A P Aᵀ, in ascending order."""
+    inside: Array = white @ matrix_of(matrix) @ np.swapaxes(white, -1, -2)
+    return np.asarray(np.linalg.eigvalsh(inside), dtype=np.float64)
 
 
 def _log_diagonal(factor: Array) -> Array:
@@ -330,8 +352,14 @@ class Full(Structure):
     def precision(self, vectors: Array) -> Array:
         return (np.swapaxes(self.whitening, 1, 2) @ (self.whitening @ vectors[:, :, None]))[:, :, 0]
 
+    def variances(self) -> Array:
+        return np.square(self.cholesky).sum(2)
+
     def traces(self, matrix: Array) -> Array:
-        return ((self.whitening @ matrix) * self.whitening).sum((1, 2))
+        return ((self.whitening @ matrix_of(matrix)) * self.whitening).sum((1, 2))
+
+    def ratios(self, matrix: Array) -> Array:
+        return _ratios(self.whitening, matrix)
 
     def take(self, indices: Index) -> Full:
         return Full(self.cholesky[indices])
@@ -419,8 +447,14 @@ class Tied(Structure):
     def precision(self, vectors: Array) -> Array:
         return vectors @ self.whitening.T @ self.whitening
 
+    def variances(self) -> Array:
+        return np.repeat(np.square(self.cholesky).sum(1)[None], self.size, axis=0)
+
     def traces(self, matrix: Array) -> Array:
-        return np.full(self.size, float(np.vdot(self.whitening, self.whitening @ matrix)))
+        return np.full(self.size, float(np.vdot(self.whitening, self.whitening @ matrix_of(matrix))))
+
+    def ratios(self, matrix: Array) -> Array:
+        return np.repeat(_ratios(self.whitening, matrix)[None], self.size, axis=0)
 
     def take(self, indices: Index) -> Tied:
         return Tied(self.cholesky, len(indices))
@@ -510,8 +544,14 @@ class Diagonal(Structure):
     def precision(self, vectors: Array) -> Array:
         return vectors / self.scale / self.scale
 
+    def variances(self) -> Array:
+        return np.square(self.scale)
+
     def traces(self, matrix: Array) -> Array:
-        return (np.diagonal(matrix) / self.scale / self.scale).sum(1)
+        return self.ratios(matrix).sum(1)
+
+    def ratios(self, matrix: Array) -> Array:
+        return diagonal_of(matrix) / self.scale / self.scale
 
     def take(self, indices: Index) -> Diagonal:
         return Diagonal(self.scale[indices])

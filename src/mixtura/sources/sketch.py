@@ -32,6 +32,23 @@ _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 
 @dataclass(frozen=True, eq=False)
+class Box:
+    """The least box around rows, (D,) each; boxes add."""
+
+    low: Floats64
+    high: Floats64
+
+    @classmethod
+    def around(cls, rows: NDArray[np.floating]) -> Box:
+        """That of these rows; of none, one that adds nothing."""
+        low, high = rows.min(0, initial=np.inf), rows.max(0, initial=-np.inf)
+        return cls(low.astype(np.float64), high.astype(np.float64))
+
+    def __add__(self, other: Box) -> Box:
+        return Box(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
+
+
+@dataclass(frozen=True, eq=False)
 class Sketch:
     """Rows, some of them perhaps copies of others, among which are the distinct ones with the smallest hashes.
 
@@ -43,6 +60,8 @@ class Sketch:
         (M,), (M, D) and (M,).
     complete : bool
         Whether every distinct row is there.
+    box : Box
+        Around all rows, whether they are there or not.
     """
 
     limit: int
@@ -50,12 +69,13 @@ class Sketch:
     rows: Floats64
     weights: Floats64
     complete: bool
+    box: Box
 
     def __add__(self, other: Sketch) -> Sketch:
         hashes = np.concatenate([self.hashes, other.hashes])
         rows = np.concatenate([self.rows, other.rows])
         weights = np.concatenate([self.weights, other.weights])
-        both = Sketch(self.limit, hashes, rows, weights, self.complete and other.complete)
+        both = Sketch(self.limit, hashes, rows, weights, self.complete and other.complete, self.box + other.box)
         return both if len(hashes) < SPARE * self.limit + HELD // rows.shape[1] else both.kept()
 
     def kept(self) -> Sketch:
@@ -69,7 +89,7 @@ class Sketch:
                 hashes, rows, weights, complete = hashes[chosen], rows[chosen], weights[chosen], False
         merged, first, which = np.unique(hashes, return_index=True, return_inverse=True)
         summed = np.bincount(which, weights, minlength=len(merged)).astype(np.float64)
-        return Sketch(self.limit, merged, rows[first], summed, complete)
+        return Sketch(self.limit, merged, rows[first], summed, complete, self.box)
 
 
 class Sample(Memory):
@@ -83,16 +103,19 @@ class Sample(Memory):
         Whether every distinct row is there, so that the sample stands for the source.
     weight : float
         Of all its rows together.
+    box : Box
+        Around all rows of the source.
     """
 
     rows: Floats64
     weights: Floats64
 
-    def __init__(self, rows: Floats64, weights: Floats64, complete: bool) -> None:
+    def __init__(self, rows: Floats64, weights: Floats64, complete: bool, box: Box | None = None) -> None:
         order = np.lexsort(rows.T[::-1])
         super().__init__(rows[order], weights[order])
         self.complete = complete
         self.weight = float(weights.sum())
+        self.box = box or Box.around(rows)
 
 
 def sample(source: Source, limit: int, seed: int = 0) -> Sample:
@@ -108,7 +131,9 @@ def samples(source: Source, limits: Sequence[int], seed: int = 0) -> tuple[Sampl
     kept = source.total(partial(_of_block, limit, np.uint64(seed), ceiling)).kept()
     if share < 1 and len(kept.rows) < limit:  # most rows are copies of others
         kept = source.total(partial(_of_block, limit, np.uint64(seed), _LARGEST)).kept()
-    return tuple(Sample(kept.rows[:n], kept.weights[:n], kept.complete and len(kept.rows) <= n) for n in limits)
+    return tuple(
+        Sample(kept.rows[:n], kept.weights[:n], kept.complete and len(kept.rows) <= n, kept.box) for n in limits
+    )
 
 
 def _of_block(limit: int, seed: np.uint64, ceiling: np.uint64, block: Block) -> Sketch:
@@ -117,10 +142,10 @@ def _of_block(limit: int, seed: np.uint64, ceiling: np.uint64, block: Block) -> 
         rows, weights = rows[weights > 0], weights[weights > 0]
     hashes = row_hashes(rows, seed)
     low = hashes <= ceiling
-    complete = bool(low.all())
+    complete, box = bool(low.all()), Box.around(rows)
     if not complete:
         hashes, rows, weights = hashes[low], rows[low], weights[low]
-    return Sketch(limit, hashes, np.asarray(rows, dtype=np.float64) + 0.0, weights, complete)
+    return Sketch(limit, hashes, np.asarray(rows, dtype=np.float64) + 0.0, weights, complete, box)
 
 
 def row_hashes(rows: NDArray[np.floating], seed: np.uint64) -> Hashes:
