@@ -11,7 +11,7 @@ from scipy.spatial import KDTree
 
 from mixtura.core.noise import INITIAL_WEIGHT, Noise
 from mixtura.core.statistics import Array
-from mixtura.covariance.prior import NULL_VARIANCE, column_spread
+from mixtura.covariance.prior import NULL_VARIANCE
 from mixtura.sources.sketch import Box, Sample
 from mixtura.sources.source import Block, Source
 from mixtura.start import column_unit
@@ -33,7 +33,7 @@ def noise_over(source: Source, sample: Sample) -> Noise:
     One box is along the columns, the other along the principal components of the sample (mclust's ``hypvol``, but with
     standardised columns, so that their units have no say).
     """
-    _, spread = column_spread(sample.rows, sample.weights)
+    _, spread = sample.middle_and_spread
     size = np.abs(sample.rows[0])
     unit = np.where(spread > 0, spread, np.where(size > 0, size, 1.0))
     share = sample.weights / sample.weights.sum()

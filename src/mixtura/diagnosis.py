@@ -16,7 +16,7 @@ import numpy as np
 from mixtura.core.acceleration import LEAST_ROW
 from mixtura.core.em import Fit
 from mixtura.core.statistics import Array
-from mixtura.covariance.prior import Idle, column_spread
+from mixtura.covariance.prior import Idle
 from mixtura.covariance.resolution import Resolution
 from mixtura.covariance.structure import diagonal_of
 from mixtura.sources.sketch import Sample
@@ -202,16 +202,17 @@ def narrow_components(fit: Fit) -> tuple[int, ...]:
 
 def coinciding_components(fit: Fit) -> list[tuple[int, ...]]:
     """The groups of components, those without rows aside, that have the same mean and covariance."""
-    structure, means, empty = fit.model.structure, fit.model.means, empty_components(fit)
-    left = [k for k in range(fit.model.n_components) if k not in empty]
+    structure, means, k = fit.model.structure, fit.model.means, fit.model.n_components
+    near = np.zeros((k, k), dtype=np.bool_)
+    for ahead in range(1, k):
+        other = (np.arange(k) + ahead) % k
+        near[np.arange(k), other] = np.square(structure.whiten(means[other] - means)).sum(1) < COINCIDING**2
+    left = [i for i in range(k) if i not in empty_components(fit)]
     groups: list[tuple[int, ...]] = []
-    while len(left) > 1:
+    while left:
         first, *others = left
-        here = structure.take(np.full(len(others), first))
-        near = np.square(here.whiten(means[others] - means[first])).sum(1) < COINCIDING**2
-        among = [k for k, close in zip(others, near, strict=True) if close]
-        group = (first, *(k for k in among if _same_shape(fit, first, k)))
-        left = [k for k in others if k not in group]
+        group = (first, *(i for i in others if near[first, i] and _same_shape(fit, first, i)))
+        left = [i for i in others if i not in group]
         groups += [group] if len(group) > 1 else []
     return groups
 
@@ -285,7 +286,7 @@ def _of_rounding(resolution: Resolution, columns: Sequence[str] | None) -> Itera
 
 
 def _of_far_values(sample: Sample, columns: Sequence[str] | None) -> Iterable[Note]:
-    middle, spread = column_spread(sample.rows, sample.weights)
+    middle, spread = sample.middle_and_spread
     ends = np.stack([sample.box.low, sample.box.high])
     distance = np.abs(ends - middle) / np.where(spread > 0, spread, np.inf)
     which = tuple(np.flatnonzero(distance.max(0) > FAR_OFF).tolist())

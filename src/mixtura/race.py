@@ -26,7 +26,7 @@ from mixtura.core.mixture import Mixture
 from mixtura.core.noise import INITIAL_WEIGHT, Noise
 from mixtura.core.statistics import Kind, Statistics
 from mixtura.core.status import Status
-from mixtura.covariance.prior import ConjugatePrior, Moments, Prior, column_spread
+from mixtura.covariance.prior import ConjugatePrior, Moments, Prior
 from mixtura.covariance.registry import Family
 from mixtura.covariance.resolution import Resolution
 from mixtura.covariance.structure import SingularError
@@ -429,7 +429,7 @@ def _check_range(small: Sample, n_rows: int, columns: Sequence[str] | None) -> N
     """Whether squares of the values, times their weights, fit into double precision."""
     each = small.weight / small.n_rows  # in a sample, distinct rows have the weight of their copies
     size = np.maximum(np.abs(small.box.low), np.abs(small.box.high))
-    _, spread = column_spread(small.rows, small.weights)
+    _, spread = small.middle_and_spread
     least, most = LEAST_SQUARE / min(each, 1.0), MOST_SQUARE / max(each * n_rows, LARGE)
     least, most = math.sqrt(least), math.sqrt(most)
     for j in np.flatnonzero((size > most) | ((spread > 0) & (spread < least))).tolist():

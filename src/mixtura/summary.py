@@ -130,13 +130,14 @@ def column_names(model: Mixture) -> tuple[str, ...]:
 
 
 def _components(model: Mixture, columns: Sequence[str], n: NDArray[np.float64] | None) -> list[Summary]:
+    deviations = np.sqrt(model.structure.variances())
     return [
         {
             "component": k,
             "weight": float(model.weights[k]),
             **({} if n is None else {"rows": float(n[k])}),
             "mean": {name: float(x) for name, x in zip(columns, model.means[k], strict=True)},
-            "sd": {name: float(x) for name, x in zip(columns, _factor(model, k)[0], strict=True)},
+            "sd": {name: float(x) for name, x in zip(columns, deviations[k], strict=True)},
         }
         for k in range(model.n_components)
     ]
@@ -156,16 +157,10 @@ def _overlaps(model: Mixture) -> list[Summary]:
     return [{"components": [i, j], "mistaken": [ij, ji]} for i, j, ij, ji in pairs]
 
 
-def _factor(model: Mixture, k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Standard deviations s (D,) of a component and U (D, D): its covariance is diag(s) U Uᵀ diag(s)."""
-    factor = model.structure.factor(k)
-    deviations = np.linalg.norm(factor, axis=1)
-    return deviations, factor / deviations[:, None]
-
-
 def correlations(model: Mixture) -> list[list[list[float]]]:
     """The correlation matrix of each component, (K, D, D)."""
-    units = (_factor(model, k)[1] for k in range(model.n_components))
+    factors = (model.structure.factor(k) for k in range(model.n_components))
+    units = (factor / np.linalg.norm(factor, axis=1)[:, None] for factor in factors)
     return [(unit @ unit.T).tolist() for unit in units]
 
 

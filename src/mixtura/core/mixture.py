@@ -773,7 +773,7 @@ class Mixture:
             labels[noise] = NOISE
         for k in np.unique(labels[labels != NOISE]):
             mine = labels == k
-            rows[mine] = rows[mine] @ self.structure.factor(int(k)).T + self.means[k]
+            rows[mine] = self.structure.colour(int(k), rows[mine]) + self.means[k]
         return (rows, labels) if return_labels else rows
 
     def rvs(self, size: int = 1, random_state: Any = None) -> Array:

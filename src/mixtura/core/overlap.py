@@ -14,6 +14,7 @@ from scipy.special import entr, expit
 from mixtura.core.divergence import bhattacharyya_pairs, living
 from mixtura.core.mixture import Mixture
 from mixtura.core.statistics import Array
+from mixtura.covariance.structure import Diagonal
 from mixtura.sources.source import Block, Source
 
 #: Nodes of the contour integral, and how far the contour bends to either side: half-way to where exp(s²) would grow.
@@ -38,7 +39,9 @@ def overlapping(mixture: Mixture, least: float, most: int) -> list[tuple[int, in
     parts = living(mixture.without_noise())
     bound = np.exp(np.minimum(0.5 * log_odds - bhattacharyya_pairs(parts, parts), 0.0))
     first, second = np.triu_indices(len(alive), 1)
-    likely = np.argsort(-(bound + bound.T)[first, second], kind="stable")[:most]
+    most_possible = (bound + bound.T)[first, second]
+    likely = np.argsort(-most_possible, kind="stable")[:most]
+    likely = likely[most_possible[likely] >= least]
     pairs = zip(alive[first[likely]].tolist(), alive[second[likely]].tolist(), strict=True)
     found = [(i, j, _mistaken(mixture, i, j), _mistaken(mixture, j, i)) for i, j in pairs]
     return sorted((pair for pair in found if pair[2] + pair[3] >= least), key=lambda pair: -pair[2] - pair[3])
@@ -52,9 +55,7 @@ def _mistaken(mixture: Mixture, i: int, j: int) -> float:
     """
     if not mixture.weights[i] or not mixture.weights[j]:  # nothing is taken for what never happens
         return float(mixture.weights[j] > 0)
-    mine, theirs = mixture.cholesky[i], mixture.cholesky[j]
-    U, s, _ = svd(solve_triangular(theirs, mine, lower=True))
-    d = U.T @ solve_triangular(theirs, mixture.means[i] - mixture.means[j], lower=True)
+    s, d = _beside(mixture, i, j)
     log_dets = mixture.structure.log_det()
     a = (1 - s) * (1 + s)
     wide = s > 2
@@ -62,6 +63,16 @@ def _mistaken(mixture: Mixture, i: int, j: int) -> float:
     log_odds = np.log(mixture.weights[i]) - np.log(mixture.weights[j])
     threshold = float(rest + 2 * log_odds + log_dets[j] - log_dets[i])
     return _exceeds(a, np.where(wide, 0, -2 * s * d), np.where(wide, -s * d / np.where(wide, a, 1), 0), threshold)
+
+
+def _beside(mixture: Mixture, i: int, j: int) -> tuple[Array, Array]:
+    """Standard deviations s of component i and its place d, along axes in which j is standard normal and i diagonal."""
+    structure, apart = mixture.structure, mixture.means[i] - mixture.means[j]
+    if isinstance(structure, Diagonal):
+        return structure.scale[i] / structure.scale[j], apart / structure.scale[j]
+    mine, theirs = structure.factor(i), structure.factor(j)
+    U, s, _ = svd(solve_triangular(theirs, mine, lower=True))
+    return s, U.T @ solve_triangular(theirs, apart, lower=True)
 
 
 def _exceeds(a: Array, b: Array, shift: Array, q: float) -> float:

@@ -31,6 +31,7 @@ from mixtura.covariance import registry
 from mixtura.covariance.registry import Family
 from mixtura.covariance.resolution import Resolution
 from mixtura.covariance.structure import Structure, diagonal_of, matrix_of
+from mixtura.sources.sketch import column_spread
 
 #: ν of the default prior: this many (distinct) rows' worth of the data's own spread, for each component …
 PSEUDO_ROWS = 1e-8
@@ -44,8 +45,6 @@ NULL_VARIANCE = 1e-10
 RELATED = 1e-6
 #: Rows further than this from the middle, in units of the columns' spread, are drawn in before correlations are taken.
 FAR = 10.0
-#: Interquartile range of the standard normal.
-NORMAL_QUARTILES = 1.3489795003921634
 
 
 @dataclass(frozen=True)
@@ -342,14 +341,24 @@ def _shape(standard: Array, weights: Array) -> tuple[Array, Array, Idle]:
     standard = (standard - heart) / np.maximum(1.0, length / FAR)[:, None]
     standard -= share @ standard
     correlation: Array = (standard * share[:, None]).T @ standard
-    values, vectors = np.linalg.eigh(correlation)
-    idle = values <= NULL_SHARE * max(1.0, float(values[-1]))
-    null: Array = vectors[:, idle] @ vectors[:, idle].T
+    values, vectors = principal(standard * np.sqrt(share)[:, None])
+    varied = vectors[:, values > NULL_SHARE * max(1.0, float(values[-1]))]
+    null: Array = np.eye(len(varied)) - varied @ varied.T
     constant = np.flatnonzero(~standard.any(0))
     related = np.setdiff1d(np.flatnonzero(np.diagonal(null) > RELATED), constant)
-    relations = int(idle.sum()) - len(constant)
-    null *= NULL_VARIANCE
+    relations = len(varied) - varied.shape[1] - len(constant)
+    null = NULL_VARIANCE * null if varied.shape[1] < len(varied) else np.zeros_like(null)
     return correlation, null, Idle(tuple(map(int, constant)), tuple(map(int, related)), relations)
+
+
+def principal(rows: Array) -> tuple[Array, Array]:
+    """Eigenvalues of XᵀX, in ascending order, and eigenvectors (D, M); M = D, or N where the rows are fewer."""
+    n_rows, n_features = rows.shape
+    if n_rows >= n_features:
+        values, vectors = np.linalg.eigh(rows.T @ rows)
+        return values, vectors
+    _, sizes, vectors = np.linalg.svd(rows, full_matrices=False)
+    return np.square(sizes[::-1]), vectors[::-1].T
 
 
 def _diagonal_shape(constant: NDArray[np.bool_], family: Family) -> tuple[Array, Array, Idle]:
@@ -386,31 +395,3 @@ def as_prior(asked: ConjugatePrior | str | None) -> ConjugatePrior | None:
     if asked == "conjugate":
         return ConjugatePrior()
     raise ValueError(f"prior must be 'conjugate', a ConjugatePrior or None, got {asked!r}")
-
-
-def column_spread(rows: Array, weights: Array) -> tuple[Array, Array]:
-    """Middle and spread of each column, such as far-off rows do not move.
-
-    Returns
-    -------
-    middle : ndarray of shape (D,)
-        The median.
-    spread : ndarray of shape (D,)
-        The interquartile range over that of the normal, or the standard deviation where that is smaller or half the
-        rows agree; 0 for a constant column.
-    """
-    share = weights / weights.sum()
-    centred = rows - share @ rows
-    largest = np.abs(centred).max(0, initial=0.0)
-    unit = np.where(largest > 0, largest, 1.0)
-    spread = unit * np.sqrt(share @ np.square(centred / unit))  # no square overflows or underflows
-    rounding = 8 * np.finfo(np.float64).eps * np.abs(rows).max(0, initial=0.0)
-    spread[(rows.min(0) == rows.max(0)) | (spread <= rounding)] = 0.0
-    middle = np.empty_like(spread)
-    for j in range(rows.shape[1]):
-        order = np.argsort(rows[:, j], kind="stable")
-        reached = np.searchsorted(np.cumsum(share[order]), [0.25, 0.5, 0.75])
-        low, middle[j], high = rows[order[reached.clip(max=len(order) - 1)], j]
-        if high > low:
-            spread[j] = min((high - low) / NORMAL_QUARTILES, spread[j])
-    return middle, spread

@@ -103,12 +103,10 @@ class Family:
         shape = structure.n_components, structure.n_features
         if structure.kind == self.kind and self.free(*shape) == structure.coordinates().size:
             return structure
+        if self.kind == "diagonal":
+            return self.update(n, n[:, None] * structure.variances())
         scatter = n[:, None, None] * structure.dense()
-        if self.kind == "tied":
-            scatter = scatter.sum(0)
-        elif self.kind == "diagonal":
-            scatter = np.diagonal(scatter, axis1=1, axis2=2)
-        return self.update(n, scatter)
+        return self.update(n, scatter.sum(0) if self.kind == "tied" else scatter)
 
 
 # Tangents: the coordinates of a Diagonal are logarithms of its scales (K, D), with n_k rows' information each

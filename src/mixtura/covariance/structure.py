@@ -11,6 +11,9 @@ no harm) and each owing the same few things; everything else in the library is w
 ``whiten(x)``       L_k⁻¹ x_k for (K, D) vectors, one a component
 ``weigh(x)``        Σ_k x_k, likewise
 ``precision(x)``    Σ_k⁻¹ x_k, likewise
+``colour(k, z)``    L_k z for (N, D) rows z
+``axis(k, u)``      (D,) the longest axis of Σ_k, with the columns in units u
+``plus(other)``     the structure of Σ_k + T_k
 ``variances()``     (K, D) diagonals of Σ_k
 ``traces(P)``       (K,) tr(Σ_k⁻¹ P) for one (D, D) matrix P, or a diagonal one given as (D,)
 ``ratios(P)``       (K, D) the eigenvalues of Σ_k⁻¹ P, likewise
@@ -184,6 +187,17 @@ class Structure(ABC):
     def parameters(self) -> dict[str, Array]: ...
     @abstractmethod
     def distance(self, other: Any, n: Array) -> float: ...
+
+    def colour(self, k: int, rows: Array) -> Array:
+        return rows @ self.factor(k).T
+
+    def axis(self, k: int, unit: Array) -> Array:
+        return np.linalg.svd(self.factor(k) / unit[:, None])[0][:, 0]
+
+    def plus(self, other: Structure) -> Structure:
+        mine, theirs = (np.stack([s.factor(k) for k in range(s.n_components)]) for s in (self, other))
+        return Full(lower_of(np.concatenate([mine, theirs], axis=-1)))
+
     @abstractmethod
     def coordinates(self) -> Array: ...
     @abstractmethod
@@ -546,6 +560,17 @@ class Diagonal(Structure):
 
     def variances(self) -> Array:
         return np.square(self.scale)
+
+    def colour(self, k: int, rows: Array) -> Array:
+        return rows * self.scale[k]
+
+    def axis(self, k: int, unit: Array) -> Array:
+        return (np.arange(self.n_features) == np.argmax(self.scale[k] / unit)).astype(np.float64)
+
+    def plus(self, other: Structure) -> Structure:
+        if isinstance(other, Diagonal):
+            return Diagonal(np.hypot(self.scale, other.scale))
+        return super().plus(other)
 
     def traces(self, matrix: Array) -> Array:
         return self.ratios(matrix).sum(1)

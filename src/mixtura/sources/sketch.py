@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ SPARE = 2.0
 
 #: Numbers held in any case.
 HELD = 262_144
+
+#: Interquartile range of the standard normal.
+NORMAL_QUARTILES = 1.3489795003921634
 
 _LARGEST = np.uint64(2**64 - 1)
 _ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -116,6 +119,38 @@ class Sample(Memory):
         self.complete = complete
         self.weight = float(weights.sum())
         self.box = box or Box.around(rows)
+
+    @cached_property
+    def middle_and_spread(self) -> tuple[Floats64, Floats64]:
+        """Those of each column, see ``column_spread``."""
+        return column_spread(self.rows, self.weights)
+
+
+def column_spread(rows: Floats64, weights: Floats64) -> tuple[Floats64, Floats64]:
+    """Middle and spread of each column, such as far-off rows do not move.
+
+    Returns
+    -------
+    middle : ndarray of shape (D,)
+        The median.
+    spread : ndarray of shape (D,)
+        The interquartile range over that of the normal, or the standard deviation where that is smaller or half the
+        rows agree; 0 for a constant column.
+    """
+    share = weights / weights.sum()
+    centred = rows - share @ rows
+    largest = np.abs(centred).max(0, initial=0.0)
+    unit = np.where(largest > 0, largest, 1.0)
+    spread = unit * np.sqrt(share @ np.square(centred / unit))  # no square overflows or underflows
+    rounding = 8 * np.finfo(np.float64).eps * np.abs(rows).max(0, initial=0.0)
+    spread[(rows.min(0) == rows.max(0)) | (spread <= rounding)] = 0.0
+    order = np.argsort(rows, axis=0, kind="stable")
+    running = np.cumsum(share[order], axis=0)
+    last = len(rows) - 1
+    reached = np.stack([np.minimum((running < q).sum(0), last) for q in (0.25, 0.5, 0.75)])
+    low, middle, high = np.take_along_axis(rows, np.take_along_axis(order, reached, axis=0), axis=0)
+    quartiles = (high - low) / NORMAL_QUARTILES
+    return middle, np.where(high > low, np.minimum(quartiles, spread), spread)
 
 
 def sample(source: Source, limit: int, seed: int = 0) -> Sample:
