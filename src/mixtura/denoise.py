@@ -23,6 +23,8 @@ LEAST_EDGE = float(np.sqrt(2 * np.pi * NULL_VARIANCE))
 NEIGHBOURS = 10
 #: Steps of EM for telling sparse surroundings from dense ones.
 STEPS = 100
+#: Rows are drawn in to this many times the spread of a column: no square overflows.
+FURTHEST = 1e100
 #: Logarithms of volumes are drawn in to this distance from their median: none overflows.
 FAR = 50.0
 
@@ -81,7 +83,9 @@ def looks_like_noise(sample: Sample) -> NDArray[np.bool_]:
     near = min(NEIGHBOURS, sample.n_rows - 1)
     if near < 1:
         return np.zeros(sample.n_rows, dtype=np.bool_)
-    distance, which = KDTree(sample.rows / column_unit(sample)).query(sample.rows / column_unit(sample), near + 1)
+    middle, _ = sample.middle_and_spread
+    standard = np.clip((sample.rows - middle) / column_unit(sample), -FURTHEST, FURTHEST)
+    distance, which = KDTree(standard).query(standard, near + 1)
     with np.errstate(divide="ignore"):
         log_volume = sample.n_features * np.log(distance[:, -1]) - np.log(sample.weights[which].sum(1))
     log_volume -= np.median(log_volume)

@@ -17,6 +17,7 @@ from mixtura.core.acceleration import LEAST_ROW
 from mixtura.core.em import Fit
 from mixtura.core.statistics import Array
 from mixtura.covariance.prior import Idle
+from mixtura.covariance.registry import Family
 from mixtura.covariance.resolution import Resolution
 from mixtura.covariance.structure import diagonal_of
 from mixtura.sources.sketch import Sample
@@ -27,6 +28,8 @@ LEANING_SHARE = 0.5
 COINCIDING = 1e-3
 #: A value is worth telling from this distance on from the middle of its column, in units of the column's spread.
 FAR_OFF = 1e3
+#: So are columns that are counted in one unit although one spreads this many times as far as another.
+UNEQUAL = 1e6
 #: Components or columns named in one sentence.
 MOST_NAMED = 12
 
@@ -96,6 +99,8 @@ class Note:
 def diagnose(fit: Fit) -> tuple[Note, ...]:
     """Findings about a fit, the gravest first."""
     notes = [*_of_components(fit), *_of_idle_directions(fit), *_of_coinciding(fit)]
+    if fit.prior.resolution is not None:
+        notes += of_units(fit.family, fit.prior.resolution, fit.model.columns)
     return tuple(sorted(notes, key=lambda note: -note.grade))
 
 
@@ -162,6 +167,22 @@ def _of_coinciding(fit: Fit) -> Iterable[Note]:
         names = f"{', '.join(map(str, group[:-1]))} and {group[-1]}"
         sentence = f"Components {names} coincide: fewer components say the same."
         yield Note("coinciding components", sentence, components=group)
+
+
+def of_units(family: Family, resolution: Resolution, columns: Sequence[str] | None) -> list[Note]:
+    """That columns of very different scales are counted in one unit, where they are."""
+    spread = np.where(resolution.spread > 0, resolution.spread, np.nan)
+    if not family.one_unit or np.isnan(spread).all():
+        return []
+    wide, narrow = int(np.nanargmax(spread)), int(np.nanargmin(spread))
+    ratio = spread[wide] / spread[narrow]
+    if not ratio > UNEQUAL:
+        return []
+    names = name_columns([wide], columns), name_columns([narrow], columns)
+    sentence = f"{_capital(names[0])} spreads {ratio:.0e} times as far as {names[1]}, and the family {family.name} counts "
+    sentence += "all columns in one unit: narrow ones have little say."
+    remedy = "Standardise the columns, or take a family that knows their units (full, tied, diag)."
+    return [Note("unequal columns", sentence, remedy, (), (wide, narrow), Grade.WARNING)]
 
 
 def misplaced_components(fit: Fit) -> tuple[int, ...]:
@@ -307,14 +328,13 @@ def idle_directions(idle: Idle, columns: Sequence[str] | None) -> list[str]:
 
 
 def _constant(idle: Idle, columns: Sequence[str] | None) -> str:
-    names = name_columns(idle.constant, columns)
-    return f"{names[0].upper()}{names[1:]} {'is' if len(idle.constant) == 1 else 'are'} constant"
+    return f"{_capital(name_columns(idle.constant, columns))} {'is' if len(idle.constant) == 1 else 'are'} constant"
 
 
 def _related(idle: Idle, columns: Sequence[str] | None) -> str:
-    names = name_columns(idle.related, columns)
+    names = _capital(name_columns(idle.related, columns))
     how = "an exact linear relation" if idle.relations == 1 else f"{idle.relations:,} exact linear relations"
-    return f"{names[0].upper()}{names[1:]} are bound by {how}"
+    return f"{names} are bound by {how}"
 
 
 # Names
@@ -343,6 +363,10 @@ def _has(which: tuple[int, ...]) -> str:
 def _some(names: Sequence[str]) -> str:
     more = len(names) - MOST_NAMED
     return ", ".join(names[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def _counted(n: int, thing: str) -> str:

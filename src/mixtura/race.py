@@ -31,7 +31,7 @@ from mixtura.covariance.registry import Family
 from mixtura.covariance.resolution import Resolution
 from mixtura.covariance.structure import SingularError
 from mixtura.denoise import noise_over, without_noise
-from mixtura.diagnosis import Grade, Note, diagnose_rows, idle_directions, misplaced_components, name_columns
+from mixtura.diagnosis import Grade, Note, diagnose_rows, idle_directions, misplaced_components, name_columns, of_units
 from mixtura.kernels import Kernel
 from mixtura.sources.sketch import Sample, samples
 from mixtura.sources.source import Source
@@ -277,7 +277,8 @@ class Ground:
         if self.noise is None:
             return model
         share = max(INITIAL_WEIGHT if model.noise is None else model.noise.weight, least)
-        weights = model.weights * ((1 - share) / model.weights.sum())
+        among = model.weights if model.weights.any() else np.ones_like(model.weights)
+        weights = among * ((1 - share) / among.sum())
         noise = self.noise.weighing(share)
         return Mixture(weights, model.means, model.structure, columns=model.columns, noise=noise)
 
@@ -410,7 +411,8 @@ def search(
 
 def _causes(ground: Ground, family: Family, notes: Sequence[Note], columns: Sequence[str] | None) -> list[str]:
     """What of the rows may be the reason that no fit was found."""
-    told = [note.sentence for note in notes if note.grade > Grade.REMARK]
+    found = [*of_units(family, ground.resolution, columns), *notes]
+    told = [note.sentence for note in found if note.grade > Grade.REMARK]
     return told if ground.settings.reg_covar is None else idle_directions(ground.relative(family).idle, columns) + told
 
 

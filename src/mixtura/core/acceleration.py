@@ -93,7 +93,12 @@ class Point:
         That is the norm of the gradient (S13, S15, S17) along the family in the same metric, to first order; half
         its square is what the EM step may be expected to gain, in nats a row.
         """
-        return _length(self.model, self.image)
+        return self.length(self.model, self.image)
+
+    def length(self, here: Mixture, there: Mixture) -> float:
+        """How far one mixture is from another beside it, in that unit; what the prior is worth counts too."""
+        weight = self.statistics.weight
+        return _length(here, there, self.prior.shrinkage / weight, self.prior.count / weight)
 
     @cached_property
     def slope(self) -> Array:
@@ -186,7 +191,7 @@ def _rate(here: Point, there: Point) -> float:
     """How much nearer to each other an EM step brings two points."""
     if there.model is here.image:
         return there.gradient_norm / here.gradient_norm
-    return _length(here.image, there.image) / _length(here.model, there.model)
+    return here.length(here.image, there.image) / here.length(here.model, there.model)
 
 
 class Momentum(EM):
@@ -354,14 +359,18 @@ def _newton(here: Point, slope: Array) -> Probes:
     return View(here.gradient_norm, decrement + 0.5 * max(left, 0.0) / least, direction)
 
 
-def _length(here: Mixture, there: Mixture) -> float:
-    """How far one mixture is from another beside it, in units of the complete-data Fisher information of one row."""
+def _length(here: Mixture, there: Mixture, at_means: float, at_covariances: float) -> float:
+    """How far one mixture is from another beside it, in units of the complete-data Fisher information of one row.
+
+    The last two are what the pseudo-rows of a prior weigh beside that row.
+    """
     before = _all_weights(here)
     alive = before > 0
     weights = before[alive]
     moved = float((np.square(_all_weights(there)[alive] - weights) / weights).sum())
-    moved += float((here.weights @ np.square(here.structure.whiten(there.means - here.means))).sum())
-    return float(np.sqrt(moved + here.structure.distance(there.structure, here.weights)))
+    means = np.square(here.structure.whiten(there.means - here.means)).sum(1)
+    moved += float((here.weights + at_means) @ means)
+    return float(np.sqrt(moved + here.structure.distance(there.structure, here.weights + at_covariances)))
 
 
 def _all_weights(model: Mixture) -> Array:

@@ -298,7 +298,7 @@ class Mixture:
 
     def noise_share(self, log_density: Array) -> Array:
         """The probability of noise where the logarithm of the density p(x) is this."""
-        if self.noise is None:
+        if self.noise is None or self.noise.weight == 0:
             return np.where(np.isnan(log_density), np.nan, 0.0)
         return np.exp(np.minimum(self.noise.log_joint - log_density, 0.0))
 
@@ -705,8 +705,17 @@ class Mixture:
         )
 
     def without_noise(self) -> Mixture:
-        """The mixture of the Gaussians alone."""
-        return Mixture(self.weights / self.weights.sum(), self.means, self.structure, columns=self.columns)
+        """The mixture of the Gaussians alone.
+
+        Raises
+        ------
+        ValueError
+            If they have no weight.
+        """
+        total = self.weights.sum()
+        if total == 0:
+            raise ValueError("all of the mixture is noise: its Gaussians have no weight")
+        return Mixture(self.weights / total, self.means, self.structure, columns=self.columns)
 
     def canonical_order(self) -> Labels:
         """The components by their mean in the first column, those with the same mean there by the second, and so on.

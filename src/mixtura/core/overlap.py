@@ -35,6 +35,8 @@ def overlapping(mixture: Mixture, least: float, most: int) -> list[tuple[int, in
     Bhattacharyya distance B, π_i ω_ij + π_j ω_ji ≤ √(π_i π_j) exp(−B).
     """
     alive = np.flatnonzero(mixture.weights)
+    if len(alive) < 2:
+        return []
     log_odds = np.log(mixture.weights[alive]) - np.log(mixture.weights[alive])[:, None]
     parts = living(mixture.without_noise())
     bound = np.exp(np.minimum(0.5 * log_odds - bhattacharyya_pairs(parts, parts), 0.0))

@@ -143,8 +143,7 @@ class Prior:
         family = registry.get(family)
         middle, spread = column_spread(rows, weights)
         constant = spread == 0
-        size = np.abs(rows[0])  # the unit of a constant column: its own size, or 1 for a column of zeros
-        unit = np.where(constant, np.where(size > 0, size, 1.0), spread)
+        unit = np.where(constant, _unit_of_constant(rows[0], spread, family), spread)
         if family.kind == "diagonal":
             shape, null, idle = _diagonal_shape(constant, family)
         else:
@@ -327,6 +326,17 @@ class ConjugatePrior:
             shrinkage=self.shrinkage,
             mean=location if shrunk else None,
         )
+
+
+def _unit_of_constant(values: Array, spread: Array, family: Family) -> Array:
+    """(D,) the unit that a column of one value would have: its own size, or 1 for zeros.
+
+    Where columns count in one unit, it is that of the widest other.
+    """
+    size = np.abs(values)
+    if family.one_unit:
+        size = np.full_like(size, spread.max() if spread.any() else size.max())
+    return np.where(size > 0, size, 1.0)
 
 
 def _shape(standard: Array, weights: Array) -> tuple[Array, Array, Idle]:

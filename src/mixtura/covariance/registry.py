@@ -71,6 +71,11 @@ class Family:
         """Whether all columns of a component share one variance: the columns are axes, and so is anything else."""
         return self.kind == "diagonal" and self.maps == "rotations"
 
+    @property
+    def one_unit(self) -> bool:
+        """Whether it counts all columns in one unit, so that their scales have a say."""
+        return self.maps not in ("linear", "units")
+
     def within(self, other: Family) -> bool:
         """Whether the other family holds every mixture of this one: no letter of its name leaves less free.
 
