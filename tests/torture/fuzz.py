@@ -219,7 +219,8 @@ def check_model(trial: Attempt, model: GaussianMixture, weights: Any, caught: li
     noise = np.asarray(model.noise_probability(trial.rows), dtype=float)
     single = model.predict_proba(trial.rows).dtype == np.float32
     hold(bool(np.abs(proba.sum(1) + noise - 1).max() < (1e-5 if single else 1e-12)), "probabilities do not sum to 1")
-    hold(bool(np.isfinite(model.score_samples(trial.rows)).all()), "score_samples is not finite on training rows")
+    counted = rows if weights is None else rows[np.asarray(weights) > 0]
+    hold(bool(np.isfinite(model.mixture_.logpdf(counted)).all()), "a density is not finite on a row that counts")
     total = float(len(rows) if weights is None else np.sum(weights))
     score = model.mixture_.loglik(rows, weights) / total
     size = max(1.0, abs(score))

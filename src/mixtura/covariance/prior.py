@@ -41,6 +41,8 @@ PSEUDO_FRACTION = 1e-12
 NULL_SHARE = 1e-12
 #: The variance given to such a direction, in the same units.
 NULL_VARIANCE = 1e-10
+#: A constant below this size counts as zero: of smaller ones the nominal variance would underflow.
+LEAST_SIZE = 1e-140
 #: A column takes part in linear relations when its (squared) share in those directions is more than this.
 RELATED = 1e-6
 #: Rows further than this from the middle, in units of the columns' spread, are drawn in before correlations are taken.
@@ -329,14 +331,14 @@ class ConjugatePrior:
 
 
 def _unit_of_constant(values: Array, spread: Array, family: Family) -> Array:
-    """(D,) the unit that a column of one value would have: its own size, or 1 for zeros.
+    """(D,) the unit that a column of one value would have: its own size, or 1 where that is zero or near it.
 
     Where columns count in one unit, it is that of the widest other.
     """
     size = np.abs(values)
     if family.one_unit:
         size = np.full_like(size, spread.max() if spread.any() else size.max())
-    return np.where(size > 0, size, 1.0)
+    return np.where(size > LEAST_SIZE, size, 1.0)
 
 
 def _shape(standard: Array, weights: Array) -> tuple[Array, Array, Idle]:

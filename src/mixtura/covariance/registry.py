@@ -13,7 +13,7 @@ import numpy as np
 
 from mixtura.core.statistics import Array, Kind
 from mixtura.covariance import families
-from mixtura.covariance.structure import Structure
+from mixtura.covariance.structure import SingularError, Structure
 
 #: The maps of the rows under which a family is closed, so that they move a fit with them: all linear ones, changes of
 #: the units of the columns, rotations and one change of unit for all columns, or only the latter.
@@ -100,8 +100,22 @@ class Family:
         return k - 1 + k * d + self.free(k, d)
 
     def update(self, n: Array, scatter: Array, start: Structure | None = None) -> Structure:
-        """The exact M-step for the covariances (S16); where it has several local maxima, the one near ``start``."""
-        return self.rule(n, scatter, start) if self.continues else self.rule(n, scatter)
+        """The exact M-step for the covariances (S16); where it has several local maxima, the one near ``start``.
+
+        Raises
+        ------
+        SingularError
+            If a matrix is not positive definite, or the numbers leave the range of double precision on the way.
+        """
+        try:
+            with np.errstate(all="ignore"):  # what is not finite is found below
+                structure = self.rule(n, scatter, start) if self.continues else self.rule(n, scatter)
+                variances = structure.variances()
+        except np.linalg.LinAlgError as error:
+            raise SingularError(f"the covariances of the family {self.name} cannot be computed: {error}") from None
+        if not ((variances > 0) & np.isfinite(variances)).all():
+            raise SingularError(f"the covariances of the family {self.name} leave the range of double precision")
+        return structure
 
     def nearest(self, structure: Structure, n: Array) -> Structure:
         """The structure itself, or its nearest in the family: the M-step of its own moments with n rows a component."""
