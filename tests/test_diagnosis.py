@@ -23,12 +23,12 @@ ROWS = np.vstack([RNG.normal((0, 0), 1, (150, 2)), RNG.normal((6, 0), 1, (150, 2
 WIDE = np.repeat([np.eye(2)], 3, axis=0)
 
 
-def relative(rows: np.ndarray) -> Prior:
-    return Prior.relative(rows, np.ones(len(rows)))
+def relative(rows: np.ndarray, family: str = "full") -> Prior:
+    return Prior.relative(rows, np.ones(len(rows)), family)
 
 
 def notes_of(start: Mixture, rows: np.ndarray, family: str = "full", **kwargs: object) -> tuple[Note, ...]:
-    return diagnose(em(start, rows, family, **{"prior": relative(rows), **kwargs}))
+    return diagnose(em(start, rows, family, **{"prior": relative(rows, family), **kwargs}))
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.name)
@@ -58,7 +58,7 @@ def test_several_empty_components_are_named_together():
 def test_a_component_that_collapsed_onto_ties(family):
     rows = np.vstack([ROWS, np.repeat([[3.0, 5.0]], 6, axis=0)])
     start = Mixture([0.49, 0.49, 0.02], [[0, 0], [6, 0], [3, 5]], WIDE * [[[1.0]], [[1.0]], [[0.01]]])
-    fit = em(start, rows, family, prior=relative(rows))
+    fit = em(start, rows, family, prior=relative(rows, family))
     (note,) = diagnose(fit)
     assert note.components == (2,)
     assert note.name == "collapsed component"
@@ -79,7 +79,7 @@ def test_a_collapsed_line_is_a_collapse_too():
 def test_where_most_rows_do_not_vary_within_their_groups_nothing_is_misplaced():
     rows = np.repeat([[0.0, 0.0], [5.0, 1.0]], 100, axis=0)
     start = Mixture([0.5, 0.5], [[0, 0], [5, 1]], WIDE[:2])
-    fit = em(start, rows, "spherical", prior=relative(rows))
+    fit = em(start, rows, "spherical", prior=relative(rows, "spherical"))
     assert leaning_components(fit) == (0, 1)
     assert misplaced_components(fit) == ()
     assert not all(note.healthy for note in diagnose(fit))
@@ -114,9 +114,7 @@ def test_a_constant_column_is_named():
 
 
 def test_a_constant_column_has_no_say_where_all_columns_share_a_variance():
-    alone = em(
-        Mixture([0.5, 0.5], [[0, 0], [6, 0]], WIDE[:2]), ROWS, "spherical", prior=Prior.relative(ROWS, np.ones(300))
-    )
+    alone = em(Mixture([0.5, 0.5], [[0, 0], [6, 0]], WIDE[:2]), ROWS, "spherical", prior=relative(ROWS, "spherical"))
     rows = np.column_stack([ROWS, np.full(300, 1e6)])
     start = Mixture([0.5, 0.5], [[0, 0, 1e6], [6, 0, 1e6]], np.repeat([np.eye(3)], 2, axis=0))
     fit = em(start, rows, "spherical", prior=Prior.relative(rows, np.ones(300), "spherical"))

@@ -11,7 +11,7 @@ from scipy.spatial import KDTree
 
 from mixtura.core.noise import INITIAL_WEIGHT, Noise
 from mixtura.core.statistics import Array
-from mixtura.covariance.prior import NULL_VARIANCE
+from mixtura.covariance.idle import NULL_VARIANCE
 from mixtura.sources.sketch import Box, Sample
 from mixtura.sources.source import Block, Source
 from mixtura.start import column_unit

@@ -16,7 +16,7 @@ import numpy as np
 from mixtura.core.acceleration import LEAST_ROW
 from mixtura.core.em import Fit
 from mixtura.core.statistics import Array
-from mixtura.covariance.prior import Idle
+from mixtura.covariance.idle import Idle
 from mixtura.covariance.registry import Family
 from mixtura.covariance.resolution import Resolution
 from mixtura.covariance.structure import diagonal_of
@@ -136,8 +136,7 @@ def _few_rows(fit: Fit) -> Note:
     """That the rows do not tell the covariances in every direction."""
     rows, d = fit.statistics.rows, fit.model.n_features
     leaning = fit.prior.shares(fit.model.structure, _rows_beneath(fit)) > LEANING_SHARE
-    null = len(fit.prior.idle.constant) + fit.prior.idle.relations
-    directions = min(null + int(leaning.sum(1).max()), d)
+    directions = min(fit.prior.idle.directions + int(leaning.sum(1).max()), d)
     few = "1 distinct row is" if rows == 1 else f"{rows:,} rows are"
     sentence = (
         f"{few} too few, or vary too little, for the covariances of {_counted(d, 'column')}: "
@@ -148,7 +147,7 @@ def _few_rows(fit: Fit) -> Note:
 
 
 def _of_idle_directions(fit: Fit) -> Iterable[Note]:
-    idle, nominal = fit.prior.idle, bool(fit.prior.null.any())
+    idle, nominal = fit.prior.idle, fit.prior.span is not None
     stands_in = "A nominal variance stands in there, so the log-likelihood counts only for comparison."
     grade = Grade.WARNING if nominal else Grade.REMARK
     if idle.constant:
@@ -179,7 +178,9 @@ def of_units(family: Family, resolution: Resolution, columns: Sequence[str] | No
     if not ratio > UNEQUAL:
         return []
     names = name_columns([wide], columns), name_columns([narrow], columns)
-    sentence = f"{_capital(names[0])} spreads {ratio:.0e} times as far as {names[1]}, and the family {family.name} counts "
+    sentence = (
+        f"{_capital(names[0])} spreads {ratio:.0e} times as far as {names[1]}, and the family {family.name} counts "
+    )
     sentence += "all columns in one unit: narrow ones have little say."
     remedy = "Standardise the columns, or take a family that knows their units (full, tied, diag)."
     return [Note("unequal columns", sentence, remedy, (), (wide, narrow), Grade.WARNING)]

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixtura.core.statistics import Array
-from mixtura.covariance.prior import NULL_SHARE, principal
+from mixtura.covariance.idle import NULL_SHARE, principal
 from mixtura.sources.sketch import column_spread
 
 Criterion = Literal["VVV", "EII"]

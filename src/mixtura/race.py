@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mixtura import kernels
-from mixtura.core.em import Fit, Stop, Task, climb_together, in_family
+from mixtura.core.em import Fit, Stop, Task, climb_together, in_family, settled
 from mixtura.core.estep import of_block
 from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Mixture
@@ -338,18 +338,12 @@ class Ground:
         starts = list(starts)
         source, weight = (self.rows, self.weight) if sample is None else (sample, sample.weight)
         accelerate, guide = self.settings.accelerate, self.guide if sample is None and self.larger else None
-        tasks = [
-            Task(
-                self.settings.fixed.place(self.with_noise(model), run.candidate.family),
-                run.candidate.family,
-                self.prior(weight, model.n_components, run.candidate.family),
-                stop,
-                accelerate,
-                self.settings.fixed,
-                guide,
-            )
-            for run, model, stop in starts
-        ]
+        tasks: list[Task] = []
+        for run, model, stop in starts:
+            family, fixed = run.candidate.family, self.settings.fixed
+            prior = self.prior(weight, model.n_components, family)
+            start = fixed.place(settled(self.with_noise(model), prior), family)
+            tasks.append(Task(start, family, prior, stop, accelerate, fixed, guide))
 
         def watch(passes: int, climbing: int) -> bool:
             return self.observer(Progress(stage, passes, climbing, len(tasks)))
@@ -716,6 +710,8 @@ def _finished(rough: Fit, end: Fit) -> Fit:
 
 def _joined(before: Fit, after: Fit) -> Fit:
     """One fit of a climb and the one that went on from it over the same rows."""
-    passes = before.trace[-1].passes if before.trace else 0
-    later = tuple(step._replace(passes=passes + step.passes) for step in after.trace[1:])
-    return replace(after, trace=before.trace + later, n_iter=before.n_iter + after.n_iter)
+    *former, last = before.trace
+    seam, *later = after.trace  # the model of the last step, measured again
+    steps = (step._replace(passes=last.passes + step.passes) for step in later)
+    trace = (*former, seam._replace(passes=last.passes, kind=last.kind), *steps)
+    return replace(after, trace=trace, n_iter=before.n_iter + after.n_iter)

@@ -300,7 +300,10 @@ class QuasiNewton(Steps):
             length = min(1.0, STEP_CAP / _largest_logarithm(here.model, view.direction))
             weight = here.statistics.weight
             for kind in ("quasi-newton", "shortened"):
-                model = _at(origin + length * view.direction, here.model)
+                try:
+                    model = _at(origin + length * view.direction, here.model)
+                except SingularError:
+                    break
                 reached = yield kind, here.fixed.keep(here.model, model)
                 lost = 2 * (here.objective - reached) / weight + 2 * length * rise
                 best = length**2 * rise / lost if lost > 0 else 0.0  # top of the parabola through both
@@ -323,7 +326,7 @@ def steps_for(family: Family, prior: Prior, accelerate: bool, verify: bool = Tru
     """Quasi-Newton steps where the family has coordinates and the rows leave no direction open, else momentum."""
     if not accelerate:
         return EM()
-    return QuasiNewton(verify, guide) if family.tangent and not prior.null.any() else Momentum()
+    return QuasiNewton(verify, guide) if family.tangent and prior.span is None else Momentum()
 
 
 def _newton(here: Point, slope: Array) -> Probes:
@@ -388,6 +391,8 @@ def _parts(vector: Array, model: Mixture) -> tuple[Array, Array, Array]:
 
 def _at(vector: Array, like: Mixture) -> Mixture:
     """The mixture at a position, of the same size and structure as another."""
+    if not np.isfinite(vector).all():
+        raise SingularError("a step leaves the range of double precision")
     logs, means, coordinates = _parts(vector, like)
     weights = np.exp(logs - logs.max())
     weights /= weights.sum()

@@ -13,9 +13,8 @@ estimation and model-based clustering", J. Classification 24 (2007)) has the sam
 
 the part of κ pseudo-rows at μ_P in every component.
 
-Directions in which the rows do not vary at all (a constant column, an exact linear relation) are settled apart:
-their variance, which the rows cannot tell, is fixed at the value ``null``; being the same in every component, it
-moves no responsibility.
+Directions in which the rows do not vary at all (a constant column, an exact linear relation) are settled apart, see
+``idle``.
 """
 
 from __future__ import annotations
@@ -28,44 +27,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from mixtura.core.statistics import Array, Kind, Statistics, outer
 from mixtura.covariance import registry
+from mixtura.covariance.idle import NOWHERE, Idle, Span, idle_columns, idle_plane, unit_of_constants
 from mixtura.covariance.registry import Family
 from mixtura.covariance.resolution import Resolution
-from mixtura.covariance.structure import Structure, diagonal_of, matrix_of
+from mixtura.covariance.structure import Structure, diagonal_of, matrix_of, of_no_columns
 from mixtura.sources.sketch import column_spread
 
 #: ν of the default prior: this many (distinct) rows' worth of the data's own spread, for each component …
 PSEUDO_ROWS = 1e-8
 #: … and this fraction of all rows, so that the floor under a variance does not vanish as the rows grow in number.
 PSEUDO_FRACTION = 1e-12
-#: A direction whose share of the (correlation-scaled) variance is below this does not vary at all.
-NULL_SHARE = 1e-12
-#: The variance given to such a direction, in the same units.
-NULL_VARIANCE = 1e-10
-#: A constant below this size counts as zero: of smaller ones the nominal variance would underflow.
-LEAST_SIZE = 1e-140
-#: A column takes part in linear relations when its (squared) share in those directions is more than this.
-RELATED = 1e-6
 #: Rows further than this from the middle, in units of the columns' spread, are drawn in before correlations are taken.
 FAR = 10.0
-
-
-@dataclass(frozen=True)
-class Idle:
-    """Directions in which the rows do not vary at all.
-
-    Attributes
-    ----------
-    constant : tuple of int
-        Columns with one value.
-    related : tuple of int
-        Other columns that take part in exact linear relations.
-    relations : int
-        How many of these there are; they are not looked for where columns count one by one.
-    """
-
-    constant: tuple[int, ...] = ()
-    related: tuple[int, ...] = ()
-    relations: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,10 +51,10 @@ class Prior:
         ν, pseudo-rows.
     scatter : ndarray of shape (D, D), or (D,) if only its diagonal matters
         P, pseudo-scatter.
-    null : ndarray of the same shape
-        Variance of the directions in which the rows do not vary; zero elsewhere.
+    span : Span or None
+        The directions in which the rows vary, where these are not all.
     idle : Idle
-        Those directions. The objective does not depend on it.
+        The others. The objective does not depend on it.
     row : float
         The average weight of a distinct row, so that a factor common to all weights changes nothing.
     asked : str
@@ -97,8 +70,8 @@ class Prior:
 
     count: float
     scatter: Array
-    null: Array
-    idle: Idle = Idle()
+    span: Span | None = None
+    idle: Idle = NOWHERE
     asked: str = ""
     row: float = 1.0
     shrinkage: float = 0.0
@@ -108,8 +81,7 @@ class Prior:
     @classmethod
     def none(cls, n_features: int) -> Prior:
         """No regularisation: plain maximum likelihood."""
-        zero = np.zeros(n_features)
-        return cls(0.0, zero, zero)
+        return cls(0.0, np.zeros(n_features))
 
     @classmethod
     def absolute(cls, reg_covar: float, weight: float, n_components: int, n_features: int) -> Prior:
@@ -120,7 +92,7 @@ class Prior:
         component that loses its rows would grow beyond all bounds.
         """
         scatter = np.full(n_features, reg_covar * weight / n_components)
-        return cls(PSEUDO_FRACTION * weight, scatter, np.zeros_like(scatter), asked="reg_covar")
+        return cls(PSEUDO_FRACTION * weight, scatter, asked="reg_covar")
 
     @classmethod
     def relative(
@@ -145,17 +117,20 @@ class Prior:
         family = registry.get(family)
         middle, spread = column_spread(rows, weights)
         constant = spread == 0
-        unit = np.where(constant, _unit_of_constant(rows[0], spread, family), spread)
-        if family.kind == "diagonal":
-            shape, null, idle = _diagonal_shape(constant, family)
-        else:
-            shape, null, idle = _shape(np.where(constant, 0.0, (rows - middle) / unit), weights)
+        unit = np.where(constant, unit_of_constants(rows[0], spread, family), spread)
         row = float(weights.mean())
         count = PSEUDO_ROWS * row + PSEUDO_FRACTION * float(weights.sum())
+        if family.kind == "diagonal":
+            scatter = count * np.square(spread)
+            idle, span = idle_columns(constant, unit, family)
+        else:
+            standard = _correlations(np.where(constant, 0.0, (rows - middle) / unit), weights / weights.sum())
+            scatter = count * spread[:, None] * (standard.T @ standard) * spread
+            idle, span = idle_plane(standard, unit, family)
         return cls(
             count,
-            count * _rescaled(shape, spread),
-            _rescaled(null, unit),
+            scatter,
+            span,
             idle,
             row=row,
             resolution=resolution or Resolution.of(rows, weights),
@@ -196,11 +171,28 @@ class Prior:
         """(n, W) with the pseudo-statistics added, in the shape of that kind of scatter."""
         n = n + self.count
         if kind == "diagonal":
-            return n, scatter + diagonal_of(self.scatter) + n[:, None] * diagonal_of(self.null)
-        own, null = matrix_of(self.scatter), matrix_of(self.null)
-        if kind == "full":
-            return n, scatter + own + n[:, None, None] * null
-        return n, scatter + len(n) * own + n.sum() * null
+            return n, scatter + diagonal_of(self.scatter)
+        return n, scatter + (1 if kind == "full" else len(n)) * matrix_of(self.scatter)
+
+    def update(self, family: Family, n: Array, scatter: Array, start: Structure | None = None) -> Structure:
+        """The family's M-step for the covariances, in the directions in which the rows vary."""
+        span = self._span_for(family.kind)
+        if span is None:
+            return family.update(n, scatter, start)
+        reduced = span.reduced(scatter)
+        if not reduced.size:
+            return span.filled(of_no_columns(family.kind, len(n)))
+        return span.filled(family.update(n, reduced, None if start is None else span.within(start)))
+
+    def settled(self, structure: Structure) -> Structure:
+        """The structure with the nominal variance in the directions in which the rows do not vary."""
+        span = self._span_for(structure.kind)
+        return structure if span is None else span.filled(span.within(structure))
+
+    def _span_for(self, kind: Kind) -> Span | None:
+        if self.span is not None and self.span.diagonal is not (kind == "diagonal"):
+            raise ValueError("the prior was made for another family: name that of the fit in Prior.relative")
+        return self.span
 
     def log_density(self, structure: Structure, means: Array) -> float:
         """What the objective adds to the log-likelihood (see the head of this module), up to a constant."""
@@ -330,59 +322,16 @@ class ConjugatePrior:
         )
 
 
-def _unit_of_constant(values: Array, spread: Array, family: Family) -> Array:
-    """(D,) the unit that a column of one value would have: its own size, or 1 where that is zero or near it.
+def _correlations(standard: Array, share: Array) -> Array:
+    """Rows (N, D) in units of the columns' spread, times the root of their shares, whose squares are correlations.
 
-    Where columns count in one unit, it is that of the widest other.
+    Rows far off are drawn in towards a row in the middle: that keeps every linear relation between columns.
     """
-    size = np.abs(values)
-    if family.one_unit:
-        size = np.full_like(size, spread.max() if spread.any() else size.max())
-    return np.where(size > LEAST_SIZE, size, 1.0)
-
-
-def _shape(standard: Array, weights: Array) -> tuple[Array, Array, Idle]:
-    """Correlations S, variance of the directions in which the rows do not vary, and which these are.
-
-    ``standard`` (N, D) are rows in units of the columns' spread; constant columns hold zeros.
-    """
-    share = weights / weights.sum()
-    # Rows far off are drawn in towards a row in the middle: that keeps every linear relation between columns.
     heart = standard[np.square(standard).sum(1).argmin()]
     length = np.sqrt(np.square(standard - heart).sum(1) / standard.shape[1])
     standard = (standard - heart) / np.maximum(1.0, length / FAR)[:, None]
     standard -= share @ standard
-    correlation: Array = (standard * share[:, None]).T @ standard
-    values, vectors = principal(standard * np.sqrt(share)[:, None])
-    varied = vectors[:, values > NULL_SHARE * max(1.0, float(values[-1]))]
-    null: Array = np.eye(len(varied)) - varied @ varied.T
-    constant = np.flatnonzero(~standard.any(0))
-    related = np.setdiff1d(np.flatnonzero(np.diagonal(null) > RELATED), constant)
-    relations = len(varied) - varied.shape[1] - len(constant)
-    null = NULL_VARIANCE * null if varied.shape[1] < len(varied) else np.zeros_like(null)
-    return correlation, null, Idle(tuple(map(int, constant)), tuple(map(int, related)), relations)
-
-
-def principal(rows: Array) -> tuple[Array, Array]:
-    """Eigenvalues of XᵀX, in ascending order, and eigenvectors (D, M); M = D, or N where the rows are fewer."""
-    n_rows, n_features = rows.shape
-    if n_rows >= n_features:
-        values, vectors = np.linalg.eigh(rows.T @ rows)
-        return values, vectors
-    _, sizes, vectors = np.linalg.svd(rows, full_matrices=False)
-    return np.square(sizes[::-1]), vectors[::-1].T
-
-
-def _diagonal_shape(constant: NDArray[np.bool_], family: Family) -> tuple[Array, Array, Idle]:
-    """The same where columns count one by one; an isotropic family has one variance, which any other column gives."""
-    idle = constant & (constant.all() or not family.isotropic)
-    shape, null = (~constant).astype(np.float64), NULL_VARIANCE * idle.astype(np.float64)
-    return shape, null, Idle(tuple(map(int, np.flatnonzero(constant))))
-
-
-def _rescaled(shape: Array, unit: Array) -> Array:
-    """A covariance matrix, or its diagonal, in other units of the columns."""
-    return unit * shape * unit if shape.ndim == 1 else unit[:, None] * shape * unit
+    return standard * np.sqrt(share)[:, None]
 
 
 def _scale(given: ArrayLike, n_features: int) -> Array:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixtura.core.statistics import Array
+from mixtura.sources.sketch import ROUNDING
 
 #: A variance is resolved when rounding, h²/12, is at most this share of it (two neighbouring values make a third) …
 ROUNDING_SHARE = 0.3
@@ -46,7 +47,7 @@ class Resolution:
     floor : ndarray of shape (D,)
         The least variance that the column resolves.
     spread : ndarray of shape (D,)
-        Standard deviation of the column.
+        Standard deviation of the column; 0 for a constant one.
     size : ndarray of shape (D,)
         The largest absolute value.
     distinct : ndarray of shape (D,)
@@ -68,6 +69,7 @@ class Resolution:
         share = weights / weights.sum()
         spread = np.sqrt(share @ np.square(rows - share @ rows))
         size = np.abs(rows).max(0)
+        spread[spread <= ROUNDING * size] = 0.0
         step = np.spacing(size)
         distinct = np.zeros(len(step), dtype=np.intp)
         heavy: list[tuple[int, float, float]] = []

@@ -116,12 +116,18 @@ def lower_of(factors: Array) -> Array:
             f"a map from {factors.shape[-1]} to {factors.shape[-2]} columns has a singular covariance: "
             "use at most as many rows in A as there are columns"
         )
-    upper = np.linalg.qr(np.swapaxes(factors, -1, -2), mode="r")
-    diagonal = np.diagonal(upper, axis1=-2, axis2=-1)
+    lower = triangle_of(factors)
     size = np.sqrt(np.square(factors).sum(-1))
-    if np.any(np.abs(diagonal) <= np.sqrt(SINGULAR_PIVOT * factors.shape[-2]) * size):
+    diagonal = np.diagonal(lower, axis1=-2, axis2=-1)
+    if np.any(diagonal <= np.sqrt(SINGULAR_PIVOT * factors.shape[-2]) * size):
         raise SingularError("the transformed covariance is singular: the rows of A are linearly dependent")
-    return np.swapaxes(upper, -1, -2) * np.sign(diagonal)[..., None, :]
+    return lower
+
+
+def triangle_of(factors: Array) -> Array:
+    """Lower triangular L with L Lᵀ = F Fᵀ for (…, M, D) matrices F, M ≤ D, with a diagonal that is not negative."""
+    upper = np.linalg.qr(np.swapaxes(factors, -1, -2), mode="r")
+    return np.swapaxes(upper, -1, -2) * np.sign(np.diagonal(upper, axis1=-2, axis2=-1))[..., None, :]
 
 
 @dataclass(frozen=True)
@@ -625,3 +631,10 @@ def from_parameters(kind: str, arrays: Mapping[str, Array], n_components: int) -
     if kind == "diagonal":
         return Diagonal(arrays["scale"])
     raise ValueError(f"unknown covariance structure {kind!r}: expected 'full', 'tied' or 'diagonal'")
+
+
+def of_no_columns(kind: Kind, n_components: int) -> Structure:
+    """The structure of that kind over no columns at all."""
+    k = n_components
+    nothing = np.zeros({"full": (k, 0, 0), "tied": (0, 0), "diagonal": (k, 0)}[kind])
+    return from_parameters(kind, {"cholesky": nothing, "scale": nothing}, k)

@@ -26,6 +26,8 @@ SPARE = 2.0
 #: Numbers held in any case.
 HELD = 262_144
 
+#: A column is constant when it spreads over no more than this part of its size: such differences come from rounding.
+ROUNDING = 8 * float(np.finfo(np.float64).eps)
 #: Interquartile range of the standard normal.
 NORMAL_QUARTILES = 1.3489795003921634
 
@@ -142,8 +144,8 @@ def column_spread(rows: Floats64, weights: Floats64) -> tuple[Floats64, Floats64
     largest = np.abs(centred).max(0, initial=0.0)
     unit = np.where(largest > 0, largest, 1.0)
     spread = unit * np.sqrt(share @ np.square(centred / unit))  # no square overflows or underflows
-    rounding = 8 * np.finfo(np.float64).eps * np.abs(rows).max(0, initial=0.0)
-    spread[(rows.min(0) == rows.max(0)) | (spread <= rounding)] = 0.0
+    size = np.abs(rows).max(0, initial=0.0)
+    spread[(rows.min(0) == rows.max(0)) | (spread <= ROUNDING * size)] = 0.0
     order = np.argsort(rows, axis=0, kind="stable")
     running = np.cumsum(share[order], axis=0)
     last = len(rows) - 1
