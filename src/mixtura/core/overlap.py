@@ -17,6 +17,9 @@ from mixtura.core.statistics import Array
 from mixtura.covariance.structure import Diagonal
 from mixtura.sources.source import Block, Source
 
+#: A direction in which the variances of two components differ by no more is one in which they agree: of a difference that
+#: comes from rounding, the far end of the contour would make much.
+SAME_WIDTH = 1e-12
 #: Nodes of the contour integral, and how far the contour bends to either side: half-way to where exp(s²) would grow.
 _NODES = np.arange(0.0, 60.0, 1 / 16)
 _BENDS = np.tan(np.pi / 8) * np.array([[-1.0], [1.0]])
@@ -60,6 +63,7 @@ def _mistaken(mixture: Mixture, i: int, j: int) -> float:
     s, d = _beside(mixture, i, j)
     log_dets = mixture.structure.log_det()
     a = (1 - s) * (1 + s)
+    a[np.abs(a) < SAME_WIDTH] = 0.0
     wide = s > 2
     rest = np.where(wide, d * d / np.where(wide, a, 1), d * d).sum()
     log_odds = np.log(mixture.weights[i]) - np.log(mixture.weights[j])

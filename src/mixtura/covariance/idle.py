@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mixtura.core.statistics import Array
 from mixtura.covariance.registry import Family
-from mixtura.covariance.structure import Diagonal, Full, Structure, Tied, triangle_of
+from mixtura.covariance.structure import Diagonal, Full, SingularError, Structure, Tied, triangle_of
 
 #: A direction whose share of the (correlation-scaled) variance is below this does not vary at all.
 NULL_SHARE = 1e-12
@@ -138,7 +138,10 @@ class Plane:
         """The covariances in the columns."""
         across = self.back @ structure.cholesky
         rest = np.broadcast_to(self.nominal, (*across.shape[:-1], self.nominal.shape[1]))
-        return self._like(structure, triangle_of(np.concatenate([across, rest], axis=-1)))
+        factor = triangle_of(np.concatenate([across, rest], axis=-1))
+        if not (np.diagonal(factor, axis1=-2, axis2=-1) > 0).all():
+            raise SingularError("a covariance matrix is not positive definite: the columns are too unequal")
+        return self._like(structure, factor)
 
     @staticmethod
     def _like(structure: Full | Tied, factor: Array) -> Full | Tied:

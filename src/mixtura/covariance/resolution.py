@@ -69,7 +69,6 @@ class Resolution:
         share = weights / weights.sum()
         spread = np.sqrt(share @ np.square(rows - share @ rows))
         size = np.abs(rows).max(0)
-        spread[spread <= ROUNDING * size] = 0.0
         step = np.spacing(size)
         distinct = np.zeros(len(step), dtype=np.intp)
         heavy: list[tuple[int, float, float]] = []
@@ -81,6 +80,7 @@ class Resolution:
                 second, first = np.sort(counts)[-2:]
                 if first > max(HEAVY, HEAVIER * second):
                     heavy.append((j, float(values[counts.argmax()]), float(first)))
+        spread[(distinct == 1) | (spread <= ROUNDING * size)] = 0.0
         floor = np.minimum(step**2 / (12 * ROUNDING_SHARE), WHOLE_SHARE * spread**2)
         return cls(step, floor, spread, size, distinct, tuple(heavy))
 
