@@ -107,11 +107,13 @@ def diagnose(fit: Fit) -> tuple[Note, ...]:
 def _of_components(fit: Fit) -> Iterable[Note]:
     empty, leaning, narrow = empty_components(fit), leaning_components(fit), narrow_components(fit)
     fewer = "Use fewer components."
+    rows, k = fit.statistics.rows, fit.model.n_components
+    short = f"{_counted(rows, 'distinct row')} cannot fill {k} components"
     if empty:
-        rows, k = fit.statistics.rows, fit.model.n_components
-        few = f"{_counted(rows, 'distinct row')} cannot fill {k} components"
-        why = few if rows < k else "there are fewer groups than components"
+        why = short if rows < k else "there are fewer groups than components"
         yield Note("empty component", f"{_has(empty)} no rows: {why}.", fewer, empty, grade=Grade.UNSOUND)
+    elif rows < k:
+        yield Note("few distinct rows", f"{short}.", fewer, grade=Grade.UNSOUND)
     if leaning and fit.prior.asked:
         sentence = f"{_has(leaning)} a variance that {fit.prior.asked}, and not the rows, supplied."
         yield Note("variance of the prior", sentence, components=leaning)

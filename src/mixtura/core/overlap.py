@@ -17,8 +17,8 @@ from mixtura.core.statistics import Array
 from mixtura.covariance.structure import Diagonal
 from mixtura.sources.source import Block, Source
 
-#: A direction in which the variances of two components differ by no more is one in which they agree: of a difference that
-#: comes from rounding, the far end of the contour would make much.
+#: A direction in which the variances of two components differ by no more is one in which they agree: the far end of the
+#: contour would make much of a difference that comes from rounding.
 SAME_WIDTH = 1e-12
 #: Nodes of the contour integral, and how far the contour bends to either side: half-way to where exp(s²) would grow.
 _NODES = np.arange(0.0, 60.0, 1 / 16)

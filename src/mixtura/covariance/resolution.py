@@ -108,6 +108,8 @@ def grid_step(values: Array) -> float:
         return 0.0
     gaps, near = np.diff(values), _near(values)
     least = max((near[-1] - near[0]) / MOST_STEPS, LEAST_DIGITS * float(np.abs(near).max()))
+    if not least > 0:  # the values are as good as one
+        return 0.0
     lengths, which, counts = np.unique(np.round(gaps / least, 1), return_inverse=True, return_counts=True)
     usual = which == np.where(lengths > 1, counts, 0).argmax()
     anchor = values[:-1][usual][0]

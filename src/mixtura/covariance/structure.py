@@ -202,7 +202,7 @@ class Structure(ABC):
 
     def plus(self, other: Structure) -> Structure:
         mine, theirs = (np.stack([s.factor(k) for k in range(s.n_components)]) for s in (self, other))
-        return Full(lower_of(np.concatenate([mine, theirs], axis=-1)))
+        return Full(triangle_of(np.concatenate([mine, theirs], axis=-1)))
 
     @abstractmethod
     def coordinates(self) -> Array: ...
