@@ -14,7 +14,6 @@ from mixtura.core.statistics import Array
 from mixtura.covariance.idle import NULL_VARIANCE
 from mixtura.sources.sketch import Box, Sample
 from mixtura.sources.source import Block, Source
-from mixtura.start import column_unit
 
 #: In a direction in which the rows do not vary, as long an edge as makes the noise as dense as the nominal variance
 #: makes the Gaussians: such a direction then says nothing about who is noise.
@@ -23,8 +22,6 @@ LEAST_EDGE = float(np.sqrt(2 * np.pi * NULL_VARIANCE))
 NEIGHBOURS = 10
 #: Steps of EM for telling sparse surroundings from dense ones.
 STEPS = 100
-#: Rows are drawn in to this many times the spread of a column: no square overflows.
-FURTHEST = 1e100
 #: Logarithms of volumes are drawn in to this distance from their median: none overflows.
 FAR = 50.0
 
@@ -83,9 +80,7 @@ def looks_like_noise(sample: Sample) -> NDArray[np.bool_]:
     near = min(NEIGHBOURS, sample.n_rows - 1)
     if near < 1:
         return np.zeros(sample.n_rows, dtype=np.bool_)
-    middle, _ = sample.middle_and_spread
-    standard = np.clip((sample.rows - middle) / column_unit(sample), -FURTHEST, FURTHEST)
-    distance, which = KDTree(standard).query(standard, near + 1)
+    distance, which = KDTree(sample.standard).query(sample.standard, near + 1)
     with np.errstate(divide="ignore"):
         log_volume = sample.n_features * np.log(distance[:, -1]) - np.log(sample.weights[which].sum(1))
     log_volume -= np.median(log_volume)

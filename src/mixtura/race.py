@@ -40,7 +40,6 @@ from mixtura.start import (
     Parts,
     Rule,
     around,
-    column_unit,
     completed,
     mergers,
     mixture_of,
@@ -315,7 +314,7 @@ class Ground:
         n_components, family, _ = candidate
         prior = self.prior(sample.weight, n_components, family)
         model = mixture_of(rule, sample, n_components, family, prior, lean=lean, noise=self.noise)
-        model = self.settings.fixed.matched(model, column_unit(self.small))
+        model = self.settings.fixed.matched(model, self.small.unit)
         return self.with_noise(model, least=max(INITIAL_WEIGHT, 1 - sample.weight / self.small.weight))
 
     def first(self, rule: Rule, candidate: Candidate, rows: Sample) -> Mixture:
@@ -325,6 +324,11 @@ class Ground:
         if not isinstance(parts, Parts):
             return model
         return completed(parts, model, self.small, family, self.prior(self.small.weight, n_components, family))
+
+    def in_family(self, model: Mixture, candidate: Candidate) -> Mixture:
+        """A mixture made one of a candidate's family."""
+        prior = self.prior(self.small.weight, candidate.n_components, candidate.family)
+        return settled(in_family(model, candidate.family), prior)
 
     def guide(self, model: Mixture) -> Statistics:
         """The statistics of the largest sample under a model, at the weight of all rows."""
@@ -342,7 +346,7 @@ class Ground:
         for run, model, stop in starts:
             family, fixed = run.candidate.family, self.settings.fixed
             prior = self.prior(weight, model.n_components, family)
-            start = fixed.place(settled(self.with_noise(model), prior), family)
+            start = fixed.place(self.with_noise(model), family)
             tasks.append(Task(start, family, prior, stop, accelerate, fixed, guide))
 
         def watch(passes: int, climbing: int) -> bool:
@@ -533,9 +537,9 @@ def _offers(ground: Ground, fit: Fit, candidate: Candidate, sample: Sample) -> l
             prior = ground.prior(sample.weight, n_components, family)
             models = splits(fit.model, sample, family, prior, OFFERS)
         elif n_components < fit.model.n_components:
-            models = [in_family(model, family) for model in mergers(fit.model, OFFERS)]
+            models = [ground.in_family(model, candidate) for model in mergers(fit.model, OFFERS)]
         else:
-            models = [in_family(fit.model, family)]
+            models = [ground.in_family(fit.model, candidate)]
     except SingularError:
         return []
     return [ground.with_noise(model, least=noise) for model in models]
@@ -647,7 +651,7 @@ def _settle(ground: Ground, runs: Sequence[Run]) -> None:
             top = max(held, key=_merit, default=None)
             if run.best is not None and top is not None and _merit(top) > _merit(run.best, margin):
                 with suppress(SingularError):
-                    starts.append((run, in_family(top.model, run.candidate.family), stop))
+                    starts.append((run, ground.in_family(top.model, run.candidate), stop))
         better = [(r, fit) for r, fit in ground.climb("climb", starts) if r.best and _merit(fit) > _merit(r.best)]
         for run, fit in better:
             run.best = fit
@@ -668,9 +672,9 @@ def _given(ground: Ground, candidate: Candidate) -> Mixture:
     if isinstance(start, Mixture):
         if start.noise is not None and ground.noise is None:
             raise ValueError("the start has a noise component: ask for noise, or start from its without_noise()")
-        return in_family(start, family)
+        return ground.in_family(start, candidate)
     if isinstance(start, Parts) and start.means is not None:
-        unit = column_unit(ground.small)
+        unit = ground.small.unit
         return completed(start, around(start.means, ground.source, family, prior, unit), ground.source, family, prior)
     if callable(start):
         return mixture_of(start, ground.source, n_components, family, prior)

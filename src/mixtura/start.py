@@ -32,7 +32,7 @@ from mixtura.hierarchy import Criterion, Tree, agglomerate, coordinates
 from mixtura.kernels import reference
 from mixtura.kernels.reference import moments, softmax
 from mixtura.sources import sketch
-from mixtura.sources.sketch import Sample
+from mixtura.sources.sketch import Sample, drawn_in
 from mixtura.sources.source import Block, Source
 
 #: (B, D) rows of a block → (B, K) responsibilities.
@@ -69,7 +69,8 @@ def by_mixture(model: Mixture) -> Rule:
 
 def by_nearest(centres: Array, unit: Array) -> Rule:
     """Each row belongs to the nearest centre, in coordinates where each column is measured in its own unit."""
-    return lambda block: np.eye(len(centres))[_nearest(block.rows / unit, centres / unit)]
+    standard = drawn_in((centres - centres[0]) / unit)
+    return lambda block: np.eye(len(centres))[_nearest(drawn_in((block.rows - centres[0]) / unit), standard)]
 
 
 def mixture_of(
@@ -158,8 +159,8 @@ def kmeans_plus_plus(
     sample: Sample, n_components: int, rng: np.random.Generator, lloyd_steps: int = LLOYD_STEPS
 ) -> Rule:
     """Greedy k-means++ (Arthur & Vassilvitskii, SODA 2007) and a few Lloyd steps, in standardised coordinates."""
-    unit = column_unit(sample)
-    rows, weights = sample.rows / unit, sample.weights
+    middle, _ = sample.middle_and_spread
+    rows, weights = sample.standard, sample.weights
     chosen = [_draw(weights, rng.random())]
     distance = _squared_distance(rows, rows[chosen[0]])
     trials = 2 + int(np.log(n_components))
@@ -181,7 +182,7 @@ def kmeans_plus_plus(
         if np.array_equal(moved, centres):
             break
         centres = moved
-    return by_nearest(centres * unit, unit)
+    return by_nearest(middle + centres * sample.unit, sample.unit)
 
 
 def kmeans(sample: Sample, n_components: int, rng: np.random.Generator) -> Rule:
@@ -197,13 +198,12 @@ def random_responsibilities(sample: Sample, n_components: int, rng: np.random.Ge
 
 def random_rows(sample: Sample, n_components: int, rng: np.random.Generator) -> Rule:
     """Different rows drawn at random as centres."""
-    unit = column_unit(sample)
     weights = sample.weights.copy()
     chosen: list[int] = []
     for u in rng.random(n_components):
         chosen.append(_draw(weights if weights.any() else sample.weights, u))
         weights[chosen[-1]] = 0.0
-    return by_nearest(sample.rows[chosen], unit)
+    return by_nearest(sample.rows[chosen], sample.unit)
 
 
 def moved(model: Mixture, gone: tuple[int, ...], sample: Sample, rng: np.random.Generator) -> Rule:
@@ -221,7 +221,7 @@ def moved(model: Mixture, gone: tuple[int, ...], sample: Sample, rng: np.random.
         rest = Mixture(weights / total, model.means[stay], model.structure.take(stay), noise=noise)
         share[:, gone] = 0.0
         share[:, stay] = rest.responsibilities(sample.rows)
-    rows, weights = sample.rows / column_unit(sample), sample.weights
+    rows, weights = sample.standard, sample.weights
     for k in gone:
         order = np.argsort(_squared_distance(rows, rows[_draw(weights, rng.random())]), kind="stable")
         near = max(int(np.searchsorted(np.cumsum(weights[order]), weights.sum() / (2 * n_components))), n_features + 2)
@@ -358,21 +358,14 @@ METHODS: dict[str, tuple[Method, ...]] = {
 
 def _above(model: Mixture, k: int, sample: Sample) -> NDArray[np.bool_]:
     """Which rows lie above a component's mean, along its longest axis in standardised coordinates."""
-    unit = column_unit(sample)
-    axis = model.structure.axis(k, unit)
-    return ((sample.rows - model.means[k]) / unit) @ axis > 0
+    axis = model.structure.axis(k, sample.unit)
+    return drawn_in((sample.rows - model.means[k]) / sample.unit) @ axis > 0
 
 
 def _draw(potential: Array, u: float) -> int:
     """The row at which the running share of the potential passes u."""
     running = np.cumsum(potential)
     return int(min(np.searchsorted(running, u * running[-1], side="right"), len(running) - 1))
-
-
-def column_unit(sample: Sample) -> Array:
-    """The unit in which to measure each column: its robust spread, or 1 where it is constant."""
-    _, spread = sample.middle_and_spread
-    return np.where(spread > 0, spread, 1.0)
 
 
 def _squared_distance(rows: Array, point: Array) -> Array:

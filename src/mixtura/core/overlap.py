@@ -17,9 +17,8 @@ from mixtura.core.statistics import Array
 from mixtura.covariance.structure import Diagonal
 from mixtura.sources.source import Block, Source
 
-#: A direction in which the variances of two components differ by no more is one in which they agree: the far end of the
-#: contour would make much of a difference that comes from rounding.
-SAME_WIDTH = 1e-12
+#: Logarithm of what no longer counts beside the largest term.
+_NOTHING = -70.0
 #: Nodes of the contour integral, and how far the contour bends to either side: half-way to where exp(s²) would grow.
 _NODES = np.arange(0.0, 60.0, 1 / 16)
 _BENDS = np.tan(np.pi / 8) * np.array([[-1.0], [1.0]])
@@ -63,7 +62,6 @@ def _mistaken(mixture: Mixture, i: int, j: int) -> float:
     s, d = _beside(mixture, i, j)
     log_dets = mixture.structure.log_det()
     a = (1 - s) * (1 + s)
-    a[np.abs(a) < SAME_WIDTH] = 0.0
     wide = s > 2
     rest = np.where(wide, d * d / np.where(wide, a, 1), d * d).sum()
     log_odds = np.log(mixture.weights[i]) - np.log(mixture.weights[j])
@@ -123,7 +121,10 @@ def _exceeds(a: Array, b: Array, shift: Array, q: float) -> float:
         for a_, b_, c_ in zip(a, b, c, strict=True):
             rest = 1 - 2 * s * a_
             log += s * (c_ + s * b_ * b_ / 2) / rest - 0.5 * np.log(rest)
-        terms = np.exp(log) * (np.cosh(_NODES) - 1j * _BENDS * np.sinh(_NODES))
+        # the contour ends where its terms vanish: further on it might bend to the side that is wrong there
+        size = log.real + np.log(np.cosh(_NODES))
+        over = np.logical_or.accumulate(size < np.maximum.accumulate(size, axis=1) + _NOTHING, axis=1)
+        terms = np.where(over, 0.0, np.exp(log)) * (np.cosh(_NODES) - 1j * _BENDS * np.sinh(_NODES))
         terms[:, 0] /= 2
         size = np.nan_to_num(np.abs(terms).sum(1), nan=np.inf)
     value = terms[int(size.argmin())].real.sum() * width * (_NODES[1] - _NODES[0]) / np.pi

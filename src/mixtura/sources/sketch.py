@@ -26,6 +26,8 @@ SPARE = 2.0
 #: Numbers held in any case.
 HELD = 262_144
 
+#: Standardised numbers are drawn in to this size: their squares, times weights, then stay finite.
+FURTHEST = 1e100
 #: A column is constant when it spreads over no more than this part of its size: such differences come from rounding.
 ROUNDING = 8 * float(np.finfo(np.float64).eps)
 #: Interquartile range of the standard normal.
@@ -126,6 +128,23 @@ class Sample(Memory):
     def middle_and_spread(self) -> tuple[Floats64, Floats64]:
         """Those of each column, see ``column_spread``."""
         return column_spread(self.rows, self.weights)
+
+    @cached_property
+    def unit(self) -> Floats64:
+        """The unit in which to measure each column: its spread, or 1 where it is constant."""
+        _, spread = self.middle_and_spread
+        return np.where(spread > 0, spread, 1.0)
+
+    @cached_property
+    def standard(self) -> Floats64:
+        """The rows, from the middle of each column and in its unit; see ``drawn_in``."""
+        middle, _ = self.middle_and_spread
+        return drawn_in((self.rows - middle) / self.unit)
+
+
+def drawn_in(standard: Floats64) -> Floats64:
+    """Standardised rows, those drawn in that lie so far off that their squares might overflow."""
+    return np.clip(standard, -FURTHEST, FURTHEST)
 
 
 def column_spread(rows: Floats64, weights: Floats64) -> tuple[Floats64, Floats64]:
