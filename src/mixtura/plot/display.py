@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+from os import PathLike
 from typing import Any, ClassVar, NamedTuple, Self
 
 from matplotlib.axes import Axes
@@ -17,6 +18,7 @@ from mixtura.core.em import Fit
 from mixtura.core.gaussian import Gaussian
 from mixtura.core.mixture import Mixture
 from mixtura.result import Result
+from mixtura.sources.files import read_table
 from mixtura.sources.source import Source
 
 #: Dots per inch of a picture that a notebook shows.
@@ -70,6 +72,8 @@ def mixture_of(estimator: Any) -> Mixture:
 def subject(estimator: Any, X: Any = None, sample_weight: ArrayLike | None = None) -> Subject:
     """The mixture and the rows: those given, or those that a Result was fitted to."""
     model = mixture_of(estimator)
+    if isinstance(X, str | PathLike):
+        X = read_table(X, columns=model.columns).rows
     if X is not None:
         return Subject(model, as_source(X, model.n_features, model.columns, sample_weight))
     if sample_weight is not None:

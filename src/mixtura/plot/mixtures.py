@@ -149,7 +149,7 @@ class MixtureDisplay(Display):
         Parameters
         ----------
         estimator : Result, Fit, fitted GaussianMixture, or Mixture
-        X : array-like of shape (N, D), or Source, optional
+        X : array-like of shape (N, D), Source, or path, optional
             The rows; a Result has its own. Up to ``figures.MOST_DRAWN`` are drawn one by one, more are counted in
             hexagons, which have the colour of the component most frequent there.
         columns : two columns, by number or name, or View
@@ -256,7 +256,7 @@ class ProjectionDisplay(MixtureDisplay):
         Parameters
         ----------
         estimator : Result, Fit, fitted GaussianMixture, or Mixture
-        X : array-like of shape (N, D), or Source, optional
+        X : array-like of shape (N, D), Source, or path, optional
             The rows; a Result has its own.
         sample_weight : array-like of shape (N,), optional
         coverage : float
@@ -337,7 +337,7 @@ class DensityDisplay(Display):
         Parameters
         ----------
         estimator : Result, Fit, fitted GaussianMixture, or Mixture
-        X : array-like of shape (N, D), or Source, optional
+        X : array-like of shape (N, D), Source, or path, optional
             The rows, for the histogram; a Result has its own.
         column : column, by number or name, or View
             By default, of several columns, the one that tells the components apart best.
@@ -436,7 +436,7 @@ class PairsDisplay(Display):
         Parameters
         ----------
         estimator : Result, Fit, fitted GaussianMixture, or Mixture
-        X : array-like of shape (N, D), or Source, optional
+        X : array-like of shape (N, D), Source, or path, optional
             The rows; a Result has its own.
         columns : columns, by number or name
             By default the five that tell the components apart best.
@@ -571,7 +571,7 @@ class UncertaintyDisplay(Display):
         Parameters
         ----------
         estimator : Result, Fit, fitted GaussianMixture, or Mixture
-        X : array-like of shape (N, D), or Source, optional
+        X : array-like of shape (N, D), Source, or path, optional
             The rows; a Result has its own. More than two columns take rows.
         sample_weight : array-like of shape (N,), optional
         ax : matplotlib.axes.Axes, optional

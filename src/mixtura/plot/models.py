@@ -232,7 +232,7 @@ class QQDisplay(Display):
         Parameters
         ----------
         estimator : Result, Fit, fitted GaussianMixture, or Mixture
-        X : array-like of shape (N, D), or Source
+        X : array-like of shape (N, D), Source, or path
             The rows; a Result has its own.
         sample_weight : array-like of shape (N,), optional
         ax : matplotlib.axes.Axes, optional

@@ -259,7 +259,7 @@ class EntropyDisplay(Display):
         Parameters
         ----------
         estimator : Merging, or Result, Fit, fitted GaussianMixture, or Mixture
-        X : array-like of shape (N, D), or Source, optional
+        X : array-like of shape (N, D), Source, or path, optional
             The rows; a Merging and a Result do without.
         sample_weight : array-like of shape (N,), optional
         ax : matplotlib.axes.Axes, optional

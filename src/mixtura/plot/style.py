@@ -176,6 +176,10 @@ class Numbers(Artist):
             text.set_figure(ax.figure)
         self.axes = ax
 
+    def get_children(self) -> list[Artist]:
+        """The labels."""
+        return [*self.texts]
+
     def draw(self, renderer: RendererBase) -> None:
         """Place the labels and draw them."""
         if self.axes is None or not self.get_visible():
