@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_rgb
 from matplotlib.patches import Polygon
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from mixtura import figures
@@ -496,6 +497,8 @@ class PairsDisplay(Display):
     def _label(self, part: Axes, i: int, j: int) -> None:
         """Names and numbers at the outer edges alone."""
         names = column_names(self.model)
+        part.xaxis.set_major_locator(MaxNLocator(4, prune="both"))
+        part.yaxis.set_major_locator(MaxNLocator(4, prune="both"))
         if i == len(self.columns) - 1:
             part.set_xlabel(style.shown(names[self.columns[j]]))
         else:

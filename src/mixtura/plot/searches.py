@@ -183,7 +183,7 @@ class ConvergenceDisplay(Display):
         )
 
     def plot(self, ax: Axes | None = None) -> Self:  # noqa: D102 (see Display)
-        grid = self._divide(ax, 2, 1, hspace=0.06)
+        grid = self._divide(ax, 2, 1, hspace=0.15)
         above = self._part(grid[0])
         below = self._part(grid[1], sharex=above)
         found = self.convergence
