@@ -233,7 +233,7 @@ class Ground:
     kernel: Kernel
     rough: Kernel
     observer: _Obeyed
-    _relative: dict[tuple[Kind, bool], Prior] = field(default_factory=dict[tuple[Kind, bool], Prior])
+    _relative: dict[tuple[bool, ...], Prior] = field(default_factory=dict[tuple[bool, ...], Prior])
     _moments: dict[Kind, Moments] = field(default_factory=dict[Kind, Moments])
 
     @property
@@ -258,7 +258,7 @@ class Ground:
 
     def relative(self, family: Family) -> Prior:
         """The default prior of a family, for the sample."""
-        key = "diagonal" if family.kind == "diagonal" else "full", family.isotropic
+        key = family.kind == "diagonal", family.isotropic, family.one_unit
         if key not in self._relative:
             self._relative[key] = Prior.relative(self.small.rows, self.small.weights, family, self.resolution)
         return self._relative[key]
@@ -336,18 +336,19 @@ class Ground:
         return statistics.scale(self.weight / statistics.weight)
 
     def climb(
-        self, stage: str, starts: Iterable[tuple[Run, Mixture, Stop]], sample: Sample | None = None
+        self, stage: str, starts: Iterable[tuple[Run, Mixture | Fit, Stop]], sample: Sample | None = None
     ) -> list[tuple[Run, Fit]]:
-        """Climb from all the starts together, on a sample or on all rows."""
+        """Climb from all the starts together, or on from where other climbs ended, on a sample or on all rows."""
         starts = list(starts)
         source, weight = (self.rows, self.weight) if sample is None else (sample, sample.weight)
         accelerate, guide = self.settings.accelerate, self.guide if sample is None and self.larger else None
         tasks: list[Task] = []
-        for run, model, stop in starts:
+        for run, begin, stop in starts:
             family, fixed = run.candidate.family, self.settings.fixed
+            model, curvature = (begin.model, begin.curvature) if isinstance(begin, Fit) else (begin, None)
             prior = self.prior(weight, model.n_components, family)
             start = fixed.place(self.with_noise(model), family)
-            tasks.append(Task(start, family, prior, stop, accelerate, fixed, guide))
+            tasks.append(Task(start, family, prior, stop, accelerate, fixed, guide, curvature))
 
         def watch(passes: int, climbing: int) -> bool:
             return self.observer(Progress(stage, passes, climbing, len(tasks)))
@@ -356,7 +357,11 @@ class Ground:
         fits: Sequence[Fit] = climb_together(tasks, source, watch, kernel)
         if sample is None and kernel is not self.kernel:
             rest = [
-                task._replace(start=fit.model, stop=Stop(task.stop.tol, max(task.stop.max_iter - fit.n_iter, 1)))
+                task._replace(
+                    start=fit.model,
+                    stop=Stop(task.stop.tol, max(task.stop.max_iter - fit.n_iter, 1)),
+                    curvature=fit.curvature,
+                )
                 for task, fit in zip(tasks, fits, strict=True)
             ]
             ends = climb_together(rest, source, watch, self.kernel)
@@ -458,7 +463,9 @@ def _race(ground: Ground, runs: Sequence[Run]) -> None:
     settings = ground.settings
     stop = settings.race_stop
     methods = METHODS[settings.init_params]
-    starts = [(run, run.candidate.known.model, stop) for run in runs if run.candidate.known]
+    starts: list[tuple[Run, Mixture | Fit, Stop]] = [
+        (run, run.candidate.known, stop) for run in runs if run.candidate.known
+    ]
     for run in runs:
         n_components = run.candidate.n_components
         for attempt in run.attempts:
@@ -554,12 +561,12 @@ def _most_promising(ground: Ground, offers: Sequence[tuple[Run, Mixture]], sampl
     return [(run, fit.model) for run, fit in best.items()]
 
 
-def _arrivals(ground: Ground, starts: Sequence[tuple[Run, Mixture]], sample: Sample) -> list[tuple[Run, Fit]]:
+def _arrivals(ground: Ground, starts: Sequence[tuple[Run, Mixture | Fit]], sample: Sample) -> list[tuple[Run, Fit]]:
     """Where those starts arrive that come near the best of their run soon."""
     least = ABANDON * sample.weight
     scouts = [
         (run, fit)
-        for run, fit in ground.climb("repair", [(run, model, SCOUT) for run, model in starts], sample)
+        for run, fit in ground.climb("repair", [(run, start, SCOUT) for run, start in starts], sample)
         if run.best is not None and fit.objective > run.best.objective - least
     ]
     stop = ground.settings.race_stop
@@ -579,6 +586,11 @@ def _grow(ground: Ground, runs: Sequence[Run]) -> None:
             run.best = run.hills[0] if run.hills else run.best
         if number == 0:
             _repair(ground, runs, sample, GROWN_ROUNDS)
+    if ground.larger:  # to the top there, at a fraction of what each step costs on all rows
+        ends = [(run, run.best, ground.settings.stop) for run in runs if run.best is not None and run.hills]
+        for run, fit in ground.climb("grow", ends, ground.larger[-1]):
+            run.best = fit
+            run.hills[0] = fit
 
 
 def _apart(fits: Sequence[Fit]) -> list[Fit]:
@@ -595,7 +607,7 @@ def _fall_back(ground: Ground, runs: Sequence[Run]) -> None:
     stop = ground.settings.stop
     doubtful = [run for run in runs if _doubtful(run)]
     for turn in range(1, CONTENDERS):
-        others = [(run, run.hills[turn].model, stop) for run in doubtful if len(run.hills) > turn]
+        others = [(run, run.hills[turn], stop) for run in doubtful if len(run.hills) > turn]
         for run, fit in ground.climb("climb", others):
             run.best = fit if run.best is None else max(run.best, fit, key=_merit)
         doubtful = [run for run in doubtful if not _sound(run.best)]
@@ -612,7 +624,7 @@ def _doubtful(run: Run) -> bool:
 def _climb(ground: Ground, runs: Sequence[Run]) -> None:
     """The best of each candidate, or the start that it came with, on all rows, to the tolerance."""
     settings = ground.settings
-    starts: list[tuple[Run, Mixture, Stop]] = []
+    starts: list[tuple[Run, Mixture | Fit, Stop]] = []
     for run in runs:
         if run.unmoved:
             run.best = run.candidate.known
@@ -627,11 +639,11 @@ def _climb(ground: Ground, runs: Sequence[Run]) -> None:
                     run.best = replace(best, status=Status.MAX_ITER)
                 continue
         try:
-            model = _given(ground, run.candidate) if best is None else best.model
+            start = _given(ground, run.candidate) if best is None else best
         except SingularError as error:
             run.failures.append(str(error))
         else:
-            starts.append((run, model, Stop(settings.tol, settings.max_iter - passes)))
+            starts.append((run, start, Stop(settings.tol, settings.max_iter - passes)))
     for run, fit in ground.climb("climb", starts):
         known = run.candidate.known
         whole = _joined(run.best, fit) if run.best is not None and ground.small.complete else fit

@@ -191,3 +191,12 @@ def test_widths_that_differ_by_rounding_alone():
     assert one.overlap() == pytest.approx(other.overlap(), abs=1e-9)
     drawn = one.component(0).sample(200_000, 1)
     assert np.mean(one.predict(drawn) == 1) == pytest.approx(one.overlap()[0, 1], abs=0.005)
+
+
+def test_far_apart_where_both_branches_of_the_contour_rise_again():
+    far = Mixture(
+        [0.56, 0.44],
+        [[3.72585477, 22.02503778], [29.00707049, 12.07625486]],
+        [[[1.6220015, -0.20540058], [-0.20540058, 1.01084977]], [[0.46179309, 0.0437379], [0.0437379, 0.96675644]]],
+    )
+    assert far.overlap().max() < 1e-30  # it was 1: terms of 1e35 that should have cancelled
