@@ -230,7 +230,8 @@ def coinciding_components(fit: Fit) -> list[tuple[int, ...]]:
     near = np.zeros((k, k), dtype=np.bool_)
     for ahead in range(1, k):
         other = (np.arange(k) + ahead) % k
-        near[np.arange(k), other] = np.square(structure.whiten(means[other] - means)).sum(1) < COINCIDING**2
+        apart = np.abs(structure.whiten(means[other] - means)).max(1)  # no square overflows
+        near[np.arange(k), other] = apart < COINCIDING
     left = [i for i in range(k) if i not in empty_components(fit)]
     groups: list[tuple[int, ...]] = []
     while left:

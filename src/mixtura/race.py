@@ -84,9 +84,9 @@ CONTENDERS = 3
 WITHERED = 0.2
 GROWN_ROUNDS = 4
 #: The most that the squares of all values may add up to, weights included, and the least square of a spread, likewise;
-#: up to so many rows of weight 1 values may reach 10¹⁵⁰.
+#: so values of up to so many rows of weight 1 may reach 3·10¹⁵¹.
 MOST_SQUARE, LEAST_SQUARE = 1e306, 1e-300
-LARGE = 1e6
+LARGE = 1e3
 
 
 @dataclass(frozen=True)
