@@ -725,9 +725,13 @@ def _finished(rough: Fit, end: Fit) -> Fit:
 
 
 def _joined(before: Fit, after: Fit) -> Fit:
-    """One fit of a climb and the one that went on from it over the same rows."""
-    *former, last = before.trace
-    seam, *later = after.trace  # the model of the last step, measured again
+    """One fit of a climb and the one that went on from it over the same rows.
+
+    The model of the last step has been measured again, in double precision if it was not before: of the steps before
+    it, those stay that it does not contradict.
+    """
+    last, (seam, *later) = before.trace[-1], after.trace
+    former = (step for step in before.trace[:-1] if step.objective <= seam.objective)
     steps = (step._replace(passes=last.passes + step.passes) for step in later)
     trace = (*former, seam._replace(passes=last.passes, kind=last.kind), *steps)
     return replace(after, trace=trace, n_iter=before.n_iter + after.n_iter)
