@@ -1010,6 +1010,7 @@ def kbd(families):
     rows = np.random.default_rng(0).standard_normal((50_000, 4))
     model = GaussianMixture(3, random_state=0).fit(BLOBS)
     before = dict(model.__dict__)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
     alarm = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
     alarm.start()
     try:
@@ -1018,6 +1019,7 @@ def kbd(families):
     finally:
         alarm.cancel()
         alarm.join()
+        signal.signal(signal.SIGINT, handler)
     model.set_params(n_components=3, n_init=4, tol=1e-6)
     assert all(model.__dict__[name] is value for name, value in before.items() if name.endswith("_"))
     assert np.array_equal(model.predict(BLOBS), before["mixture_"].predict(BLOBS))
