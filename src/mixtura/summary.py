@@ -63,7 +63,8 @@ def summarise(
             for c in cells
             if c.fit is None
         ],
-        "notes": [*(note.sentence for note in best.notes), *_seen(fit, columns, rows)],
+        "notes": [note.sentence for note in best.notes if not note.of_rows],
+        "about_rows": [*(note.sentence for note in best.notes if note.of_rows), *_seen(fit, columns, rows)],
         "advice": _advice(cells, best, criterion, fitted),
     }
 
@@ -116,7 +117,7 @@ def describe(model: Mixture, family: str, metadata: Mapping[str, Any]) -> Summar
         "overlaps": _overlaps(model),
         "rivals": [],
         "failed": [],
-        "notes": [note for note in told("notes", list) or [] if isinstance(note, str)],
+        **{key: [note for note in told(key, list) or [] if isinstance(note, str)] for key in ("notes", "about_rows")},
         "advice": [],
     }
 
@@ -124,7 +125,7 @@ def describe(model: Mixture, family: str, metadata: Mapping[str, Any]) -> Summar
 def remember(summary: Summary) -> dict[str, Any]:
     """What of a summary belongs into the metadata of a model file; the rest is in the model itself."""
     chosen = {key: summary["chosen"][key] for key in _REMEMBERED}
-    kept = {key: summary[key] for key in ("rows", "weight", "criterion", "notes")}
+    kept = {key: summary[key] for key in ("rows", "weight", "criterion", "notes", "about_rows")}
     return finite({**kept, "chosen": chosen})
 
 

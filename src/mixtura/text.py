@@ -238,7 +238,7 @@ def rival_table(summary: Summary, most: int = RIVALS_SHOWN) -> Cells:
 
 
 def remarks(summary: Summary, *, changes: bool = True) -> list[str]:
-    """Notes and advice; without ``changes``, only the advice that asks for no other arguments of ``fit``."""
+    """What to mind of the fit: notes and advice; without ``changes``, only advice that asks for no other arguments."""
     out = list(summary["notes"])
     for advice in summary["advice"]:
         if not advice["change"]:
@@ -304,9 +304,9 @@ def as_text(
         rivals = table(*rival_table(summary), inner)
         section("Best candidates", rivals)
     section("Fit", _listed(dict(facts(summary)), inner))
-    said = remarks(summary, changes=changes)
-    if said:
-        section("Remarks", [line for remark in said for line in wrapped(remark, inner, "- ", "  ")])
+    for title, said in (("Remarks", remarks(summary, changes=changes)), ("About the rows", summary["about_rows"])):
+        if said:
+            section(title, [line for remark in said for line in wrapped(remark, inner, "- ", "  ")])
     return "\n".join(lines)
 
 
