@@ -84,7 +84,7 @@ def _power(value: float) -> int:
     return math.floor(math.log10(max(value, 1e-300)))
 
 
-def _with_deviations(means: Sequence[float], deviations: Sequence[float]) -> list[str]:
+def with_deviations(means: Sequence[float], deviations: Sequence[float]) -> list[str]:
     """Mean ± standard deviation down a column, to the digits that the smallest deviation makes worth telling."""
     both = list(zip(means, deviations, strict=True))
     first, last = _power(max(map(abs, [*means, *deviations]))), _power(min(deviations))
@@ -136,16 +136,53 @@ def wrapped(text: str, width: int, indent: str = "", hanging: str | None = None)
 def headline(summary: Summary) -> str:
     """One sentence: what was found."""
     chosen = summary["chosen"]
-    rows = "" if summary["rows"] is None else f"{_counted(summary['rows'], 'row')} × "
-    what = _counted(chosen["n_components"], "component") + (" and noise" if summary["noise"] else "")
+    rows = "" if summary["rows"] is None else f"{counted(summary['rows'], 'row')} × "
+    what = counted(chosen["n_components"], "component") + (" and noise" if summary["noise"] else "")
     return (
         f"{what}, {chosen['covariance']} covariance ({chosen['mclust']}), "
-        f"in {rows}{_counted(len(summary['columns']), 'column')}"
+        f"in {rows}{counted(len(summary['columns']), 'column')}"
     )
 
 
-def _counted(n: int, thing: str) -> str:
+def counted(n: int, thing: str) -> str:
+    """``1 row``, ``2 rows``."""
     return f"{n:,} {thing}{'s' * (n != 1)}"
+
+
+#: What the letters of a family's name speak of (Celeux & Govaert 1995); of one column, only the width is left.
+_ASPECTS = ("size", "shape", "direction")
+_PLAIN_ASPECTS = ("", "round", "along the columns")
+
+
+def relation(mclust: str, n_features: int) -> str:
+    """What the components have in common by the name of their family; empty where the name does not tell.
+
+    Examples
+    --------
+    >>> relation("VEV", 3)
+    'of one shape, each with its own size and direction'
+    >>> relation("VVI", 3)
+    'along the columns, each with its own size and shape'
+    >>> relation("EEE", 1)
+    'of one width'
+    """
+    if not set(mclust) <= set("EVI"):
+        return ""
+    aspects = dict(zip(_ASPECTS, mclust, strict=True)) if n_features > 1 else {"width": mclust[0]}
+    common = [name for name, letter in aspects.items() if letter == "E"]
+    own = [name for name, letter in aspects.items() if letter == "V"]
+    plain = [what for what, letter in zip(_PLAIN_ASPECTS, aspects.values(), strict=False) if letter == "I"]
+    parts = [
+        *plain[:1],
+        *([f"of one {in_words(common)}"] if common else []),
+        *([f"each with its own {in_words(own)}"] if own else []),
+    ]
+    return ", ".join(parts)
+
+
+def in_words(names: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return " and ".join([*([", ".join(names[:-1])] if len(names) > 1 else []), *names[-1:]])
 
 
 def origin(summary: Summary) -> str:
@@ -208,7 +245,7 @@ def component_table(summary: Summary, most_columns: int | None = COLUMNS_SHOWN) 
         cells["rows"] = [number(c["rows"], 3) if few else f"{c['rows']:,.1f}" for c in parts]
     out = [[head, *column] for head, column in cells.items()]
     for name in columns:
-        pairs = _with_deviations([c["mean"][name] for c in components], [c["sd"][name] for c in components])
+        pairs = with_deviations([c["mean"][name] for c in components], [c["sd"][name] for c in components])
         out.append([_title(name), *pairs, *([""] if noise else [])])
     header, *rows = ([*line] for line in zip(*out, strict=True))
     return header, rows
@@ -237,29 +274,47 @@ def rival_table(summary: Summary, most: int = RIVALS_SHOWN) -> Cells:
     return header, rows
 
 
-def remarks(summary: Summary, *, changes: bool = True) -> list[str]:
-    """What to mind of the fit: notes and advice; without ``changes``, only advice that asks for no other arguments."""
-    out = list(summary["notes"])
-    for advice in summary["advice"]:
-        if not advice["change"]:
-            out.append(advice["sentence"])
-        elif changes:
-            arguments = ", ".join(f"{key}={_as_code(value)}" for key, value in advice["change"].items())
-            out.append(f"{advice['sentence']} Try fit(…, {arguments}).")
+def points(summary: Summary) -> list[tuple[str, dict[str, Any]]]:
+    """What to mind of the fit: sentences, each with the arguments of ``fit`` to change, if that helps."""
+    out: list[tuple[str, dict[str, Any]]] = [(note, {}) for note in summary["notes"]]
+    out += [(advice["sentence"], advice["change"]) for advice in summary["advice"]]
     if summary["overlaps"]:
         shown = [
             (*pair["components"], *map(percent, pair["mistaken"])) for pair in summary["overlaps"][:OVERLAPS_SHOWN]
         ]
         pairs = "; ".join(f"of {i}, {ij} look more like {j}, and of {j}, {ji} like {i}" for i, j, ij, ji in shown)
-        out.append(f"Components overlap: of the rows {pairs}. They may be parts of one cluster: see merge.")
+        out.append((f"Components overlap: of the rows {pairs}. They may be parts of one cluster: see merge.", {}))
     if summary["failed"]:
         names = ", ".join(f"{f['n_components']} {f['covariance']}" for f in summary["failed"])
-        out.append(f"Could not be fitted: {names} ({summary['failed'][0]['reason']}).")
+        out.append((f"Could not be fitted: {names} ({summary['failed'][0]['reason']}).", {}))
     return out
 
 
+def remarks(summary: Summary, *, changes: bool = True) -> list[str]:
+    """The points with what to change in words; without ``changes``, only those where nothing is to be changed."""
+    return [
+        f"{sentence} Try fit(…, {', '.join(as_arguments(change))})." if change else sentence
+        for sentence, change in points(summary)
+        if changes or not change
+    ]
+
+
+def as_arguments(arguments: Mapping[str, Any]) -> list[str]:
+    """Arguments as they are written in a call; what has no short form is ``…``."""
+    return [f"{key}={_as_code(value)}" for key, value in arguments.items()]
+
+
+#: The longest argument that is written in full.
+_LONGEST_CODE = 60
+
+
 def _as_code(value: Any) -> str:
-    return f"range({value[0]}, {value[-1] + 1})" if isinstance(value, list) else str(value)
+    if isinstance(value, list | tuple | range) and len(value) > 1:
+        first, last = value[0], value[-1]
+        if isinstance(first, int) and list(value) == list(range(first, last + 1)):
+            return f"range({first}, {last + 1})"
+    plain = isinstance(value, str | int | float | list | tuple | None)
+    return repr(value) if plain and len(repr(value)) <= _LONGEST_CODE else "…"
 
 
 # All of it
@@ -298,7 +353,7 @@ def as_text(
     components = table(*component_table(summary, most_columns), inner)
     hidden = len(summary["columns"][most_columns:]) if most_columns is not None else 0
     if hidden:
-        components += ["", f"and {_counted(hidden, 'more column')}"]
+        components += ["", f"and {counted(hidden, 'more column')}"]
     section("Components, mean ± standard deviation", components)
     if summary["rivals"]:
         rivals = table(*rival_table(summary), inner)
@@ -357,7 +412,7 @@ def merging_as_text(merging: Merging, width: int = WIDTH) -> str:
     lines = table(["clusters", "entropy", "united ", "rows"], rows, width)
     groups = " ".join(map(_as_group, merging.groups()))
     return "\n".join(
-        [*lines, "", *wrapped(f"Suggested: {_counted(merging.suggested, 'cluster')} of components {groups}", width)]
+        [*lines, "", *wrapped(f"Suggested: {counted(merging.suggested, 'cluster')} of components {groups}", width)]
     )
 
 

@@ -7,7 +7,7 @@ that it is right in light and in dark; whatever text it is given is escaped.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -22,14 +22,19 @@ Floats = NDArray[np.float64]
 #: Colours in the style sheet; components beyond them begin again, with the next marker.
 COLOURS = 8
 #: Width of a digit, and the least distance between labels, at the size of text in a drawing.
-DIGIT = 7.0
+DIGIT = 7.6
 LABEL_GAP = 14.0
+#: A drawing is enlarged by no more than this; where the page is narrow, one that is wider than so much has larger text.
+ENLARGED = 1.2
+WIDE = 480.0
 #: Room around the plotting area: above, to the right, below, and to the left beside the labels of the ticks.
 MARGIN = (14.0, 14.0, 46.0, 38.0)
 #: The longest label of a tick; where they would be longer, what they have in common goes into the name of the axis.
 LONGEST_LABEL = 8
-#: The longest name of an axis, in characters.
-LONGEST_NAME = 36
+#: Numbers of this size and more are written with a power of ten, and so many digits.
+MOST_DIGITS, DIGITS = 1e15, 12
+#: Room for a letter in the name of an axis.
+LETTER = 7.2
 
 
 class Ticks(NamedTuple):
@@ -51,12 +56,14 @@ def ticks(low: float, high: float, most: int = 6) -> Ticks:
     '100,000,000'
     """
     step = _step((high - low) / most)
-    at = step * np.arange(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
+    at = step * np.arange(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1, dtype=np.float64)
     labels = _labels(at, step)
     if max(map(len, labels), default=0) <= LONGEST_LABEL:
         return Ticks(at, labels)
     base = _step(high - low) * math.floor(low / _step(high - low))
-    return Ticks(at, _labels(at - base, step), _labels(np.array([base]), max(step, abs(base) * 1e-15))[0])
+    places = max(0, -math.floor(math.log10(step) + 1e-9))
+    said = f"{base:,.{places}f}" if abs(base) < MOST_DIGITS and places < 6 else f"{base:.{DIGITS}g}"
+    return Ticks(at, _labels(at - base, step), said.replace("-", "−"))
 
 
 def _step(least: float) -> float:
@@ -103,7 +110,7 @@ def padded(values: ArrayLike, share: float = 0.04) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Scale:
-    """A straight map from numbers to pixels."""
+    """A straight map from numbers (low to high) to pixels (start to end)."""
 
     low: float
     high: float
@@ -111,6 +118,7 @@ class Scale:
     end: float
 
     def __call__(self, values: ArrayLike) -> Floats:
+        """The pixels."""
         share = (np.asarray(values, dtype=np.float64) - self.low) / (self.high - self.low)
         return self.start + share * (self.end - self.start)
 
@@ -142,7 +150,8 @@ class Frame:
     x_ticks: Ticks | None = None
     y_ticks: Ticks | None = None
     margin: tuple[float, float, float, float] = MARGIN
-    marks: list[str] = field(default_factory=list[str])
+    marks: list[str] = field(default_factory=list[str], init=False)
+    outside: list[str] = field(default_factory=list[str], init=False)
 
     def __post_init__(self) -> None:
         top, right, bottom, left = self.margin
@@ -163,9 +172,19 @@ class Frame:
             self.marks.append(f'<path class="{kind}" d="{path}"/>')
 
     def markers(self, x: ArrayLike, y: ArrayLike, shape: int, kind: str, size: float = 3.0) -> None:
-        """Markers of one shape, as a path each."""
+        """Markers of one shape."""
         path = "".join(marker(shape, a, b, size) for a, b in self._pixels(x, y).tolist())
         if path:
+            self.marks.append(f'<path class="{kind}" d="{path}"/>')
+
+    def shapes(self, centres: Floats, corners: Floats, kind: str) -> None:
+        """One polygon about many centres."""
+        if len(centres):
+            size = [self.across(1) - self.across(0), self.down(1) - self.down(0)]
+            first, *others = np.diff(corners * size, axis=0, prepend=0.0).tolist()
+            outline = "".join(f"l{a:.4g},{b:.4g}" for a, b in others)
+            spots = (self._pixels(*centres.T) + first).tolist()
+            path = "".join(f"M{a:.1f} {b:.1f}{outline}z" for a, b in spots)
             self.marks.append(f'<path class="{kind}" d="{path}"/>')
 
     def line(self, x: ArrayLike, y: ArrayLike, kind: str, *, closed: bool = False) -> None:
@@ -184,6 +203,15 @@ class Frame:
             closed=True,
         )
 
+    def ellipse(self, centre: Floats, turn: Floats, kind: str) -> None:
+        """The points centre + turn (cos t, sin t)."""
+        scale = np.diag([self.across(1) - self.across(0), self.down(1) - self.down(0)])
+        axes, (long, short), _ = np.linalg.svd(scale @ turn)
+        x, y = self._pixels([centre[0]], [centre[1]])[0].tolist()
+        angle = math.degrees(math.atan2(axes[1, 0], axes[0, 0]))
+        place = f'cx="{x:.1f}" cy="{y:.1f}" rx="{long:.1f}" ry="{max(short, 0.1):.1f}"'
+        self.marks.append(f'<ellipse class="{kind}" {place} transform="rotate({angle:.1f} {x:.1f} {y:.1f})"/>')
+
     def box(self, x: tuple[float, float], y: tuple[float, float], kind: str, title: str = "") -> None:
         """A rectangle between two pairs of numbers."""
         (left, right), (bottom, top) = self.across(x).tolist(), self.down(y).tolist()
@@ -197,24 +225,31 @@ class Frame:
         (a, b) = (self._pixels([x], [y])[0] + shift).tolist()
         self.marks.append(f'<text class="{kind}" x="{a:.6g}" y="{b:.6g}">{shown(text)}</text>')
 
-    def across_all(self, y: float, kind: str) -> None:
-        """A horizontal line from end to end."""
-        self.line(self.x, [y, y], kind)
+    def beside(self, y: float, text: str) -> None:
+        """A text to the right of the plotting area."""
+        height = float(self.down(y))
+        self.outside.append(f'<text class="tick y" x="{self.width - 6:.6g}" y="{height + 4:.6g}">{shown(text)}</text>')
 
     def _pixels(self, x: ArrayLike, y: ArrayLike) -> Floats:
         return np.column_stack([self.across(x), self.down(y)])
 
     # All of it
 
-    def drawn(self, name: str, title: str, description: str, kind: str = "") -> Markup:
+    def drawn(self, name: str, title: str, description: str) -> Markup:
         """The drawing; ``name`` must be one of its own in the page."""
-        inside = f"{name}-area"
-        clip = (
-            f'<clipPath id="{inside}"><rect x="{self.left:.6g}" y="{self.top:.6g}" '
-            f'width="{self.right - self.left:.6g}" height="{self.bottom - self.top:.6g}"/></clipPath>'
+        body = f"{self._axes()}{self.inside(name)}{''.join(self.outside)}"
+        return drawing((self.width, self.height), body, name, title, description)
+
+    def inside(self, name: str) -> str:
+        """The plotting area alone."""
+        x, y, width, height = (
+            f"{v:.6g}" for v in (self.left, self.top, self.right - self.left, self.bottom - self.top)
         )
-        body = f'{clip}{self._axes()}<g clip-path="url(#{inside})">{"".join(self.marks)}</g>'
-        return drawing(self.width, self.height, body, name, title, description, kind)
+        area = f'x="{x}" y="{y}" width="{width}" height="{height}"'
+        return (
+            f'<clipPath id="{name}-area"><rect {area}/></clipPath><rect class="frame" {area}/>'
+            f'<g clip-path="url(#{name}-area)">{"".join(self.marks)}</g>'
+        )
 
     def _axes(self) -> str:
         parts: list[str] = []
@@ -227,18 +262,20 @@ class Frame:
         middle_x, middle_y = (self.left + self.right) / 2, (self.top + self.bottom) / 2
         below = self.height - 8 if self.margin[2] > 30 else self.height - 2
         if self.x_name:
-            parts.append(_named(self.x_name, self.at_x.offset, f'x="{middle_x:.6g}" y="{below:.6g}"'))
+            place = f'x="{middle_x:.6g}" y="{below:.6g}"'
+            parts.append(_named(self.x_name, self.at_x.offset, place, self.right - self.left))
         if self.y_name:
             turn = f'transform="translate(14 {middle_y:.6g}) rotate(-90)"'
-            parts.append(_named(self.y_name, self.at_y.offset, turn))
+            parts.append(_named(self.y_name, self.at_y.offset, turn, self.bottom - self.top))
         return "".join(parts)
 
 
-def drawing(width: float, height: float, body: str, name: str, title: str, description: str, kind: str = "") -> Markup:
-    """An SVG element with its title and description."""
+def drawing(size: tuple[float, float], body: str, name: str, title: str, description: str) -> Markup:
+    """An SVG element with its title and description; ``size`` is its width and height."""
+    width, height = size
     return Markup(  # noqa: S704 (what comes from outside was escaped where it came in)
-        f'<svg class="drawing {kind}" viewBox="0 0 {width:.6g} {height:.6g}" role="img" '
-        f'style="max-width:{width:.6g}px" aria-labelledby="{name}-title {name}-desc">'
+        f'<svg class="drawing{" wide" * (width > WIDE)}" id="{name}" viewBox="0 0 {width:.6g} {height:.6g}" role="img" '
+        f'style="max-width:{ENLARGED * width:.6g}px" aria-labelledby="{name}-title {name}-desc">'
         f'<title id="{name}-title">{shown(title)}</title><desc id="{name}-desc">{shown(description)}</desc>'
         f"{body}</svg>"
     )
@@ -261,8 +298,10 @@ def colour(k: int) -> str:
 
 
 def marker(shape: int, x: float, y: float, size: float) -> str:
-    """The path of a marker: circle, square, triangle, diamond, triangle that points down, plus, cross or bar."""
+    """The path of a marker: a circle, square, triangle, diamond or triangle that points down; −1 is a cross."""
     r = size
+    if shape < 0:
+        return f"M{x - r:.5g},{y - r:.5g}l{2 * r:.3g},{2 * r:.3g}m0,{-2 * r:.3g}l{-2 * r:.3g},{2 * r:.3g}"
     paths = (
         f"m{-r:.3g},0a{r:.3g},{r:.3g} 0 1,0 {2 * r:.3g},0a{r:.3g},{r:.3g} 0 1,0 {-2 * r:.3g},0z",
         f"m{-0.88 * r:.3g},{-0.88 * r:.3g}h{1.76 * r:.3g}v{1.76 * r:.3g}h{-1.76 * r:.3g}z",
@@ -273,40 +312,36 @@ def marker(shape: int, x: float, y: float, size: float) -> str:
     return f"M{x:.5g},{y:.5g}{paths[shape % len(paths)]}"
 
 
-def _named(name: str, offset: str, place: str) -> str:
-    rest = f" − {offset}" if offset else ""
-    return f'<text class="axis" {place}>{shown(cut(name, LONGEST_NAME))}{shown(rest)}</text>'
+def _named(name: str, offset: str, place: str, room: float) -> str:
+    rest = f" + {offset[1:]}" if offset.startswith("−") else f" − {offset}" if offset else ""
+    most = max(4, int(room / LETTER) - len(rest))
+    return f'<text class="axis" {place}>{shown(cut(name, most))}{shown(rest)}</text>'
 
 
 def _fitting(span: tuple[float, float], room: float) -> Ticks:
     """As many ticks as have room for their labels."""
-    for most in range(8, 1, -1):
-        found = ticks(*span, most=most)
-        needed = sum(DIGIT * len(text) + LABEL_GAP for text in found.labels)
-        if needed <= room:
-            break
-    return found
+    proposals = (ticks(*span, most=most) for most in range(8, 2, -1))
+    fits = (found for found in proposals if sum(DIGIT * len(text) + LABEL_GAP for text in found.labels) <= room)
+    return next(fits, ticks(*span, most=2))
 
 
 def _path(points: Floats, *, closed: bool = False) -> str:
     """Straight lines from point to point."""
     parts: list[str] = []
     broken = True
-    for (a, b), finite in zip(points.tolist(), np.isfinite(points).all(1).tolist(), strict=True):
+    for a, b in points.tolist():
+        finite = math.isfinite(a) and math.isfinite(b)
         if finite:
             parts.append(f"{'M' if broken else 'L'}{a:.1f} {b:.1f}")
         broken = not finite
     return "".join(parts) + ("z" if closed and parts else "")
 
 
-def legend(entries: Iterable[tuple[str, str]]) -> Markup:
-    """Pairs of a swatch's class and what it stands for, as a list."""
+def legend(entries: Iterable[tuple[str, str, str]]) -> Markup:
+    """What marks stand for: triples of their class, that, and their path (a stroke where it is empty)."""
     items = "".join(
-        f'<li><svg class="swatch" viewBox="0 0 18 12" aria-hidden="true"><path class="{kind}" d="M1 6H17"/></svg>'
-        f"{shown(text)}</li>"
-        for kind, text in entries
+        f'<li><svg class="drawing swatch" viewBox="0 0 18 12" aria-hidden="true"><path class="{kind}" '
+        f'd="{path or "M1 6H17"}"/></svg>{shown(text)}</li>'
+        for kind, text, path in entries
     )
     return Markup(f'<ul class="legend">{items}</ul>')  # noqa: S704 (escaped above)
-
-
-__all__: Sequence[str] = ("Frame", "Scale", "Ticks", "colour", "decades", "drawing", "legend", "marker", "padded")
