@@ -26,6 +26,7 @@ from mixtura.covariance import registry
 from mixtura.covariance.prior import ConjugatePrior, as_prior
 from mixtura.covariance.registry import Family
 from mixtura.merging import Merging, merge
+from mixtura.progress import watched
 from mixtura.race import Observer, Settings, as_noise
 from mixtura.sources.coerce import as_table, as_weights
 from mixtura.sources.memory import Memory
@@ -162,7 +163,7 @@ class Result:
         n_components: int | Iterable[int] | None = None,
         covariances: str | Family | Iterable[str | Family] | None = None,
         *,
-        progress: Observer | None = None,
+        progress: Observer | bool | None = None,
     ) -> Result:
         """The result with more candidates. Those that are there are not fitted again.
 
@@ -174,7 +175,7 @@ class Result:
             Numbers of components; by default those that are there.
         covariances : str, or iterable of str, optional
             Covariance families, or "all"; by default those that are there.
-        progress : callable, optional
+        progress : bool or callable, optional
             As in ``fit``.
 
         Returns
@@ -199,11 +200,10 @@ class Result:
         """
         counts = [cell.n_components for cell in self.cells]
         families = [cell.covariance for cell in self.cells]
-        survey = self.survey.extended(
-            counts if n_components is None else counts_of(n_components, self.n_rows),
-            registry.several(families if covariances is None else covariances, len(self.columns)),
-            progress,
-        )
+        wanted = counts if n_components is None else counts_of(n_components, self.n_rows)
+        several = registry.several(families if covariances is None else covariances, len(self.columns))
+        with watched(progress) as observer:
+            survey = self.survey.extended(wanted, several, observer)
         counts = sorted({cell.n_components for cell in survey.cells})
         tried = {"n_components": counts, "covariance": list(dict.fromkeys(cell.covariance for cell in survey.cells))}
         return Result(survey, self.columns, self.call._replace(arguments={**self.call.arguments, **tried}))
@@ -221,7 +221,9 @@ class Result:
         """32 hexadecimal digits that stand for the numbers of all rows and their weights, in whatever order."""
         return fingerprint(self.survey.source)
 
-    def report(self, path: str | PathLike[str], *, overwrite: bool = False, progress: Observer | None = None) -> None:
+    def report(
+        self, path: str | PathLike[str], *, overwrite: bool = False, progress: Observer | bool | None = None
+    ) -> None:
         """Write what was found as one page to read: an HTML file that needs no other, and no network.
 
         It shows the chosen model and its rivals, the components, pictures of the rows, how sure the labels are, whether
@@ -234,8 +236,8 @@ class Result:
             The file. A name in ``.md`` gets the same without pictures, as Markdown.
         overwrite : bool, default False
             Whether a file of that name may be replaced.
-        progress : callable, optional
-            Is told of each step, as in ``fit``; the stage is "report".
+        progress : bool or callable, optional
+            As in ``fit``; the stage is "report".
 
         Raises
         ------
@@ -256,7 +258,8 @@ class Result:
         """
         from mixtura import report
 
-        report.write(path, self, self._document, self.call.changed, overwrite=overwrite, progress=progress)
+        with watched(progress) as observer:
+            report.write(path, self, self._document, self.call.changed, overwrite=overwrite, progress=observer)
 
     @property
     def _document(self) -> dict[str, Any]:
@@ -271,7 +274,9 @@ class Result:
             **self._numbers,
         }
 
-    def merge(self, table: Any, sample_weight: ArrayLike | str | None = None) -> Merging:
+    def merge(
+        self, table: Any, sample_weight: ArrayLike | str | None = None, *, progress: Observer | bool | None = None
+    ) -> Merging:
         """Unite components of the chosen model into clusters, by what the rows leave open; see ``mixtura.merge``.
 
         Parameters
@@ -279,9 +284,12 @@ class Result:
         table : array-like, data frame, Arrow table, or path
             The table that was fitted.
         sample_weight : array-like of shape (N,), or name of a column of a file, optional
+        progress : bool or callable, optional
+            As in ``fit``; the stage is "merge".
         """
         rows, _, weights = _read(table, self.model.columns, sample_weight)
-        return merge(self.model, rows, weights)
+        with watched(progress) as observer:
+            return merge(self.model, rows, weights, progress=observer)
 
     def compare(self, table: Any, labels: Iterable[Hashable]) -> CrossTable:
         """Lay the labels of the chosen model beside given ones; see ``mixtura.cross_table``.
@@ -300,7 +308,9 @@ class Result:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return text.as_html(self._numbers)
+        from mixtura import notebook
+
+        return notebook.as_html(self._numbers)
 
 
 def fit(
@@ -321,7 +331,7 @@ def fit(
     fixed: Fixed | None = None,
     random_state: Any = None,
     n_threads: int | None = None,
-    progress: Observer | None = None,
+    progress: Observer | bool | None = None,
 ) -> Result:
     """Fit mixtures to a table and choose one.
 
@@ -365,8 +375,10 @@ def fit(
         The same seed gives the same bits, on any number of threads.
     n_threads : int, optional
         By default as many as this process may use processors.
-    progress : callable, optional
-        Is told of each pass; see mixtura.race.Progress. A true answer ends the fit with the models as they are.
+    progress : bool or callable, optional
+        Whether to show a bar if it takes more than two seconds; by default in a notebook and at the prompt of an
+        interpreter. A callable is told of each pass instead (see mixtura.race.Progress); a true answer ends the fit
+        with the models as they are.
 
     Returns
     -------
@@ -410,7 +422,8 @@ def fit(
     )
     source = Memory(rows, weights, None if n_threads is None else _at_least("n_threads", n_threads, 1))
     seed = int(as_generator(random_state).integers(2**63))
-    survey = Survey(source, settings, seed, criterion, names).extended(counts, families, progress)
+    with watched(progress) as observer:
+        survey = Survey(source, settings, seed, criterion, names).extended(counts, families, observer)
     chosen(survey.cells, criterion)  # raises where there is nothing to choose
     return Result(survey, names or tuple(f"x{j}" for j in range(1, rows.shape[1] + 1)), call)
 

@@ -21,6 +21,7 @@ from mixtura.core.blas import one_thread
 from mixtura.core.estep import of_block
 from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Mixture
+from mixtura.core.shown import Shown
 from mixtura.core.statistics import Statistics
 from mixtura.core.status import Status
 from mixtura.covariance import registry
@@ -66,7 +67,7 @@ class Step(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Fit:
+class Fit(Shown):
     """What a fit found.
 
     Attributes

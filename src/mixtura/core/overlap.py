@@ -13,6 +13,7 @@ from scipy.special import entr, expit
 
 from mixtura.core.divergence import bhattacharyya_pairs, living
 from mixtura.core.mixture import Mixture
+from mixtura.core.shown import Shown
 from mixtura.core.statistics import Array
 from mixtura.sources.source import Block, Source
 
@@ -113,8 +114,8 @@ def _exceeds(a: Array, b: Array, shift: Array, q: float) -> float:
     return float(np.clip(value, 0.0, 1.0))
 
 
-@dataclass(frozen=True, eq=False)
-class Separation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Separation(Shown):
     """How surely rows belong to one component or another; two of them add, as the rows do.
 
     Attributes
@@ -136,6 +137,10 @@ class Separation:
 
     entropy: float
     confusion: Array
+
+    def __repr__(self) -> str:
+        wrong = f"{self.error_rate:.3g} of labels expected wrong"
+        return f"<Separation of {len(self.confusion)} components: entropy {self.entropy:.4g} nats, {wrong}>"
 
     def __add__(self, other: Separation) -> Separation:
         return Separation(self.entropy + other.entropy, self.confusion + other.confusion)
