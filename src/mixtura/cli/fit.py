@@ -172,13 +172,13 @@ def fit(
             with on_terminal(quiet) as observer:
                 _write_fit(folder, names, _Fitted(result, file, document, ctx), observer)
     if folder is not None and not quiet:
-        note(f"Wrote {', '.join(str(folder / name) for name in names)}.")
+        note(f"Wrote {', '.join(names)} into {folder}.")
     if as_json:
         from mixtura.summary import as_json as in_json
 
         show_text(in_json(document))
     else:
-        show_text(_report(result.summary(), ctx, folder))
+        show_text(_report(result.summary(), ctx, folder, page=PAGE if PAGE in names else None))
     if not result.fit.converged:
         if as_json and not quiet:
             note(result.fit.status.value)
@@ -225,7 +225,7 @@ def _write_fit(folder: Path, names: list[str], fitted: _Fitted, observer: Observ
             (staged / each).replace(folder / each)
 
 
-def _report(numbers: Summary, ctx: click.Context, folder: Path | None) -> str:
+def _report(numbers: Summary, ctx: click.Context, folder: Path | None, page: str | None) -> str:
     """The summary of a fit, and commands to go on with."""
     from mixtura import text
 
@@ -245,6 +245,8 @@ def _report(numbers: Summary, ctx: click.Context, folder: Path | None) -> str:
             "Keep this model, with a label and probabilities for each row:", command_in_force(ctx, out=PROPOSED_FOLDER)
         )
     else:
+        if page is not None:
+            propose("Read the report in a browser:", [[str(folder / page)]])
         model = [str(folder / MODEL_FILE)]
         propose(
             "Look closer, score a table, draw new rows:",

@@ -53,7 +53,7 @@ def ticks(low: float, high: float, most: int = 6) -> Ticks:
     >>> ticks(0.3, 2.1).labels
     ['0.5', '1.0', '1.5', '2.0']
     >>> ticks(100000000.2, 100000000.6).offset
-    '100,000,000'
+    '100,000,000.0'
     """
     step = _step((high - low) / most)
     at = step * np.arange(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1, dtype=np.float64)
