@@ -139,7 +139,15 @@ Guide = Callable[[Mixture], Statistics]
 
 
 class Steps(ABC):
-    """A way to go up; one object a climb, for it remembers the climb so far."""
+    """A way to go up; one object a climb, for it remembers the climb so far.
+
+    Attributes
+    ----------
+    curvature : Curvature or None
+        What it remembers that another climb nearby can use, on other rows of the same kind too.
+    """
+
+    curvature: Curvature | None = None
 
     @abstractmethod
     def look(self, here: Point) -> View:
@@ -278,12 +286,13 @@ class QuasiNewton(Steps):
     that the hidden labels took away (the idea of Lange, "A quasi-Newton acceleration of the EM algorithm",
     Statistica Sinica 5 (1995), with limited memory and the information at the present point).
 
-    Where the rows are many, ``guide`` is a sample of them, on which ends are verified.
+    Where the rows are many, ``guide`` is a sample of them, on which ends are verified. A climb that goes on from where
+    one on a sample ended begins with the ``curvature`` that that one met.
     """
 
-    def __init__(self, verified: bool = True, guide: Guide | None = None) -> None:
+    def __init__(self, verified: bool = True, guide: Guide | None = None, curvature: Curvature | None = None) -> None:
         self.verified = verified
-        self.curvature: Curvature | None = None
+        self.curvature = curvature
         self.plain = EM()
         self.guide = guide
         self.doubtful = np.inf
@@ -345,11 +354,19 @@ class QuasiNewton(Steps):
             self.curvature = Curvature.of(step, change, self.curvature)
 
 
-def steps_for(family: Family, prior: Prior, accelerate: bool, verify: bool = True, guide: Guide | None = None) -> Steps:
+def steps_for(
+    family: Family,
+    prior: Prior,
+    accelerate: bool,
+    verify: bool = True,
+    *,
+    guide: Guide | None = None,
+    curvature: Curvature | None = None,
+) -> Steps:
     """Quasi-Newton steps where the family has coordinates and the rows leave no direction open, else momentum."""
     if not accelerate:
         return EM()
-    return QuasiNewton(verify, guide) if family.tangent and not prior.null_directions else Momentum()
+    return QuasiNewton(verify, guide, curvature) if family.tangent and not prior.null_directions else Momentum()
 
 
 def _newton(here: Point, slope: Array) -> Probes:
