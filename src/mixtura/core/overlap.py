@@ -20,6 +20,9 @@ from mixtura.sources.source import Block, Source
 #: Nodes of the contour integral, and how far the contour bends to either side: half-way to where exp(s²) would grow.
 _NODES = np.arange(0.0, 60.0, 1 / 16)
 _BENDS = np.tan(np.pi / 8) * np.array([[-1.0], [1.0]])
+#: Where the integrand has fallen to this share of its largest value, a branch may end: what it does further out, where
+#: one large term can take over from another, is of no account, for the contour can leave it there.
+_NOTHING = 1e-18
 
 
 def overlap(mixture: Mixture) -> Array:
@@ -109,9 +112,13 @@ def _exceeds(a: Array, b: Array, shift: Array, q: float) -> float:
             log += s * (c_ + s * b_ * b_ / 2) / rest - 0.5 * np.log(rest)
         terms = np.exp(log) * (np.cosh(_NODES) - 1j * _BENDS * np.sinh(_NODES))
         terms[:, 0] /= 2
+        size = np.abs(terms)
+        terms[np.logical_or.accumulate(size < _NOTHING * np.fmax.accumulate(size, axis=1), axis=1)] = 0
         size = np.nan_to_num(np.abs(terms).sum(1), nan=np.inf)
     value = terms[int(size.argmin())].real.sum() * width * (_NODES[1] - _NODES[0]) / np.pi
-    return float(np.clip(value, 0.0, 1.0))
+    return float(
+        np.clip(value, 0.0, min(1.0, saddle * np.exp(log[0, 0].real)))
+    )  # at most M(s) exp(−sq), Chernoff's bound
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -14,15 +14,27 @@ from mixtura.figures.densities import (
     curve,
     ellipses,
     histogram,
+    reach,
     surface,
     territory,
 )
 from mixtura.figures.profile import Profile, profile
-from mixtura.figures.rows import Drawn, Hexagons, Uncertainty, draw, extent, hexagons, uncertainty
+from mixtura.figures.rows import (
+    MOST_DRAWN,
+    Drawn,
+    Hexagons,
+    Uncertainty,
+    draw,
+    extent,
+    hexagons,
+    hexagons_of,
+    uncertainty,
+)
 from mixtura.figures.search import Choice, Convergence, EntropyCurve, Line, choice, convergence, entropy_curve
 from mixtura.figures.views import Projection, View, projection, view
 
 __all__ = [
+    "MOST_DRAWN",
     "QQ",
     "Choice",
     "Convergence",
@@ -47,10 +59,12 @@ __all__ = [
     "entropy_curve",
     "extent",
     "hexagons",
+    "hexagons_of",
     "histogram",
     "profile",
     "projection",
     "qq",
+    "reach",
     "surface",
     "territory",
     "uncertainty",

@@ -135,7 +135,8 @@ def _points(held: Array, sums: Array, degrees: int, unit: float) -> tuple[Array,
     there = held > 0
     held, sums = held[there], sums[there]
     # steps that share a row's worth make one point
-    row = np.unique(np.floor((held.cumsum() - held / 2) / unit), return_inverse=True)[1]
+    last = max(round(held.sum() / unit), 1) - 1
+    row = np.unique(np.minimum((held.cumsum() - held / 2) // unit, last), return_inverse=True)[1]
     held, sums = (np.bincount(row, of).astype(np.float64) for of in (held, sums))
     middle = (held.cumsum() - held / 2) / max(held.sum(), np.finfo(np.float64).tiny)
     return sums / held, _quantile(middle, degrees), middle

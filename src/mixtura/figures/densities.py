@@ -20,6 +20,8 @@ from mixtura.sources.source import Block, Source
 
 #: How far out a mixture is shown where no rows set the limits, in standard deviations of each component.
 REACH = 3.0
+#: Places that no curve leaves out, in standard deviations from the mean of each component.
+EDGES = np.array([-4.5, -3.0, 3.0, 4.5])
 #: What contours hold, where nothing else is asked for.
 COVERAGES = (0.25, 0.5, 0.75, 0.95)
 #: Rows drawn from a mixture to find the height of its contours, and rows looked at to find the width of bars.
@@ -104,7 +106,9 @@ def _ticks(seen: Mixture, axis: int, low: float, high: float, n: int) -> Array:
     along = seen.marginal(axis)
     even = Mixture(np.full(along.n_components, 1 / along.n_components), along.means, along.structure)
     inner = even.ppf((np.arange(n // 2) + 0.5) / (n // 2))
-    return np.unique(np.concatenate([np.linspace(low, high, n - n // 2), inner[(inner > low) & (inner < high)]]))
+    edges = along.means + along.cholesky[:, :, 0] * EDGES
+    places = np.concatenate([np.linspace(low, high, n - n // 2), inner, edges.ravel()])
+    return np.unique(places[(places >= low) & (places <= high)])
 
 
 @dataclass(frozen=True, eq=False)

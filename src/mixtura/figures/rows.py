@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from mixtura.core.arguments import as_source
 from mixtura.core.mixture import NOISE, Column, Labels, Mixture
@@ -127,6 +127,10 @@ class Hexagons:
         How much the rows in each count together.
     labels : ndarray of shape (M,)
         The label of most of them.
+    uncertainty : ndarray of shape (M,)
+        The share of their labels that is expected to be wrong.
+    n_rows : int
+        How many rows there are in all.
     """
 
     view: View
@@ -134,6 +138,8 @@ class Hexagons:
     size: Array
     weights: Array
     labels: Labels
+    uncertainty: Array
+    n_rows: int
 
     @property
     def outline(self) -> Array:
@@ -146,8 +152,6 @@ def hexagons(
     X: ArrayLike | Source,
     sample_weight: ArrayLike | None = None,
     columns: View | Iterable[Column] | None = None,
-    *,
-    limits: tuple[ArrayLike, ArrayLike] | None = None,
     n: int = HEXAGONS,
 ) -> Hexagons:
     """All rows counted in a lattice of hexagons (Carr, Littlefield, Nicholson & Littlefield, JASA 82 (1987), 424).
@@ -159,37 +163,77 @@ def hexagons(
     X : array-like of shape (N, D), or Source
     sample_weight : array-like of shape (N,), optional
     columns : View or two columns
-    limits : pair of array-like of shape (2,), optional
-        The corners of what is counted; by default the extent of the rows.
     n : int
         Hexagons from left to right.
     """
-    source, seen = as_source(X, model.n_features, model.columns, sample_weight), view(model, columns)
-    low, high = extent(model, source, columns=seen) if limits is None else map(np.asarray, limits)
+    source = as_source(X, model.n_features, model.columns, sample_weight)
+    return hexagons_of(model, source, [view(model, columns)], n)[0]
+
+
+def hexagons_of(model: Mixture, source: Source, views: Sequence[View], n: int = HEXAGONS) -> list[Hexagons]:
+    """``hexagons`` from several views, in two passes for all of them."""
+    all_axes = View(
+        tuple(name for seen in views for name in seen.names),
+        np.concatenate([seen.matrix for seen in views]),
+        np.zeros(model.n_features),
+    )
+    low, high = extent(model, source, columns=all_axes)
     steps = np.array([n, max(1, round(n / np.sqrt(3)))])
-    size = np.where(high > low, high - low, 1.0) / steps
-    counts = source.total(partial(_counted, model, seen, (low, size, steps))).reshape(2, *(steps + 1), -1)
-    lattice, i, j = np.nonzero(counts.any(-1))
-    held = counts[lattice, i, j]
-    labels = held.argmax(1)
-    centres = low + (np.column_stack([i, j]) + 0.5 * lattice[:, None]) * size
-    return Hexagons(seen, centres, size, held.sum(1), np.where(labels == model.n_components, NOISE, labels))
+    lattices = [
+        _Lattice(View(seen.names, seen.matrix, np.zeros(model.n_features)), corner, size / steps, steps)
+        for seen, corner, size in zip(
+            views, low.reshape(-1, 2), np.where(high > low, high - low, 1.0).reshape(-1, 2), strict=True
+        )
+    ]
+    counts = source.total(partial(_counted, model, lattices)).reshape(len(views), 2, *(steps + 1), -1)
+    return [
+        lattice.hexagons(seen, held, source.n_rows) for seen, lattice, held in zip(views, lattices, counts, strict=True)
+    ]
 
 
-def _counted(model: Mixture, seen: View, lattice: tuple[Array, ...], block: Block) -> Array:
-    """The weight of each label, noise last, in each hexagon of both lattices, flat."""
+class _Lattice(NamedTuple):
+    """Two lattices of hexagon centres, the second one in the gaps of the first."""
+
+    axes: View
+    corner: Array
+    size: Array
+    steps: NDArray[np.intp]
+
+    def cells(self, rows: Rows) -> NDArray[np.intp]:
+        """In which hexagon each row lies: lattice and place there, (3, B)."""
+        place = np.maximum((self.axes.rows(rows) - self.corner) / self.size, 0.0)
+        first, second = np.rint(place), np.minimum(np.floor(place), self.steps - 1)
+        metric = np.array([1.0, 3.0])
+        inner = np.square(place - first) @ metric > np.square(place - second - 0.5) @ metric
+        return np.vstack([inner, np.where(inner, second.T, first.T)]).astype(np.intp)
+
+    def hexagons(self, seen: View, counts: Array, n_rows: int) -> Hexagons:
+        """Those that hold rows, from the sums of ``_counted`` in each."""
+        which, i, j = np.nonzero(counts.any(-1))
+        held, wrong = np.split(counts[which, i, j], [-1], axis=1)
+        labels, noise, weights = held.argmax(1), held.shape[1] - 1, held.sum(1)
+        labels = np.where(labels == noise, NOISE, labels)
+        centres = self.corner + (np.column_stack([i, j]) + 0.5 * which[:, None]) * self.size
+        centres = centres - seen.centre @ seen.matrix.T
+        return Hexagons(seen, centres, self.size, weights, labels, wrong[:, 0] / weights, n_rows)
+
+
+def _counted(model: Mixture, lattices: Sequence[_Lattice], block: Block) -> Array:
+    """The weight of each label, noise after the others, and at last of wrong ones, in each hexagon, flat."""
     rows, each = _counting(block)
-    low, size, steps = lattice
-    place = (seen.rows(rows) - low) / size
-    first, second = np.rint(place), np.floor(place)
-    metric = np.array([1.0, 3.0])
-    inner = np.square(place - first) @ metric > np.square(place - second - 0.5) @ metric
-    cell = np.where(inner[:, None], second, first)
-    inside = ((cell >= 0) & (cell <= steps)).all(1)
-    label = _called(model, rows[inside])[0] % (model.n_components + 1)  # −1 becomes the last
-    shape = 2, *(steps + 1), model.n_components + 1
-    index = np.ravel_multi_index((inner[inside].astype(int), *cell[inside].astype(int).T, label), shape)
-    return np.bincount(index, each[inside], int(np.prod(shape))).astype(np.float64)
+    label, top = _called(model, rows)
+    label = label % (model.n_components + 1)  # −1 becomes the last
+    shape = 2, *(lattices[0].steps + 1), model.n_components + 2
+    sums: list[Array] = []
+    for lattice in lattices:
+        cells = lattice.cells(rows)
+        index = np.concatenate(
+            [np.ravel_multi_index((*cells, of), shape) for of in (label, np.full_like(label, -1 % shape[-1]))]
+        )
+        sums.append(
+            np.bincount(index, np.concatenate([each, each * (1 - top)]), int(np.prod(shape))).astype(np.float64)
+        )
+    return np.concatenate(sums)
 
 
 @dataclass(frozen=True, eq=False)
