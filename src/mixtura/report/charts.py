@@ -39,6 +39,8 @@ LEAST_UNCERTAIN = 0.2
 #: The frame of a chart of candidates holds the best of each family and this share of all; the others too, if that makes
 #: it no higher than by this factor.
 USUAL, FAR_OFF = 0.8, 2.0
+#: How far it reaches beneath the chosen model, as a share of its height above.
+BENEATH = 0.5
 
 
 class Chart(NamedTuple):
@@ -72,7 +74,7 @@ def projection(pictures: Pictures) -> Chart | None:
         strongest = np.argsort(-np.abs(found.correlations[:, v]), kind="stable")[:3]
         with_signs = [f"{cut(names[j], 40)} ({found.correlations[j, v]:+.2f})".replace("-", "−") for j in strongest]
         parts.append(f"Direction {v + 1} goes with {in_words(with_signs)}")
-    share = f"They show {percent(found.share)} of how the components differ. " if found.share else ""
+    share = f"They tell {percent(found.information)} of what is not known of the component of a row. "
     return chart._replace(
         caption=f"{share}{'. '.join(parts)} (correlations). {chart.caption}",
     )
@@ -81,7 +83,7 @@ def projection(pictures: Pictures) -> Chart | None:
 def _scatter(pictures: Pictures, seen: View, name: str, what: str) -> Chart:
     model, drawn = pictures.model, pictures.drawn
     rows = seen.rows(drawn.rows)
-    hexagons = pictures.hexagons if name == "pair" else None
+    hexagons = pictures.hexagons.get(name)
     parts, alive = seen.mixture(model), model.weights > 0
     deviations = np.sqrt(np.square(parts.cholesky).sum(2))
     corners = limits(parts.means[alive], deviations[alive], rows if hexagons is None else hexagons.centres)
@@ -286,16 +288,19 @@ def choice(pictures: Pictures) -> Chart | None:
     counts = np.unique(np.concatenate([line.n_components for line in found.lines]))
     if sum(len(line.n_components) for line in found.lines) < 2:
         return None
-    values = np.concatenate([line.values[line.eligible] for line in found.lines])
-    values = values[np.isfinite(values)]
-    leaders = [line.values[line.eligible].min(initial=found.value) for line in found.lines]
+    sound = any(line.eligible.any() for line in found.lines)
+    families = [line.values[np.isfinite(line.values) & (line.eligible | (not sound))] for line in found.lines]
+    values, leaders = np.concatenate(families), [family.min(initial=found.value) for family in families]
     usual = max(float(np.quantile(values, USUAL)), *leaders, found.value + 2 * found.tie)
-    top = usual if float(values.max()) > found.value + FAR_OFF * (usual - found.value) else float(values.max())
-    room = 0.07 * (top - found.value)
+    most = max(float(values.max()), found.value + 2 * found.tie)
+    top = usual if most > found.value + FAR_OFF * (usual - found.value) else most
+    everything = np.concatenate([line.values for line in found.lines])
+    least = float(np.fmin.reduce(everything))  # that of one which cannot be chosen may be smaller
+    low, room = max(least, found.value - BENEATH * (top - found.value)), 0.07 * (top - found.value)
     x_ticks = Ticks(counts[:: -(-len(counts) // 12)].astype(float), [str(k) for k in counts[:: -(-len(counts) // 12)]])
     span = float(counts[0]) - 0.4, float(counts[-1]) + 0.4
     criterion = found.criterion.upper()
-    frame = Frame(span, (found.value - room, top + room), 520, 330, "number of components", criterion, x_ticks)
+    frame = Frame(span, (low - room, top + room), 520, 330, "number of components", criterion, x_ticks)
     frame.box(span, (found.value, found.value + found.tie), "tied")
     for i, line in enumerate(found.lines):
         _family(frame, line, i)
@@ -305,10 +310,10 @@ def choice(pictures: Pictures) -> Chart | None:
         f"Smaller is better. The ring marks the chosen model, {k} {name}; in the shaded band are those that are as "
         f"good (within {found.tie:g}). Hollow marks have an empty or collapsed component and cannot be chosen."
     )
-    if (values > top).any():
-        caption += " Candidates far above the frame are left out of it."
-    families = in_words([line.covariance for line in found.lines])
-    description = f"{criterion} over the number of components for the families {families}. {caption}"
+    if (everything > top).any() or least < low:
+        caption += " Candidates far off the frame are left out of it."
+    names = in_words([line.covariance for line in found.lines])
+    description = f"{criterion} over the number of components for the families {names}. {caption}"
     key = legend(
         (f"shape {colour(i)}", f"{line.covariance} ({line.mclust})", marker(i, 9, 6, 4))
         for i, line in enumerate(found.lines)
@@ -452,9 +457,7 @@ def fit_check(pictures: Pictures) -> Chart:
     """Distances of rows to their components against those that a Gaussian has."""
     found = pictures.qq
     expected, observed, low, high = (np.sqrt(part) for part in (found.expected, found.observed, found.low, found.high))
-    # what lies beyond the quantile of half a row is no row, but what others leave of theirs
-    half = np.sqrt(chi2.isf(0.4 / pictures.drawn.n_rows, found.degrees))
-    inside = np.isfinite(expected) & np.isfinite(observed) & (expected <= half)
+    inside = np.isfinite(expected) & np.isfinite(observed)
     expected, observed, low, high = expected[inside], observed[inside], low[inside], high[inside]
     most = float(max(expected.max(initial=1.0), observed.max(initial=1.0)))
     frame = Frame(

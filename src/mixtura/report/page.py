@@ -153,7 +153,7 @@ def _interactive(pictures: Pictures) -> dict[str, Any] | None:
         "names": [text.harmless(cut(name, LONGEST)) for name in names],
         "pair": [columns.index(j) for j in pictures.pair],
         "n": pictures.drawn.n_rows,
-        "counted": pictures.hexagons is not None,
+        "counted": bool(pictures.hexagons),
         "marks": charts.marks(pictures),
         "start": reach[0].tolist(),
         "end": reach[1].tolist(),

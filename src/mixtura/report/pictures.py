@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -48,8 +48,8 @@ class Pictures:
         The columns, the most telling first.
     pair : tuple of int
         The one or two columns that are shown first.
-    hexagons : Hexagons or None
-        All rows counted in those two, where they are too many to be drawn.
+    hexagons : dict of str to Hexagons
+        All rows counted in those two ("pair") and in the projection, where they are too many to be drawn.
     curve, histogram : Curve and Histogram, or None
         Of one column.
     projection : Projection or None
@@ -67,7 +67,7 @@ class Pictures:
     profile: Profile
     order: tuple[int, ...]
     pair: tuple[int, ...]
-    hexagons: Hexagons | None
+    hexagons: Mapping[str, Hexagons]
     curve: Curve | None
     histogram: Histogram | None
     projection: Projection | None
@@ -96,8 +96,13 @@ def gather(result: Result, told: Told | None = None) -> Pictures:
     profile = figures.profile(model)
     order = tuple(int(j) for j in profile.order)
     pair = tuple(sorted(order[:2]))
-    many, single = not drawn.complete and len(pair) == 2, model.n_features == 1
-    hexagons = figures.hexagons(model, source, columns=pair) if many else None
+    single, projection = model.n_features == 1, figures.projection(model) if model.n_features > 2 else None
+    views = {} if single else {"pair": figures.view(model, pair)}
+    if projection is not None:
+        views["projection"] = projection.view
+    many = bool(views) and not drawn.complete
+    counted = figures.hexagons_of(model, source, list(views.values())) if many else []
+    hexagons = dict(zip(views, counted, strict=False))
     step()
     histogram = figures.histogram(model, source) if single else None
     step()
@@ -114,7 +119,7 @@ def gather(result: Result, told: Told | None = None) -> Pictures:
         hexagons,
         figures.curve(model, 0, padded(drawn.rows)) if single else None,
         histogram,
-        figures.projection(model) if model.n_features > 2 else None,
+        projection,
         qq,
         uncertainty,
         figures.convergence(result.fit.trace, result.weight),
