@@ -61,6 +61,8 @@ def ticks(low: float, high: float, most: int = 6) -> Ticks:
     if max(map(len, labels), default=0) <= LONGEST_LABEL:
         return Ticks(at, labels)
     base = _step(high - low) * math.floor(low / _step(high - low))
+    if abs(base) < high - low:  # they have nothing in common
+        return Ticks(at, labels)
     places = max(0, -math.floor(math.log10(step) + 1e-9))
     said = f"{base:,.{places}f}" if abs(base) < MOST_DIGITS and places < 6 else f"{base:.{DIGITS}g}"
     return Ticks(at, _labels(at - base, step), said.replace("-", "−"))
