@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from mixtura.report import page
 from mixtura.report.svg import COLOURS, Frame, Ticks, cut, decades, marker, padded, shown, ticks
 
-#: How colours look to those who lack one of the three kinds of cones, in linear RGB (Machado, Oliveira & Fernandes, IEEE
-#: Trans. Visualization and Computer Graphics 15 (2009), 1291, severity 1).
+#: How colours look to those who lack one of the three kinds of cones, in linear RGB (Machado, Oliveira & Fernandes,
+#: IEEE Trans. Visualization and Computer Graphics 15 (2009), 1291, severity 1).
 EYES = {
     "usual": np.eye(3),
     "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
