@@ -411,6 +411,14 @@ def test_the_quantile_plot_adds_up_in_blocks_and_with_weights():
     np.testing.assert_allclose(plain.observed, again.observed)
 
 
+def test_less_than_half_a_row_makes_no_point_at_the_end():
+    model = Mixture([0.5, 0.5], [[0, 0], [6, 0]], [np.eye(2), np.eye(2)])
+    for seed in range(20):
+        for observed, expected in figures.qq(model, model.sample(200, seed)).components:
+            assert expected[-1] < stats.chi2.ppf(1 - 0.2 / 100, 2)
+            assert observed[-1] < 40
+
+
 def test_rows_out_of_all_reach_have_a_finite_distance():
     model = random_mixture(1)
     found = figures.qq(model, np.vstack([model.sample(50, 0), [[1e200, 0]]]))

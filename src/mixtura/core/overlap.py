@@ -11,6 +11,7 @@ from scipy.linalg import solve_triangular, svd
 from scipy.optimize import brentq
 from scipy.special import entr, expit
 
+from mixtura.core.blas import LEAST_COLUMNS, one_thread
 from mixtura.core.divergence import bhattacharyya_pairs, living
 from mixtura.core.mixture import Mixture
 from mixtura.core.shown import Shown
@@ -26,9 +27,13 @@ _NOTHING = 1e-18
 
 
 def overlap(mixture: Mixture) -> Array:
-    """Probabilities of taking one component for another, (K, K); see ``Mixture.overlap``."""
+    """Probabilities of taking one component for another, (K, K); see ``Mixture.overlap``.
+
+    Triangular systems, however small, are shared out among threads too.
+    """
     k = mixture.n_components
-    return np.array([[_mistaken(mixture, i, j) if i != j else 0.0 for j in range(k)] for i in range(k)])
+    with one_thread(LEAST_COLUMNS):
+        return np.array([[_mistaken(mixture, i, j) if i != j else 0.0 for j in range(k)] for i in range(k)])
 
 
 def overlapping(mixture: Mixture, least: float, most: int) -> list[tuple[int, int, float, float]]:
@@ -44,7 +49,8 @@ def overlapping(mixture: Mixture, least: float, most: int) -> list[tuple[int, in
     first, second = np.triu_indices(len(alive), 1)
     likely = np.argsort(-(bound + bound.T)[first, second], kind="stable")[:most]
     pairs = zip(alive[first[likely]].tolist(), alive[second[likely]].tolist(), strict=True)
-    found = [(i, j, _mistaken(mixture, i, j), _mistaken(mixture, j, i)) for i, j in pairs]
+    with one_thread(LEAST_COLUMNS):
+        found = [(i, j, _mistaken(mixture, i, j), _mistaken(mixture, j, i)) for i, j in pairs]
     return sorted((pair for pair in found if pair[2] + pair[3] >= least), key=lambda pair: -pair[2] - pair[3])
 
 

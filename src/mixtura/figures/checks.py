@@ -134,9 +134,11 @@ def _points(held: Array, sums: Array, degrees: int, unit: float) -> tuple[Array,
     """Observed and expected squared distances, and the ranks that they stand for, as shares."""
     there = held > 0
     held, sums = held[there], sums[there]
-    # steps that share a row's worth make one point
-    last = max(round(held.sum() / unit), 1) - 1
-    row = np.unique(np.minimum((held.cumsum() - held / 2) // unit, last), return_inverse=True)[1]
+    # steps that share a row's worth make one point; so do those beyond which less than half a row is left
+    row = (held.cumsum() - held / 2) // unit
+    late = held[::-1].cumsum()[::-1] < unit / 2
+    row[late] = row[~late].max(initial=0)
+    row = np.unique(row, return_inverse=True)[1]
     held, sums = (np.bincount(row, of).astype(np.float64) for of in (held, sums))
     middle = (held.cumsum() - held / 2) / max(held.sum(), np.finfo(np.float64).tiny)
     return sums / held, _quantile(middle, degrees), middle

@@ -72,10 +72,9 @@ def mixture_of(estimator: Any) -> Mixture:
 def subject(estimator: Any, X: Any = None, sample_weight: ArrayLike | None = None) -> Subject:
     """The mixture and the rows: those given, or those that a Result was fitted to."""
     model = mixture_of(estimator)
-    if isinstance(X, str | PathLike):
-        X = read_table(X, columns=model.columns).rows
     if X is not None:
-        return Subject(model, as_source(X, model.n_features, model.columns, sample_weight))
+        rows = read_table(X, columns=model.columns).rows if isinstance(X, str | PathLike) else X
+        return Subject(model, as_source(rows, model.n_features, model.columns, sample_weight))
     if sample_weight is not None:
         raise ValueError("sample_weight goes with rows: pass these as X")
     return Subject(model, estimator.survey.source if isinstance(estimator, Result) else None)

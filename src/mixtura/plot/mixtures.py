@@ -35,6 +35,8 @@ MARGIN = 0.05
 MOST_NAMED, LEAST_NAMED = 3, 0.3
 #: Letters on a line of it.
 LINE_LENGTH = 48
+#: Size of numbers in a grid of pairs, in points.
+SMALL = 7.0
 #: Up to so many rows are marked along the axis of a curve.
 MOST_RUG = 1_000
 #: Places along each axis of a density in a grid of pairs.
@@ -367,7 +369,7 @@ class DensityDisplay(Display):
         return self
 
     def draw(self, ax: Axes, size: float = 9) -> None:
-        """What is inside the axes alone, with numbers of that size in points."""
+        """What is inside the axes alone, with numbers of that size in points; none of size 0."""
         curve, bars = self.curve, self.histogram
         if bars is not None:
             ax.stairs(bars.density, bars.edges, fill=True, color=style.PALE, zorder=0.5)
@@ -381,8 +383,9 @@ class DensityDisplay(Display):
             _rug(ax, curve.view, self.rows)
         ax.set_xlim(curve.x[0], curve.x[-1])
         ax.set_ylim(0, 1.1 * max(curve.density.max(), 0 if bars is None else bars.density.max()))
-        tops = np.column_stack([curve.x[curve.components.argmax(1)], curve.components.max(1)])
-        _number(ax, self.model, tops, size)
+        if size:
+            tops = np.column_stack([curve.x[curve.components.argmax(1)], curve.components.max(1)])
+            _number(ax, self.model, tops, size)
 
     @property
     def description(self) -> str:  # noqa: D102 (see Display)
@@ -485,7 +488,8 @@ class PairsDisplay(Display):
             across: Axes | None = None
             for j in range(i + 1):
                 part = self._part(grid[i, j], sharex=below[j], sharey=across if j < i else None)
-                self.parts[i, j].draw(part, 7)
+                crowded = i == j and self.model.n_components > style.MOST_ENTRIES
+                self.parts[i, j].draw(part, 0 if crowded else SMALL)
                 self._label(part, i, j)
                 below[j], across = below[j] or part, across or part
         corner = self.figure_.add_subplot(grid[0, 1])
