@@ -36,11 +36,6 @@ PROFILE_RANGES = 8
 UNCERTAIN = (0.1, 0.3)
 #: Pictures of uncertainty are shown where this many of a hundred rows are more than nearly certain.
 LEAST_UNCERTAIN = 0.2
-#: The frame of a chart of candidates holds the best of each family and this share of all; the others too, if that makes
-#: it no higher than by this factor.
-USUAL, FAR_OFF = 0.8, 2.0
-#: How far it reaches beneath the chosen model, as a share of its height above.
-BENEATH = 0.5
 
 
 class Chart(NamedTuple):
@@ -283,35 +278,36 @@ def _marginal(pictures: Pictures, column: int, span: tuple[float, float], size: 
 
 
 def choice(pictures: Pictures) -> Chart | None:
-    """The criterion over the number of components, a line a family."""
+    """How far each candidate is behind the chosen one, over the number of components, a line a family."""
     found = pictures.choice
     counts = np.unique(np.concatenate([line.n_components for line in found.lines]))
     if sum(len(line.n_components) for line in found.lines) < 2:
         return None
-    sound = any(line.eligible.any() for line in found.lines)
-    families = [line.values[np.isfinite(line.values) & (line.eligible | (not sound))] for line in found.lines]
-    values, leaders = np.concatenate(families), [family.min(initial=found.value) for family in families]
-    usual = max(float(np.quantile(values, USUAL)), *leaders, found.value + 2 * found.tie)
-    most = max(float(values.max()), found.value + 2 * found.tie)
-    top = usual if most > found.value + FAR_OFF * (usual - found.value) else most
-    everything = np.concatenate([line.values for line in found.lines])
-    least = float(np.fmin.reduce(everything))  # that of one which cannot be chosen may be smaller
-    low, room = max(least, found.value - BENEATH * (top - found.value)), 0.07 * (top - found.value)
-    x_ticks = Ticks(counts[:: -(-len(counts) // 12)].astype(float), [str(k) for k in counts[:: -(-len(counts) // 12)]])
+    behind = np.concatenate([line.values for line in found.lines]) - found.value
+    behind = behind[np.isfinite(behind)]
+    most, least = max(float(behind.max()), 10 * found.tie), min(float(behind.min()), 0.0)
+    steps = [found.tie, *(10.0**power for power in range(1, int(np.log10(most)) + 1))]
+    steps = [*(-step for step in reversed(steps) if step <= -least), 0.0, *steps]
+    y_ticks = Ticks(_drawn_in(np.array(steps), found.tie), [f"{step:+,g}" if step else "best" for step in steps])
+    every = -(-len(counts) // 12)
+    x_ticks = Ticks(counts[::every].astype(np.float64), [str(k) for k in counts[::every]])
     span = float(counts[0]) - 0.4, float(counts[-1]) + 0.4
+    low, high = _drawn_in(np.array([least, most]), found.tie).tolist()
     criterion = found.criterion.upper()
-    frame = Frame(span, (low - room, top + room), 520, 330, "number of components", criterion, x_ticks)
-    frame.box(span, (found.value, found.value + found.tie), "tied")
+    frame = Frame(
+        span, (low - 0.25, high + 0.2), 520, 330, "number of components", f"{criterion} behind the chosen model",
+        x_ticks, y_ticks,
+    )  # fmt: skip
+    frame.box(span, (0, 1), "tied")
     for i, line in enumerate(found.lines):
-        _family(frame, line, i)
+        _family(frame, line, i, found)
     k, name = found.best
-    frame.markers([k], [found.value], 0, "best", 8)
+    frame.markers([k], [0.0], 0, "best", 8)
     caption = (
         f"Smaller is better. The ring marks the chosen model, {k} {name}; in the shaded band are those that are as "
-        f"good (within {found.tie:g}). Hollow marks have an empty or collapsed component and cannot be chosen."
+        f"good (within {found.tie:g}), and beyond it the scale is logarithmic. Hollow marks have an empty or collapsed "
+        "component and cannot be chosen."
     )
-    if (everything > top).any() or least < low:
-        caption += " Candidates far off the frame are left out of it."
     names = in_words([line.covariance for line in found.lines])
     description = f"{criterion} over the number of components for the families {names}. {caption}"
     key = legend(
@@ -321,15 +317,22 @@ def choice(pictures: Pictures) -> Chart | None:
     return Chart(frame.drawn("choice", f"{criterion} of all candidates", description), caption, key)
 
 
-def _family(frame: Frame, line: figures.Line, i: int) -> None:
-    sound = line.eligible & np.isfinite(line.values)
-    frame.line(line.n_components[sound], line.values[sound], f"thin {colour(i)}")
+def _drawn_in(behind: Array, tie: float) -> Array:
+    """Distances as they are drawn: in ties up to one, and their logarithms beyond."""
+    ties = np.abs(behind) / tie
+    return np.sign(behind) * np.where(ties > 1, 1 + np.log10(np.maximum(ties, 1)), ties)
+
+
+def _family(frame: Frame, line: figures.Line, i: int, found: figures.Choice) -> None:
+    there, behind = np.isfinite(line.values), line.values - found.value
+    height = _drawn_in(behind, found.tie)
+    sound, odd = line.eligible & there, ~line.eligible & there
+    frame.line(line.n_components[sound], height[sound], f"thin {colour(i)}")
     if line.errors is not None:
-        for k, value, error in zip(line.n_components, line.values, line.errors, strict=True):
-            frame.line([k, k], [value - error, value + error], f"thin {colour(i)}")
-    frame.markers(line.n_components[sound], line.values[sound], i, f"shape {colour(i)}", 3.4)
-    odd = ~line.eligible & np.isfinite(line.values)
-    frame.markers(line.n_components[odd], line.values[odd], i, f"hollow {colour(i)}", 3.4)
+        for k, value, error in zip(line.n_components[there], behind[there], line.errors[there], strict=True):
+            frame.line([k, k], _drawn_in(np.array([value - error, value + error]), found.tie), f"thin {colour(i)}")
+    frame.markers(line.n_components[sound], height[sound], i, f"shape {colour(i)}", 3.4)
+    frame.markers(line.n_components[odd], height[odd], i, f"hollow {colour(i)}", 3.4)
 
 
 # What tells the components apart
@@ -377,7 +380,7 @@ def _ranges(pictures: Pictures, columns: Sequence[int]) -> Frame:
     for row, j in enumerate(columns):
         for k in range(k_all):
             y = -row + 0.72 * (0.5 - (k + 0.5) / k_all)
-            frame.line([low[k, j], high[k, j]], [y, y], f"beam {colour(k)}")
+            frame.line([low[k, j], high[k, j]], [y, y], f"range {colour(k)}")
             frame.markers([found.means[k, j]], [y], k % COLOURS, f"shape {colour(k)}", 3.6)
         frame.beside(-row, f"{found.information[j]:.2f}")
     return frame
