@@ -18,7 +18,7 @@ from mixtura import kernels
 from mixtura.core.acceleration import Guide, Point, Probes, Proposals, View, steps_for
 from mixtura.core.arguments import finite_rows, row_weights
 from mixtura.core.blas import one_thread
-from mixtura.core.estep import of_block
+from mixtura.core.estep import of_block_all
 from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Mixture
 from mixtura.core.statistics import Statistics
@@ -240,7 +240,7 @@ class _Records(tuple[Statistics, ...]):
 
 
 def _e_steps(models: Sequence[Mixture], kernel: Kernel, block: Block) -> _Records:
-    return _Records(of_block(model, kernel, block) for model in models)
+    return _Records(of_block_all(models, kernel, block))
 
 
 def climb_together(

@@ -5,7 +5,8 @@ Temporary memory is K numbers for each row of a block, and some arrays of a fixe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 import numpy as np
 
@@ -86,6 +87,60 @@ def accumulate(rows: Rows, weights: Array | None, model: Whitened) -> Sums:
     return sums._replace(loglik=float(density.sum()), noise=float(noise.sum()))
 
 
+def accumulate_all(rows: Rows, weights: Array | None, models: Sequence[Whitened]) -> list[Sums]:
+    """``accumulate`` under several models; NaN in ``loglik`` asks for ``accumulate``.
+
+    Small ones of one kind are taken together as if they were one: for them, calls cost more than numbers.
+    """
+    if weights is not None and not weights.all():
+        rows, weights = rows[weights > 0], weights[weights > 0]
+    found: dict[int, Sums] = {}
+    order = sorted(range(len(models)), key=lambda i: models[i].kind)
+    for _, alike in groupby(order, key=lambda i: models[i].kind):
+        batch: list[int] = []
+        size = 0
+        for i in alike:
+            numbers = max(len(rows), 1) * models[i].means.size
+            if batch and size + numbers > TILE_NUMBERS:
+                found.update(zip(batch, _accumulate_batch(rows, weights, [models[j] for j in batch]), strict=True))
+                batch, size = [], 0
+            batch.append(i)
+            size += numbers
+        found.update(zip(batch, _accumulate_batch(rows, weights, [models[j] for j in batch]), strict=True))
+    return [found[i] for i in range(len(models))]
+
+
+def _accumulate_batch(rows: Rows, weights: Array | None, models: Sequence[Whitened]) -> Iterator[Sums]:
+    """The same for models of one kind, as one with all their components."""
+    kind, sizes = models[0].kind, [len(model.means) for model in models]
+    first = np.cumsum([0, *sizes[:-1]])
+    means, noise = np.concatenate([model.means for model in models]), np.array([model.noise for model in models])
+    if kind == "tied":
+        whitening = np.repeat([model.whitening for model in models], sizes, axis=0)
+    else:
+        whitening = np.concatenate([model.whitening for model in models])
+    constants = np.concatenate([model.log_constants for model in models])
+    joint = log_joint(rows, Whitened("full" if kind == "tied" else kind, means, whitening, constants))
+    with np.errstate(invalid="ignore"):  # of rows that no component reaches
+        top = np.maximum(np.maximum.reduceat(joint, first, axis=1), noise)
+        share = np.exp(joint - np.repeat(top, sizes, axis=1))
+        total = np.add.reduceat(share, first, axis=1) + np.exp(noise - top)
+        share /= np.repeat(total, sizes, axis=1)
+        density = top + np.log(total)
+        rest = np.exp(noise - density)
+        if weights is not None:
+            share *= weights[:, None]
+            density *= weights[:, None]
+            rest *= weights[:, None]
+        sums = moments(rows, share, means, "full" if kind == "tied" else kind)
+    # along rows of a table, so that each sum is the same bits whatever stands beside it
+    logliks, noises = (np.ascontiguousarray(each.T).sum(1).tolist() for each in (density, rest))
+    for i, (start, size) in enumerate(zip(first, sizes, strict=True)):
+        mine = slice(start, start + size)
+        s2 = sums.s2[mine]
+        yield Sums(logliks[i], sums.n[mine], sums.s1[mine], s2.sum(0) if kind == "tied" else s2, noises[i])
+
+
 def moments(rows: Rows, share: Array, centre: Array, kind: Kind) -> Sums:
     """n, s1 and s2 (see Statistics) of rows whose responsibilities, times row weights, are given; loglik is 0."""
     n_components, n_features = centre.shape
@@ -103,4 +158,4 @@ def moments(rows: Rows, share: Array, centre: Array, kind: Kind) -> Sums:
                 s2 += weighted.reshape(-1, n_features).T @ centred.reshape(-1, n_features)
             else:
                 s2 += np.einsum("kni,kni->ki", weighted, centred)
-    return Sums(0.0, share.sum(0), s1, s2)
+    return Sums(0.0, np.ascontiguousarray(share.T).sum(1), s1, s2)
