@@ -44,7 +44,7 @@ class Stop:
     tol : float
         Converged when the estimated gap to the top is below this many nats a row.
     max_iter : int
-        The most passes over the rows.
+        The most passes over the rows; 0 measures the start alone.
     verify : bool
         Whether the end is looked at once more, see ``acceleration``.
     """
@@ -168,6 +168,9 @@ def climb(task: Task) -> Generator[Mixture, Statistics, Fit]:
     statistics = yield task.start
     here = Point(task.start, statistics, task.family, task.prior, task.fixed)
     try:
+        if not task.stop.max_iter:
+            trace.append(Step(passes, kind, statistics.loglik, here.objective, np.nan, np.inf))
+            raise _End(Status.MAX_ITER)
         while True:
             view = steps.look(here)
             gap = min(view.gap, trace[-1].gap) if arrived else view.gap

@@ -200,7 +200,7 @@ def inverse_lower(factor: Array) -> Array:
     unit = factor / scale[..., :, None]  # unit diagonal: the inverse is safe for columns in any unit
     size = factor.shape[-1]
     if size < WIDE:
-        return np.tril(np.linalg.inv(unit)) / scale[..., None, :]
+        return _lower(np.linalg.inv(unit)) / scale[..., None, :]
     from scipy.linalg import get_lapack_funcs  # a sixth of the work, but matrix by matrix
 
     (invert,) = get_lapack_funcs(("trtri",), (unit,))
@@ -247,6 +247,16 @@ def _triangle(n_features: int) -> tuple[Any, ...]:
 
 
 @lru_cache(maxsize=64)
+def _below(n_features: int) -> NDArray[np.bool_]:
+    return np.tri(n_features, dtype=np.bool_)
+
+
+def _lower(matrices: Array) -> Array:
+    """What np.tril gives, in a third of its time."""
+    return np.where(_below(matrices.shape[-1]), matrices, 0.0)
+
+
+@lru_cache(maxsize=64)
 def _on_diagonal(n_features: int) -> NDArray[np.bool_]:
     _, row, column = _triangle(n_features)
     return row == column
@@ -255,7 +265,7 @@ def _on_diagonal(n_features: int) -> NDArray[np.bool_]:
 def _factor_slope(factor: Array, white: Array, n: Array, scatter: Array) -> Array:
     """In these coordinates: L⁻ᵀ tril(L⁻¹ W L⁻ᵀ − n I), times L_ii where the coordinate is log L_ii."""
     size = factor.shape[-1]
-    relative = np.tril(white @ scatter @ np.swapaxes(white, -1, -2) - n[..., None, None] * np.eye(size))
+    relative = _lower(white @ scatter @ np.swapaxes(white, -1, -2) - n[..., None, None] * np.eye(size))
     slope = (np.swapaxes(white, -1, -2) @ relative)[_triangle(size)]
     slope[..., _on_diagonal(size)] *= np.diagonal(factor, axis1=-2, axis2=-1)
     return slope
@@ -269,7 +279,7 @@ def _factor_uphill(factor: Array, slope: Array, n: Array) -> Array:
     values[..., on] /= diagonal
     lower = np.zeros_like(factor)
     lower[_triangle(size)] = values
-    relative = np.tril(np.swapaxes(factor, -1, -2) @ lower) / (1 + np.eye(size)) / n[..., None, None]
+    relative = _lower(np.swapaxes(factor, -1, -2) @ lower) / (1 + np.eye(size)) / n[..., None, None]
     out = (factor @ relative)[_triangle(size)]
     out[..., on] /= diagonal
     return out
