@@ -316,9 +316,9 @@ class Ground:
         return statistics.scale(self.weight / statistics.weight)
 
     def climb(
-        self, stage: str, starts: Iterable[tuple[Run, Mixture, Stop]], sample: Sample | None = None
+        self, stage: str, starts: Iterable[tuple[Run, Mixture | Fit, Stop]], sample: Sample | None = None
     ) -> list[tuple[Run, Fit]]:
-        """Climb from all the starts together, on a sample or on all rows."""
+        """Climb from all the starts together, or on from where other climbs ended, on a sample or on all rows."""
         starts = list(starts)
         source, weight = (self.rows, self.weight) if sample is None else (sample, sample.weight)
         accelerate, guide = self.settings.accelerate, self.guide if sample is None and self.larger else None
@@ -331,8 +331,10 @@ class Ground:
                 accelerate,
                 self.settings.fixed,
                 guide,
+                curvature,
             )
-            for run, model, stop in starts
+            for run, start, stop in starts
+            for model, curvature in [(start.model, start.curvature) if isinstance(start, Fit) else (start, None)]
         ]
 
         def watch(passes: int, climbing: int) -> bool:
@@ -342,7 +344,11 @@ class Ground:
         fits: Sequence[Fit] = climb_together(tasks, source, watch, kernel)
         if sample is None and kernel is not self.kernel:
             rest = [
-                task._replace(start=fit.model, stop=Stop(task.stop.tol, max(task.stop.max_iter - fit.n_iter, 1)))
+                task._replace(
+                    start=fit.model,
+                    stop=Stop(task.stop.tol, max(task.stop.max_iter - fit.n_iter, 1)),
+                    curvature=fit.curvature,
+                )
                 for task, fit in zip(tasks, fits, strict=True)
             ]
             ends = climb_together(rest, source, watch, self.kernel)
@@ -432,7 +438,9 @@ def _race(ground: Ground, runs: Sequence[Run]) -> None:
     settings = ground.settings
     stop = settings.race_stop
     methods = METHODS[settings.init_params]
-    starts = [(run, run.candidate.known.model, stop) for run in runs if run.candidate.known]
+    starts: list[tuple[Run, Mixture | Fit, Stop]] = [
+        (run, run.candidate.known, stop) for run in runs if run.candidate.known
+    ]
     for run in runs:
         n_components = run.candidate.n_components
         for attempt in run.attempts:
@@ -521,19 +529,25 @@ def _offers(ground: Ground, fit: Fit, candidate: Candidate, sample: Sample) -> l
 
 def _arrivals(ground: Ground, starts: Sequence[tuple[Run, Mixture]], sample: Sample) -> list[tuple[Run, Fit]]:
     """Where those starts arrive that come near the best of their run soon."""
-    going = [(run, model, None) for run, model in starts]
+    going: list[tuple[Run, Mixture | Fit]] = [*starts]
     for steps, most, behind in SIEVE:
         stop = Stop(RACE_TOL, steps, verify=False)
-        climbed = ground.climb("repair", [(run, model, stop) for run, model, _ in going], sample)
-        whole = [
-            (run, fit if before is None else _joined(before, fit))
-            for (run, fit), (_, _, before) in zip(climbed, going, strict=True)
-        ]
-        going = [(run, fit.model, fit) for run, fit in _ahead(whole, most, behind * sample.weight)]
-    scouts = [(run, fit) for run, _, fit in going if _behind(run, fit) <= HOPE * fit.gap * sample.weight]
-    stop = ground.settings.race_stop
-    climbed = ground.climb("repair", [(run, scout.model, stop) for run, scout in scouts], sample)
-    return [(run, _joined(scout, fit)) for (run, scout), (_, fit) in zip(scouts, climbed, strict=True)]
+        going = [*_ahead(_further(ground, going, stop, sample), most, behind * sample.weight)]
+    hopeful = [
+        (run, fit) for run, fit in going if isinstance(fit, Fit) and _behind(run, fit) <= HOPE * fit.gap * sample.weight
+    ]
+    return _further(ground, hopeful, ground.settings.race_stop, sample)
+
+
+def _further(
+    ground: Ground, going: Sequence[tuple[Run, Mixture | Fit]], stop: Stop, sample: Sample
+) -> list[tuple[Run, Fit]]:
+    """Where those climbs come to from where they are."""
+    climbed = ground.climb("repair", [(run, start, stop) for run, start in going], sample)
+    return [
+        (run, _joined(start, fit) if isinstance(start, Fit) else fit)
+        for (run, start), (_, fit) in zip(going, climbed, strict=True)
+    ]
 
 
 def _ahead(climbed: Sequence[tuple[Run, Fit]], most: int, behind: float) -> list[tuple[Run, Fit]]:
@@ -561,6 +575,11 @@ def _grow(ground: Ground, runs: Sequence[Run]) -> None:
             run.best = run.hills[0] if run.hills else run.best
         if number == 0:
             _repair(ground, runs, sample, GROWN_ROUNDS)
+    if ground.larger:  # to the top there, at a fraction of what each step costs on all rows
+        ends = [(run, run.best, ground.settings.stop) for run in runs if run.best is not None and run.hills]
+        for run, fit in ground.climb("grow", ends, ground.larger[-1]):
+            run.best = fit
+            run.hills[0] = fit
 
 
 def _apart(fits: Sequence[Fit]) -> list[Fit]:
@@ -577,7 +596,7 @@ def _fall_back(ground: Ground, runs: Sequence[Run]) -> None:
     stop = ground.settings.stop
     doubtful = [run for run in runs if _doubtful(run)]
     for turn in range(1, CONTENDERS):
-        others = [(run, run.hills[turn].model, stop) for run in doubtful if len(run.hills) > turn]
+        others = [(run, run.hills[turn], stop) for run in doubtful if len(run.hills) > turn]
         for run, fit in ground.climb("climb", others):
             run.best = fit if run.best is None else max(run.best, fit, key=_merit)
         doubtful = [run for run in doubtful if not _sound(run.best)]
@@ -594,7 +613,7 @@ def _doubtful(run: Run) -> bool:
 def _climb(ground: Ground, runs: Sequence[Run]) -> None:
     """The best of each candidate, or the start that it came with, on all rows, to the tolerance."""
     settings = ground.settings
-    starts: list[tuple[Run, Mixture, Stop]] = []
+    starts: list[tuple[Run, Mixture | Fit, Stop]] = []
     for run in runs:
         if run.unmoved:
             run.best = run.candidate.known
@@ -609,11 +628,11 @@ def _climb(ground: Ground, runs: Sequence[Run]) -> None:
                     run.best = replace(best, status=Status.MAX_ITER)
                 continue
         try:
-            model = _given(ground, run.candidate) if best is None else best.model
+            start = _given(ground, run.candidate) if best is None else best
         except SingularError as error:
             run.failures.append(str(error))
         else:
-            starts.append((run, model, Stop(settings.tol, settings.max_iter - passes)))
+            starts.append((run, start, Stop(settings.tol, settings.max_iter - passes)))
     for run, fit in ground.climb("climb", starts):
         known = run.candidate.known
         whole = _joined(run.best, fit) if run.best is not None and ground.small.complete else fit
@@ -696,6 +715,7 @@ def _finished(rough: Fit, end: Fit) -> Fit:
 
 def _joined(before: Fit, after: Fit) -> Fit:
     """One fit of a climb and the one that went on from it over the same rows."""
-    passes = before.trace[-1].passes if before.trace else 0
-    later = tuple(step._replace(passes=passes + step.passes) for step in after.trace[1:])
-    return replace(after, trace=before.trace + later, n_iter=before.n_iter + after.n_iter)
+    *earlier, last = before.trace
+    here = after.trace[0]._replace(passes=last.passes, kind=last.kind)  # the same point, measured again
+    later = (step._replace(passes=last.passes + step.passes) for step in after.trace[1:])
+    return replace(after, trace=(*earlier, here, *later), n_iter=before.n_iter + after.n_iter)

@@ -101,7 +101,7 @@ class Family:
     def nearest(self, structure: Structure, n: Array) -> Structure:
         """The structure itself, or its nearest in the family: the M-step of its own moments with n rows a component."""
         shape = structure.n_components, structure.n_features
-        if structure.kind == self.kind and self.free(*shape) == structure.coordinates().size:
+        if structure.kind == self.kind and self.free(*shape) == structure.coordinates.size:
             return structure
         scatter = n[:, None, None] * structure.dense()
         if self.kind == "tied":
@@ -153,7 +153,9 @@ FAMILIES = (
     Family("eei", "EEI", (), "diagonal", families.eei, lambda k, d: d, _components_alike, "units", pooled=True),
     Family("vei", "VEI", (), "diagonal", families.vei, lambda k, d: k + d - 1, _additive, "units", continues=True),
     Family("evi", "EVI", (), "diagonal", families.evi, lambda k, d: 1 + k * (d - 1), _means_alike, "units"),
-    Family("vee", "VEE", (), "full", families.vee, lambda k, d: k - 1 + d * (d + 1) // 2, maps="linear", continues=True),
+    Family(
+        "vee", "VEE", (), "full", families.vee, lambda k, d: k - 1 + d * (d + 1) // 2, maps="linear", continues=True
+    ),
     Family(
         "eve", "EVE", (), "full", families.eve, lambda k, d: 1 + k * (d - 1) + d * (d - 1) // 2,
         maps="rotations", continues=True,
