@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import linear_sum_assignment
 
 from mixtura.core.arguments import as_source
 from mixtura.core.divergence import bhattacharyya_pairs, check_columns
@@ -89,6 +88,8 @@ class CrossTable:
 
     @property
     def _best(self) -> tuple[Labels, Labels]:
+        from scipy.optimize import linear_sum_assignment  # which takes a third of a second to import
+
         return linear_sum_assignment(self.counts, maximize=True)
 
 
@@ -219,6 +220,8 @@ def match(reference: Mixture, other: Mixture, X: Any = None, sample_weight: Arra
     >>> found.pairs, found.extra, found.order.tolist()
     (((0, 2), (1, 0)), (1,), [2, 0, 1])
     """
+    from scipy.optimize import linear_sum_assignment
+
     check_columns(reference, other)
     distances = bhattacharyya_pairs(reference, other)
     cost = distances

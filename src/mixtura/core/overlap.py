@@ -8,7 +8,6 @@ from functools import partial
 
 import numpy as np
 from scipy.linalg import solve_triangular, svd
-from scipy.optimize import brentq
 from scipy.special import entr, expit
 
 from mixtura.core.blas import LEAST_COLUMNS, one_thread
@@ -101,6 +100,8 @@ def _exceeds(a: Array, b: Array, shift: Array, q: float) -> float:
         s = at(t)
         rest = 1 - 2 * s * a
         return float(s * ((a / rest + c / rest**2 + b * b * (s / rest) * ((1 - s * a) / rest)).sum() - q) - 1)
+
+    from scipy.optimize import brentq  # which takes a third of a second to import
 
     high = 35.0 if np.isfinite(most) else 300.0
     if slope(high) <= 0:
