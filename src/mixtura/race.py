@@ -350,6 +350,7 @@ class Ground:
         return [(run, fit) for (run, _, _), fit in zip(starts, fits, strict=True)]
 
 
+@np.errstate(under="ignore")
 def search(
     source: Source,
     candidates: Sequence[Candidate],
