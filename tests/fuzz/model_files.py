@@ -7,8 +7,8 @@ is a zip whose checksums are right: values of model.json, the heads and the numb
 fields of the zip itself. Whatever is read is held to this:
 
 - an error is a ``ModelFileError`` of one short printable line, which begins with the name of the file;
-- a model whose bytes were changed blindly is the original to the bit, for the checksums cover it; any other is sound: it
-  can be described, saved and loaded again, and its responsibilities sum to 1;
+- a model whose bytes were changed blindly is the original to the bit, for the checksums cover it; any other is sound:
+  it can be described, saved and loaded again, and its responsibilities sum to 1;
 - nothing is run, imported, started or opened but the file (an audit hook watches);
 - the process gets no more memory than the limit says, which is far less than the sizes that files claim;
 - reading gives no warning, and takes no longer than the limit.
