@@ -357,6 +357,7 @@ MEMBERS = [
     ("full", {"means.npy": npy(np.asfortranarray(np.eye(3, 2)))}, "not of type <f8"),
     ("full", {"weights.npy": npy([0.2, 0.3, 0.6])}, "its weights are no probability vector"),
     ("full", {"weights.npy": npy([-0.5, 0.5, 1])}, "its weights are no probability vector"),
+    ("full", {"weights.npy": npy([1e308, 1e308, 1e308])}, "its weights are no probability vector"),
     ("full", {"weights.npy": npy([0.2, 0.8, np.nan])}, "its weights are not all finite"),
     ("full", {"means.npy": npy(np.full((3, 2), np.inf))}, "its means are not all finite"),
     ("full", {"cholesky.npy": npy(np.ones((3, 2, 2)))}, "not lower triangular with a positive d"),

@@ -409,7 +409,7 @@ def _check_numbers(arrays: Mapping[str, Array], noise: float) -> None:
         if not np.isfinite(array).all():
             raise ModelFileError(f"is damaged: its {name} are not all finite")
     weights = arrays["weights"]
-    if (weights < 0).any() or abs(weights.sum() + noise - 1) > WEIGHT_TOLERANCE:
+    if (weights < 0).any() or (weights > 1).any() or abs(weights.sum() + noise - 1) > WEIGHT_TOLERANCE:
         raise ModelFileError("is damaged: its weights are no probability vector")
     if "scale" in arrays and not (arrays["scale"] > 0).all():
         raise ModelFileError("is damaged: its standard deviations are not all positive")

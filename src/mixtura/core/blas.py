@@ -14,7 +14,7 @@ import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
-from threading import Lock
+from threading import RLock
 from typing import Any
 from weakref import WeakSet
 
@@ -26,7 +26,7 @@ class _User:
     """Someone who wants one thread, for as long as it lives."""
 
 
-_lock = Lock()
+_lock = RLock()  # whoever was interrupted may leave while the same thread collects garbage in here
 _users: WeakSet[_User] = WeakSet()
 #: Libraries with the number of threads that each had before.
 _before: list[tuple[Any, int]] = []
@@ -70,7 +70,7 @@ def _restore() -> None:
 def _forked() -> None:
     """In a forked process there is only the thread that forked, whatever the others were doing."""
     global _lock  # noqa: PLW0603 (the old one may be held for ever)
-    _lock = Lock()
+    _lock = RLock()
     _users.clear()
     _restore()
 
