@@ -130,11 +130,7 @@ def save(
         family = next(known.name for known in registry.FAMILIES if known.kind == kind)
     if registry.get(family).kind != kind:
         raise ValueError(f"family {family!r} has {registry.get(family).kind} covariances, but the model's are {kind}")
-    odd = next((name for name in model.columns or () if not _is_text(name)), None)
-    if odd is not None:
-        raise ModelFileError(f"the name of the column {odd!r} is no text: rename it")
-    if not _has_densities(model.structure):
-        raise ModelFileError("the model's covariances leave the range of double precision: measure in other units")
+    _check_readable(model)
     arrays = {"weights": model.weights, "means": model.means, **model.structure.parameters()}
     noise = model.noise
     arrays |= {} if noise is None else {f"noise_{name}": array for name, array in noise.parameters().items()}
@@ -191,6 +187,15 @@ def load(path: FilePath) -> SavedModel:
         raise ModelFileError(f"cannot read {name}: {error.strerror or error}") from error
     except ModelFileError as error:
         raise ModelFileError(f"{name} {error}") from error.__cause__
+
+
+def _check_readable(model: Mixture) -> None:
+    """Raise ModelFileError if ``load`` would refuse the model."""
+    odd = next((name for name in model.columns or () if not _is_text(name)), None)
+    if odd is not None:
+        raise ModelFileError(f"the name of the column {odd!r} is no text: rename it")
+    if not _has_densities(model.structure):
+        raise ModelFileError("the model's covariances leave the range of double precision: measure in other units")
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:

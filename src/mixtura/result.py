@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from os import PathLike
 from typing import Any
 
@@ -23,6 +22,7 @@ from mixtura.core.overlap import Separation
 from mixtura.covariance import registry
 from mixtura.covariance.prior import ConjugatePrior, as_prior
 from mixtura.covariance.registry import Family
+from mixtura.lazy import cached_property
 from mixtura.merging import Merging, merge
 from mixtura.race import Observer, Settings, as_noise
 from mixtura.sources.coerce import as_table, as_weights

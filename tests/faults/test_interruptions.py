@@ -70,7 +70,7 @@ def test_at_any_moment_of_a_fit(name, times, alone, interrupted):
 
 def test_at_any_moment_of_what_sets_the_threads(interrupted):
     def climb():
-        with one_thread(100):
+        with one_thread():
             pass
 
     libraries = ThreadpoolController().select(user_api="blas").lib_controllers
@@ -80,7 +80,7 @@ def test_at_any_moment_of_what_sets_the_threads(interrupted):
     found = 0
     for _ in range(1000):
         found += interrupted(climb, rng.uniform(0, 2 * whole))
-        with one_thread(100):  # the next sets right what one left that was interrupted while it left
+        with one_thread():  # the next sets right what one left that was interrupted while it left
             assert {library.get_num_threads() for library in libraries} == {1}
         assert [library.get_num_threads() for library in libraries] == before
     assert found > 50

@@ -1,8 +1,9 @@
-"""One thread for the linear algebra of a climb.
+"""One thread for the linear algebra of a fit.
 
 Factoring some matrices of a hundred columns takes a millisecond. OpenBLAS shares that out among threads which wait for
 each other by spinning: five times slower on an idle machine, and a thousand times where another program has one of the
-processors. Passes over rows have threads of their own.
+processors. Passes over rows have threads of their own. And sums are then taken in one order, so that a fit gives the
+same bits on any number of processors, and beside others.
 
 The number of threads is the process's own, so those who want one thread are counted, and whatever ends the last of
 them, what was set before is set again: an interruption here or there, too, and in a process that was forked meanwhile.
@@ -17,9 +18,6 @@ from functools import cache
 from threading import RLock
 from typing import Any
 from weakref import WeakSet
-
-#: Matrices of fewer columns are not shared out anyway.
-LEAST_COLUMNS = 32
 
 
 class _User:
@@ -40,11 +38,8 @@ def _libraries() -> list[Any]:
 
 
 @contextmanager
-def one_thread(n_features: int) -> Generator[None]:
-    """BLAS on one thread, for matrices of that many columns; what was set before is set again by the last to leave."""
-    if n_features < LEAST_COLUMNS:
-        yield
-        return
+def one_thread() -> Generator[None]:
+    """BLAS on one thread; what was set before is set again by the last to leave."""
     user = _User()
     try:
         with _lock:

@@ -251,7 +251,7 @@ def climb_together(
     The kernel is the one for a problem of that size unless one is given. A climb whose covariances become singular
     ends with that status and leaves the others alone.
     """
-    with one_thread(source.n_features), np.errstate(under="ignore"):
+    with one_thread(), np.errstate(under="ignore"):
         return _together(tasks, source, callback, kernel)
 
 
