@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from mixtura import race
+from mixtura.core.blas import one_thread
 from mixtura.core.em import Fit
 from mixtura.core.mixture import Mixture
 from mixtura.core.shown import Shown
@@ -19,6 +20,7 @@ from mixtura.covariance import registry
 from mixtura.covariance.registry import Family
 from mixtura.diagnosis import Note, diagnose
 from mixtura.folds import HeldOut, cross_validate
+from mixtura.lazy import cached_property
 from mixtura.race import Candidate, Observer, Progress, Run, Settings
 from mixtura.sources.source import Block, Source
 from mixtura.start import Parts
@@ -118,6 +120,7 @@ class Cell:
         return self.fit is not None and all(note.healthy for note in self.notes)
 
 
+@one_thread()
 def search(
     source: Source,
     candidates: Sequence[Candidate],

@@ -11,13 +11,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import partial
 from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
 
 from mixtura import kernels
+from mixtura.core.blas import one_thread
 from mixtura.core.em import Fit, Stop, Task, climb_together, in_family
 from mixtura.core.estep import of_block
 from mixtura.core.fixed import NOTHING, Fixed
@@ -31,6 +32,7 @@ from mixtura.covariance.structure import SingularError
 from mixtura.denoise import noise_over, without_noise
 from mixtura.diagnosis import idle_directions, misplaced_components
 from mixtura.kernels import Kernel
+from mixtura.lazy import cached_property
 from mixtura.sources.sketch import Sample, samples
 from mixtura.sources.source import Source
 from mixtura.start import (
@@ -356,6 +358,8 @@ class Ground:
         return [(run, fit) for (run, _, _), fit in zip(starts, fits, strict=True)]
 
 
+@one_thread()
+@np.errstate(under="ignore")
 def search(
     source: Source,
     candidates: Sequence[Candidate],

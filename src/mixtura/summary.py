@@ -17,6 +17,7 @@ from mixtura.core.mixture import NOISE, Mixture
 from mixtura.core.overlap import Separation, overlapping
 from mixtura.core.status import Status
 from mixtura.covariance import registry
+from mixtura.covariance.structure import Diagonal
 from mixtura.kernels import Rows
 from mixtura.race import Observer, Progress
 
@@ -175,7 +176,7 @@ def _components(model: Mixture, columns: Sequence[str], n: NDArray[np.float64] |
             "weight": float(model.weights[k]),
             **({} if n is None else {"rows": float(n[k])}),
             "mean": {name: float(x) for name, x in zip(columns, model.means[k], strict=True)},
-            "sd": {name: float(x) for name, x in zip(columns, _factor(model, k)[0], strict=True)},
+            "sd": {name: float(x) for name, x in zip(columns, _deviations(model, k), strict=True)},
         }
         for k in range(model.n_components)
     ]
@@ -195,16 +196,23 @@ def _overlaps(model: Mixture) -> list[Summary]:
     return [{"components": [i, j], "mistaken": [ij, ji]} for i, j, ij, ji in pairs]
 
 
-def _factor(model: Mixture, k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Standard deviations s (D,) of a component and U (D, D): its covariance is diag(s) U Uᵀ diag(s)."""
-    factor = model.structure.factor(k)
-    deviations = np.linalg.norm(factor, axis=1)
-    return deviations, factor / deviations[:, None]
+def _deviations(model: Mixture, k: int) -> NDArray[np.float64]:
+    """Standard deviations (D,) of a component."""
+    if isinstance(model.structure, Diagonal):
+        return model.structure.scale[k]
+    return _row_norms(model.structure.factor(k))
+
+
+def _row_norms(factor: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The lengths of rows whose squares may leave double precision."""
+    size = np.abs(factor).max(1)
+    return size * np.linalg.norm(factor / size[:, None], axis=1)
 
 
 def correlations(model: Mixture) -> list[list[list[float]]]:
     """The correlation matrix of each component, (K, D, D)."""
-    units = (_factor(model, k)[1] for k in range(model.n_components))
+    factors = (model.structure.factor(k) for k in range(model.n_components))
+    units = (factor / _row_norms(factor)[:, None] for factor in factors)
     return [(unit @ unit.T).tolist() for unit in units]
 
 

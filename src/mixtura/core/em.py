@@ -259,7 +259,7 @@ def climb_together(
     The kernel is the one for a problem of that size unless one is given. A climb whose covariances become singular
     ends with that status and leaves the others alone.
     """
-    with one_thread(source.n_features):
+    with one_thread(), np.errstate(under="ignore"):
         return _together(tasks, source, callback, kernel)
 
 

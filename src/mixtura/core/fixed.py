@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +11,7 @@ from mixtura.core.mixture import WEIGHT_TOLERANCE, Mixture
 from mixtura.core.statistics import Array, Kind, Statistics
 from mixtura.covariance.registry import Family
 from mixtura.covariance.structure import Diagonal, Full, SingularError, Structure, Tied, from_parameters
+from mixtura.lazy import cached_property
 
 Mask = NDArray[np.bool_]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
@@ -18,6 +17,7 @@ from mixtura.core.statistics import Array
 from mixtura.covariance.structure import Full, Structure
 from mixtura.kernels import Rows, Whitened
 from mixtura.kernels.reference import softmax
+from mixtura.lazy import cached_property
 from mixtura.sources.source import Source
 
 if TYPE_CHECKING:

@@ -37,13 +37,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixtura.core.statistics import Array, Kind
+from mixtura.lazy import cached_property
 
 Index = NDArray[np.intp]
 

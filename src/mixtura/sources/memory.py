@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from functools import reduce
 from operator import add
 from threading import Lock
@@ -67,10 +68,16 @@ class Memory(Source):
 
     def map(self, function: Callable[[Block], Result]) -> Iterator[Result]:
         blocks = range(len(self._edges) - 1)
-        if self._threads <= 1:
-            yield from (function(self._block(i)) for i in blocks)
-        else:
-            yield from self._pool().map(lambda i: function(self._block(i)), blocks)
+        run: Callable[..., Iterable[Result]] = self._pool().map if self._threads > 1 else map
+
+        def work(i: int) -> Result:
+            return function(self._block(i))
+
+        try:
+            results = run(work, blocks)
+        except RuntimeError:  # no thread is to be had
+            results = map(work, blocks)
+        yield from results
 
     def total(self, function: Callable[[Block], Sum]) -> Sum:
         blocks = iter(range(len(self._edges) - 1))
@@ -91,10 +98,14 @@ class Memory(Source):
                         deque(blocks, maxlen=0)  # none is left for the others
                     raise
 
-        helpers = [self._pool().submit(work) for _ in range(self._threads - 1)]
+        helpers: list[Future[None]] = []
         try:
+            with suppress(RuntimeError):  # no more threads are to be had: those that there are do it all
+                helpers.extend(self._pool().submit(work) for _ in range(self._threads - 1))
             work()
         finally:
+            with lock:
+                deque(blocks, maxlen=0)  # after an interruption none is left for the others
             wait(helpers)
         for helper in helpers:
             helper.result()
