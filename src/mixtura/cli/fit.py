@@ -24,7 +24,7 @@ from mixtura.cli.options import (
     json_option,
     quiet_option,
 )
-from mixtura.cli.output import arrow_table, line_width, note, note_left_out, output_folder, show_text
+from mixtura.cli.output import arrow_table, line_width, note, note_left_out, output_folder, progress_bar, show_text
 from mixtura.cli.proposals import as_options, command_in_force, copyable
 
 if TYPE_CHECKING:
@@ -131,7 +131,6 @@ def fit(
     read: report.html, one page with pictures that needs no other file, report.md and components.csv.
     """
     import mixtura
-    from mixtura.progress import on_terminal
     from mixtura.report import COMPONENTS, PAGE, PLAIN
     from mixtura.sources.files import read_table
 
@@ -141,7 +140,7 @@ def fit(
     note_left_out(file, quiet)
     names = [MODEL_FILE, f"labels.{file.format}", SUMMARY_FILE, *([] if report is False else [PAGE, PLAIN, COMPONENTS])]
     with output_folder(out, names, force) as folder:
-        with on_terminal(quiet) as observer:
+        with progress_bar(quiet) as observer:
             result = mixtura.fit(
                 arrow_table(dict(zip(file.columns, file.rows.T, strict=True))),
                 as_counts(components),
@@ -169,7 +168,7 @@ def fit(
             **result.summary(),
         }
         if folder is not None:
-            with on_terminal(quiet) as observer:
+            with progress_bar(quiet) as observer:
                 _write_fit(folder, names, _Fitted(result, file, document, ctx), observer)
     if folder is not None and not quiet:
         note(f"Wrote {', '.join(names)} into {folder}.")

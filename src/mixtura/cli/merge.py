@@ -13,7 +13,7 @@ from mixtura.cli.options import (
     output_format_option,
     quiet_option,
 )
-from mixtura.cli.output import check_free, line_width, show_text, write_columns
+from mixtura.cli.output import check_free, line_width, progress_bar, show_text, write_columns
 
 
 @click.command()
@@ -49,14 +49,13 @@ def merge(
     and the probability of each cluster (c0, c1, ...).
     """
     from mixtura import merging, summary, text
-    from mixtura.progress import on_terminal
 
     for name, given in (("--clusters", clusters), ("--output-format", output_format)):
         if given and out is None:
             raise click.UsageError(f"{name} needs --out.")
     check_free(out, force)
     saved, file = saved_and_table(model, table, columns, weights, input_format=input_format, quiet=quiet)
-    with on_terminal(quiet) as observer:
+    with progress_bar(quiet) as observer:
         found = merging.merge(saved.mixture, file.rows, file.weights, progress=observer)
     if out is not None:
         share = found.responsibilities(file.rows, clusters)

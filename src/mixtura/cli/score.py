@@ -14,7 +14,7 @@ from mixtura.cli.options import (
     output_format_option,
     quiet_option,
 )
-from mixtura.cli.output import check_free, show_text, write_columns
+from mixtura.cli.output import check_free, progress_bar, show_text, write_columns
 
 
 @click.command()
@@ -50,7 +50,6 @@ def score(
     -1, and its probability stands in the column noise. Columns are matched by name.
     """
     from mixtura import summary, text
-    from mixtura.progress import on_terminal
 
     for name, given in (("--weights", weights), ("--json", as_json)):
         if given and not total:
@@ -61,7 +60,7 @@ def score(
     check_free(out, force)
     saved, file = saved_and_table(model, table, columns, weights, input_format=input_format, quiet=quiet)
     if not total:
-        with on_terminal(quiet) as observer:
+        with progress_bar(quiet) as observer:
             found = summary.per_row(saved.mixture, file.rows, observer)
         write_columns(found, out, output_format)
         return
