@@ -64,10 +64,13 @@ class Source(ABC):
     ----------
     n_rows, n_features : int
         N and D.
+    dtype : dtype
+        float64, or float32 where all columns are.
     """
 
     n_rows: int
     n_features: int
+    dtype: np.dtype[Any] = np.dtype(np.float64)
 
     @cached_property
     def weight(self) -> float:
