@@ -25,6 +25,11 @@ BLOCKS = 4
 SHARED_ROWS = 16_384
 
 
+def block_rows(n_features: int) -> int:
+    """The most rows of a block."""
+    return min(BLOCK_ROWS, max(LEAST_ROWS, BLOCK_NUMBERS // max(n_features, 1)))
+
+
 class Memory(Source):
     """An array, a memory-mapped file included; blocks are views of it.
 
@@ -41,9 +46,8 @@ class Memory(Source):
         self.rows = rows
         self.weights = weights
         self.n_rows, self.n_features = rows.shape
-        self.n_threads = n_threads or _processors()
-        wanted = min(BLOCK_ROWS, max(LEAST_ROWS, BLOCK_NUMBERS // max(self.n_features, 1)))
-        blocks = max(1, -(-self.n_rows // wanted), min(BLOCKS, self.n_rows // SHARED_ROWS))
+        self.n_threads = n_threads or processors()
+        blocks = max(1, -(-self.n_rows // block_rows(self.n_features)), min(BLOCKS, self.n_rows // SHARED_ROWS))
         self._made: tuple[int, ThreadPoolExecutor] | None = None
         self._edges = [self.n_rows * i // blocks for i in range(blocks + 1)]  # blocks alike in size
 
@@ -101,6 +105,6 @@ class Memory(Source):
         return reduce(add, (found[i] for i in sorted(found)))
 
 
-def _processors() -> int:
+def processors() -> int:
     """How many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -62,10 +62,13 @@ class Source(ABC):
     ----------
     n_rows, n_features : int
         N and D.
+    remote : bool
+        Whether functions are sent to where the rows are; they should then be small.
     """
 
     n_rows: int
     n_features: int
+    remote: bool = False
 
     @abstractmethod
     def map(self, function: Callable[[Block], Result]) -> Iterator[Result]:
