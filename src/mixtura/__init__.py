@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mixtura.io import load, save
     from mixtura.merging import Merging, merge
     from mixtura.result import Result, fit, select
+    from mixtura.sources.sql import Query
 
 #: Where each public name lives; it is imported when it is first asked for.
 _HOMES = {
@@ -56,6 +57,7 @@ _HOMES = {
     "Result": "result",
     "fit": "result",
     "select": "result",
+    "Query": "sources.sql",
     "load": "io",
     "save": "io",
     "Separation": "core.overlap",

@@ -24,7 +24,9 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 import mixtura
-from mixtura import choice, cli
+from mixtura import choice
+from mixtura.cli import main
+from mixtura.cli.options import FORMATS, as_counts
 from mixtura.sources.files import read_table, write_table
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +41,7 @@ needs_terminals = pytest.mark.skipif(sys.platform == "win32", reason="Windows ha
 
 def run(*args, stdin=None, **env):
     """The command in this process: exit code, standard output, standard error."""
-    result = CliRunner().invoke(cli.main, [str(arg) for arg in args], input=stdin, env=env)
+    result = CliRunner().invoke(main, [str(arg) for arg in args], input=stdin, env=env)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
@@ -172,20 +174,20 @@ def test_help_names_the_commands_and_the_exit_codes():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_has_help(command):
-    options = [p for p in cli.main.commands[command].params if isinstance(p, click.Option)]
+    options = [p for p in main.commands[command].params if isinstance(p, click.Option)]
     assert options
     assert [o.name for o in options if not o.help and o.name != "rows"] == []
     assert all(max(o.opts, key=len) in run(command, "-h").stdout for o in options)
 
 
 def test_defaults_and_choices_are_those_of_the_library():
-    defaults = {o.name: o.default for o in cli.main.commands["fit"].params}
+    defaults = {o.name: o.default for o in main.commands["fit"].params}
     library = {name: p.default for name, p in inspect.signature(mixtura.fit).parameters.items()}
-    assert cli._counts(defaults["components"]) == list(library["n_components"])
+    assert as_counts(defaults["components"]) == list(library["n_components"])
     assert [defaults[name] for name in ("criterion", "tol", "max_iter", "starts")] == [
         library[name] for name in ("criterion", "tol", "max_iter", "n_init")
     ]
-    (criterion,) = (o for o in cli.main.commands["fit"].params if o.name == "criterion")
+    (criterion,) = (o for o in main.commands["fit"].params if o.name == "criterion")
     assert tuple(criterion.type.choices) == choice.CRITERIA
 
 
@@ -475,10 +477,10 @@ def test_samples_and_scores_chain_through_standard_input_and_output(model):
 
 
 def test_score_and_sample_write_files(model):
-    for suffix in cli.FORMATS:
+    for suffix in FORMATS:
         assert run("sample", model, "-n", "40", "--seed", "2", "--out", f"drawn.{suffix}").stdout == ""
         assert run("score", model, "table.csv", "--out", f"scored.{suffix}").exit_code == 0
-    tables = {suffix: read_table(f"scored.{suffix}").rows for suffix in cli.FORMATS}
+    tables = {suffix: read_table(f"scored.{suffix}").rows for suffix in FORMATS}
     for rows in tables.values():
         np.testing.assert_array_equal(rows, tables["csv"])
     refused = run("sample", model, "--out", "drawn.csv")
@@ -615,7 +617,7 @@ def test_show_believes_no_metadata(model):
 def test_every_format_gives_the_same_numbers(rows):
     table = pa.table({"x1": rows[:, 0], "x2": rows[:, 1]})
     found = {}
-    for suffix in cli.FORMATS:
+    for suffix in FORMATS:
         write_table(table, f"table.{suffix}")
         result = run("fit", f"table.{suffix}", "-k", "2", "--covariance", "full", "--out", suffix, "--json", "-q")
         numbers = json_of(result)
@@ -628,7 +630,7 @@ def test_every_format_gives_the_same_numbers(rows):
 def test_standard_input_of_every_format(rows):
     table = pa.table({"x1": rows[:, 0], "x2": rows[:, 1]})
     likelihoods = set()
-    for suffix in cli.FORMATS:
+    for suffix in FORMATS:
         write_table(table, f"in.{suffix}")
         result = run(
             "fit", "-", *QUICK[2:], "--json", "--out", f"from-{suffix}", stdin=Path(f"in.{suffix}").read_bytes()
@@ -966,7 +968,7 @@ def test_every_option_is_documented():
     sections = {name: page.split(f"\n## mixtura {name}\n")[1].split("\n## ")[0] for name in COMMANDS}
     for name, section in sections.items():
         written = set(re.findall(r"`(?:-\w`, `)?(--[a-z-]+)", section.split("```")[0] + section.split("```")[-1]))
-        options = {max(o.opts, key=len) for o in cli.main.commands[name].params if isinstance(o, click.Option)}
+        options = {max(o.opts, key=len) for o in main.commands[name].params if isinstance(o, click.Option)}
         assert options <= written, name
         assert written - options <= {"--out", "--total", "--verbose"}, name
 

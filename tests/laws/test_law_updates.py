@@ -69,7 +69,10 @@ def by_brute_force(family: Family, n: np.ndarray, scatter: np.ndarray, starts: i
     rng = np.random.default_rng(0)
 
     def loss(x: np.ndarray) -> float:
-        return -objective(covariances(x), n, scatter) if np.abs(x).max() < 50 else 1e9
+        try:
+            return -objective(covariances(x), n, scatter) if np.abs(x).max() < 50 else 1e9
+        except np.linalg.LinAlgError:  # so far out that the matrix is singular to rounding
+            return 1e9
 
     best = np.inf
     for _ in range(starts):

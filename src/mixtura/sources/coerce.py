@@ -13,7 +13,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,11 +61,14 @@ class Labels:
         What the table is called.
     first_row : int
         The number of its first row.
+    among : str
+        Which rows are counted, if not all of them.
     """
 
     columns: Sequence[str | int | None]
     table: str = "Input"
     first_row: int = 0
+    among: str = ""
 
     @property
     def names(self) -> tuple[str, ...] | None:
@@ -77,7 +80,7 @@ class Labels:
         """The place of one entry."""
         label = self.columns[column]
         which = "" if label is None else f", column {label!r}"
-        return f"row {row + self.first_row}{which} (rows counted from {self.first_row})"
+        return f"row {row + self.first_row}{which} (rows counted from {self.first_row}{self.among})"
 
     def all(self) -> str:
         """The place of something that concerns the one column, or all of them."""
@@ -133,7 +136,7 @@ def as_table(
     >>> as_table(pd.DataFrame({"eruptions": [3.6, 1.8], "waiting": [79, 54]})).columns
     ('eruptions', 'waiting')
     """
-    rows, labels = _unchecked(data, columns, called)
+    rows, labels = unchecked(data, columns, called)
     check_finite(rows, labels, allow_missing=allow_missing)
     return Table(rows, labels.names)
 
@@ -179,7 +182,7 @@ def some_weights(
 ) -> NDArray[np.float64]:
     """``as_weights`` of some of the rows of a table: all of them may be zero."""
     labels = Labels([None], name, first_row)
-    array = _plain(weights)
+    array = plain(weights)
     if array.ndim != 1:
         raise TableError(f"{name} must be 1-D, one weight a row, but its shape is {array.shape}")
     if len(array) != n_rows:
@@ -195,26 +198,66 @@ def some_weights(
 
 def check_finite(rows: Rows, labels: Labels, *, allow_missing: bool = False) -> None:
     """Raise TableError at the first entry that is NaN (unless that is allowed) or infinite."""
+    if not all_finite(rows):
+        gaps = gaps_of(rows, allow_missing=allow_missing)
+        if gaps.first is not None:
+            raise gaps.error(labels)
+
+
+def all_finite(rows: Rows) -> bool:
+    """Whether there is surely no NaN and no infinite value: False may also mean that a sum overflows."""
     with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(rows.sum()):
-            return
-    first: tuple[int, int] | None = None
-    n_nan = n_infinite = 0
+        return bool(np.isfinite(rows.sum()))
+
+
+class Gap(NamedTuple):
+    """An entry that is no finite number: its row and column, and whether it is NaN."""
+
+    row: int
+    column: int
+    nan: bool
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """The entries of some rows that are no finite numbers; those of rows that follow can be added."""
+
+    first: Gap | None = None
+    nan: int = 0
+    infinite: int = 0
+
+    def __add__(self, other: Gaps) -> Gaps:
+        return Gaps(self.first or other.first, self.nan + other.nan, self.infinite + other.infinite)
+
+    def error(self, labels: Labels) -> TableError:
+        """The sentence that says where the first one is, and how many there are."""
+        if self.first is None:
+            raise ValueError("there is nothing wrong")
+        row, column, nan = self.first
+        what = "NaN (a missing value)" if nan else "infinity"
+        others = self.nan + self.infinite - 1
+        more = f" and {others} more (NaN {self.nan}, infinite {self.infinite} in all)" if others else ""
+        return TableError(
+            f"{labels.table} contains {what} in {labels.at(row, column)}{more}: drop those rows or fill them in"
+        )
+
+
+NO_GAPS = Gaps()
+
+
+def gaps_of(rows: Rows, first_row: int = 0, *, allow_missing: bool = False) -> Gaps:
+    """What there is in these rows, the first of which has this number, that is no finite number."""
+    found = Gaps()
     for start in range(0, len(rows), _BLOCK):
         block = rows[start : start + _BLOCK]
         infinite = np.isinf(block)
         missing = np.zeros_like(infinite) if allow_missing else np.isnan(block)
-        n_nan += np.count_nonzero(missing)
-        n_infinite += np.count_nonzero(infinite)
-        if first is None and (n_nan or n_infinite):
-            row, column = np.argwhere(missing | infinite)[0]
-            first = start + int(row), int(column)
-    if first is None:
-        return
-    what = "NaN (a missing value)" if np.isnan(rows[first]) else "infinity"
-    others = n_nan + n_infinite - 1
-    more = f" and {others} more (NaN {n_nan}, infinite {n_infinite} in all)" if others else ""
-    raise TableError(f"{labels.table} contains {what} in {labels.at(*first)}{more}: drop those rows or fill them in")
+        wrong = missing | infinite
+        if wrong.any():
+            row, column = (int(i) for i in np.argwhere(wrong)[0])
+            gap = Gap(first_row + start + row, column, bool(missing[row, column]))
+            found += Gaps(gap, int(np.count_nonzero(missing)), int(np.count_nonzero(infinite)))
+    return found
 
 
 def select(names: Sequence[str] | None, n_columns: int, columns: Columns | None, table: str = "Input") -> list[int]:
@@ -264,10 +307,11 @@ def _position(names: Sequence[str] | None, n_columns: int, column: str | int, ta
     return int(column) % n_columns
 
 
-def from_arrow(table: pa.Table, positions: Sequence[int], labels: Labels) -> Rows:
+def from_arrow(table: pa.Table, positions: Sequence[int], labels: Labels, *, single: bool | None = None) -> Rows:
     """The columns of an Arrow table at these positions as one block by columns, nulls as NaN.
 
-    ``labels`` are those of the chosen columns; one that holds no numbers raises TableError.
+    ``labels`` are those of the chosen columns; one that holds no numbers raises TableError. The block is float32 if
+    ``single`` says so; by default if all columns are.
     """
     import pyarrow as pa
 
@@ -275,10 +319,10 @@ def from_arrow(table: pa.Table, positions: Sequence[int], labels: Labels) -> Row
     for column, label in zip(columns, labels.columns, strict=True):
         reason = not_numeric(column, labels.first_row)
         if reason is not None:
-            raise TableError(
-                f"{labels.table}: column {label!r} is not numeric but {reason}; leave it out or encode it as numbers"
-            )
-    kind = pa.float32() if all(c.type == pa.float32() for c in columns) else pa.float64()
+            raise no_numbers(labels.table, label, reason)
+    if single is None:
+        single = all(c.type == pa.float32() for c in columns)
+    kind = pa.float32() if single else pa.float64()
     rows: NDArray[Any] = np.empty((table.num_rows, len(columns)), dtype=kind.to_pandas_dtype(), order="F")
     for j, column in enumerate(columns):
         start = 0
@@ -286,6 +330,11 @@ def from_arrow(table: pa.Table, positions: Sequence[int], labels: Labels) -> Row
             rows[start : start + len(chunk), j] = chunk.to_numpy(zero_copy_only=False)
             start += len(chunk)
     return rows
+
+
+def no_numbers(table: str, label: str | int | None, reason: str) -> TableError:
+    """The sentence about a column that cannot be taken as numbers."""
+    return TableError(f"{table}: column {label!r} is not numeric but {reason}; leave it out or encode it as numbers")
 
 
 def not_numeric(column: pa.ChunkedArray, first_row: int = 0) -> str | None:
@@ -314,15 +363,15 @@ def _first_text(column: pa.ChunkedArray) -> int:
     return next((i for i, value in enumerate(values) if value is not None and not _is_number(value)), -1)
 
 
-def _unchecked(data: object, columns: Columns | None, called: Labels) -> tuple[Rows, Labels]:
+def unchecked(data: object, columns: Columns | None, called: Labels = INPUT) -> tuple[Rows, Labels]:
     """The columns asked for as floating-point numbers, finite or not."""
     if _is_sparse(data):
         raise TypeError("Input is sparse, but dense rows are needed: pass data.toarray()")
-    if _is_pandas(data):
+    if is_pandas(data):
         return _from_pandas(data, columns, called)
-    arrow = None if isinstance(data, np.ndarray) else _arrow_table(data)
+    arrow = None if isinstance(data, np.ndarray) else arrow_table(data)
     if arrow is None:
-        return _from_array(_plain(data), columns, called)
+        return _from_array(plain(data), columns, called)
     names: tuple[str, ...] | None = tuple(arrow.column_names)
     if names == ("",):  # a column on its own
         name = getattr(data, "name", None)
@@ -335,7 +384,8 @@ def _is_sparse(data: object) -> bool:
     return hasattr(data, "toarray") and hasattr(data, "nnz")
 
 
-def _is_pandas(data: object) -> bool:
+def is_pandas(data: object) -> bool:
+    """Whether it is a data frame or series of pandas."""
     origins = {kind.__module__.partition(".")[0] for kind in type(data).__mro__}
     return "pandas" in origins and hasattr(data, "iloc")
 
@@ -353,7 +403,7 @@ def _choose(
     return positions, replace(called, columns=positions if names is None else [names[i] for i in positions])
 
 
-def _plain(data: object) -> NDArray[Any]:
+def plain(data: object) -> NDArray[Any]:
     """A plain array of any dtype; what cannot be one raises TypeError or TableError."""
     if isinstance(data, np.ma.MaskedArray):
         return _unmasked(data)
@@ -460,7 +510,7 @@ def _names(labels: Sequence[object]) -> tuple[str, ...] | None:
     return texts
 
 
-def _arrow_table(data: Any) -> pa.Table | None:
+def arrow_table(data: Any) -> pa.Table | None:
     """An Arrow table from what speaks an exchange protocol; None from what does not."""
     streams = hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__")
     if not streams and not hasattr(data, "__dataframe__"):
@@ -558,6 +608,12 @@ def _too_large(value: object, where: str, labels: Labels) -> str:
 
 def _dates(labels: Labels) -> str:
     return f"{labels.table} holds dates or times in {labels.all()}: leave them out or turn them into numbers"
+
+
+def said(error: BaseException) -> str:
+    """The first line of what an exception says."""
+    text = str(getattr(error, "strerror", None) or error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
 
 
 def _short(value: object) -> str:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mixtura.sources.coerce import Columns, TableError
-from mixtura.sources.memory import processors
 from mixtura.sources.partitions import Answer, Layout, Partitioned, Task, Weighted, layout_of, names_of, tables_of
+from mixtura.sources.threaded import processors
 
 if TYPE_CHECKING:
     from dask.delayed import Delayed

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from functools import cached_property
+from operator import attrgetter
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
@@ -69,6 +71,11 @@ class Source(ABC):
     n_rows: int
     n_features: int
     remote: bool = False
+
+    @cached_property
+    def weight(self) -> float:
+        """How much the rows count together."""
+        return self.total(attrgetter("weight"))
 
     @abstractmethod
     def map(self, function: Callable[[Block], Result]) -> Iterator[Result]:

@@ -1,0 +1,223 @@
+"""``mixtura fit``."""
+
+from __future__ import annotations
+
+import shlex
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mixtura._version import __version__
+from mixtura.cli.options import (
+    as_counts,
+    as_families,
+    as_finite,
+    as_names,
+    checked,
+    columns_option,
+    force_option,
+    given,
+    input_format_option,
+    json_option,
+    quiet_option,
+)
+from mixtura.cli.output import arrow_table, line_width, note, note_left_out, output_folder, progress_bar, show_text
+from mixtura.cli.proposals import as_options, command_in_force, copyable
+
+if TYPE_CHECKING:
+    from mixtura.result import Result
+    from mixtura.sources.files import FileTable
+    from mixtura.summary import Summary
+
+#: Exit code of a fit that finished without converging.
+NOT_CONVERGED = 3
+MODEL_FILE = "model.mixtura"
+SUMMARY_FILE = "summary.json"
+#: Where the output of the commands that are proposed goes.
+PROPOSED_FOLDER = "fitted"
+
+
+@click.command()
+@click.argument("table")
+@click.option(
+    "-k", "--components", metavar="K", default="1:9", show_default=True, callback=checked(as_counts),
+    help="Numbers of components to try: 3, 1:9 or 2,4,6.",
+)  # fmt: skip
+@click.option(
+    "--covariance", metavar="FAMILIES", callback=checked(as_families),
+    help="Covariance families to try, e.g. full,tied,vee, or all.  [default: full,tied,diag,spherical]",
+)  # fmt: skip
+@columns_option(help="Columns to use, e.g. a,b.  [default: all that are numeric]")
+@click.option("--weights", metavar="COLUMN", help="A column of row weights: 2 counts a row twice.")
+@click.option(
+    "--criterion", type=click.Choice(["bic", "icl", "aic", "cv"]), default="bic", show_default=True,
+    help="What to choose by; smaller is better.",
+)  # fmt: skip
+@click.option(
+    "--starts", metavar="N", type=click.IntRange(min=1), default=4, show_default=True,
+    help="Starts for each number of components, shared out among the families.",
+)  # fmt: skip
+@click.option(
+    "--tol", metavar="NATS", type=click.FloatRange(min=0), default=1e-6, show_default=True, callback=checked(as_finite),
+    help="Converged when no more than this is left to gain, in nats a row.",
+)  # fmt: skip
+@click.option(
+    "--max-iter", metavar="N", type=click.IntRange(min=1), default=10_000, show_default=True,
+    help="The most steps of each climb.",
+)  # fmt: skip
+@click.option(
+    "--reg-covar", metavar="X", type=click.FloatRange(min=0), callback=checked(as_finite),
+    help="Ridge in the squared units of the data.  [default: a tiny prior in their own units]",
+)  # fmt: skip
+@click.option(
+    "--prior", type=click.Choice(["conjugate"]),
+    help="Maximise the posterior under this prior of means and covariances.",
+)  # fmt: skip
+@click.option("--equal-weights", is_flag=True, help="All components have the same weight.")
+@click.option("--noise", is_flag=True, help="Add a component for rows that belong to no Gaussian; its label is -1.")
+@click.option(
+    "--noise-density", metavar="X", type=click.FloatRange(min=0, min_open=True), callback=checked(as_finite),
+    help="The density of the noise.  [default: even over the region of the rows]",
+)  # fmt: skip
+@click.option(
+    "--seed", metavar="N", type=click.IntRange(min=0), default=0, show_default=True,
+    help="The same seed gives the same result.",
+)  # fmt: skip
+@click.option("--threads", metavar="N", type=click.IntRange(min=1), help="[default: all processors]")
+@input_format_option
+@click.option("--out", metavar="DIR", help="Write the model, a label a row and the summary into DIR.")
+@force_option
+@json_option(help="Print the summary as JSON.")
+@quiet_option
+@click.pass_context
+def fit(
+    ctx: click.Context,
+    *,
+    table: str,
+    components: str,
+    covariance: str | None,
+    columns: str | None,
+    weights: str | None,
+    criterion: str,
+    starts: int,
+    tol: float,
+    max_iter: int,
+    reg_covar: float | None,
+    prior: str | None,
+    equal_weights: bool,
+    noise: bool,
+    noise_density: float | None,
+    seed: int,
+    threads: int | None,
+    input_format: str | None,
+    out: str | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Fit mixtures to TABLE and choose one.
+
+    TABLE is a CSV, Parquet, Arrow or .npy file, or - for standard input. Without options, one to nine components are
+    tried in every covariance family, and BIC chooses. Columns that are not numeric are left out.
+
+    With --out, DIR holds afterwards model.mixtura (for the other commands), labels.csv (or as TABLE is: label,
+    its probability, log density and the probability of each component, row for row) and summary.json.
+    """
+    import mixtura
+    from mixtura.sources.files import read_table
+
+    file = read_table(table, columns=given(columns, as_names), weights=weights, format=input_format)
+    note_left_out(file, quiet)
+    names = [MODEL_FILE, f"labels.{file.format}", SUMMARY_FILE]
+    with output_folder(out, names, force) as folder:
+        with progress_bar(quiet) as observer:
+            result = mixtura.fit(
+                arrow_table(dict(zip(file.columns, file.rows.T, strict=True))),
+                as_counts(components),
+                given(covariance, as_families),
+                criterion=criterion,
+                sample_weight=file.weights,
+                n_init=starts,
+                tol=tol,
+                max_iter=max_iter,
+                reg_covar=reg_covar,
+                prior=prior,
+                fixed=mixtura.Fixed(weights="equal") if equal_weights else None,
+                noise=noise if noise_density is None else noise_density,
+                random_state=seed,
+                n_threads=threads,
+                progress=observer,
+            )
+        document = {
+            "mixtura": __version__,
+            "command": shlex.join([word for words in command_in_force(ctx) for word in words]),
+            "seed": seed,
+            "table": table,
+            "left_out": file.left_out,
+            **result.summary(),
+        }
+        if folder is not None:
+            _write_fit(folder, names, result, file, document)
+    if folder is not None and not quiet:
+        note(f"Wrote {', '.join(str(folder / name) for name in names)}.")
+    if as_json:
+        from mixtura.summary import as_json as in_json
+
+        show_text(in_json(document))
+    else:
+        show_text(_report(result.summary(), ctx, folder))
+    if not result.fit.converged:
+        if as_json and not quiet:
+            note(result.fit.status.value)
+        ctx.exit(NOT_CONVERGED)
+
+
+def _write_fit(folder: Path, names: list[str], result: Result, file: FileTable, document: Summary) -> None:
+    """All the outputs of a fit, in place together or not at all."""
+    from tempfile import TemporaryDirectory
+
+    import mixtura
+    from mixtura import summary
+    from mixtura.sources.files import write_table
+
+    model_file, labels_file, summary_file = names
+    metadata = {key: document[key] for key in ("command", "seed", "table")} | summary.remember(document)
+    with TemporaryDirectory(dir=folder, prefix=".mixtura-") as name:
+        staged = Path(name)
+        mixtura.save(result.model, staged / model_file, family=result.best.covariance, metadata=metadata)
+        write_table(arrow_table(summary.per_row(result.model, file.rows)), staged / labels_file)
+        (staged / summary_file).write_text(f"{summary.as_json(document)}\n", encoding="ascii")
+        for each in names:
+            (staged / each).replace(folder / each)
+
+
+def _report(numbers: Summary, ctx: click.Context, folder: Path | None) -> str:
+    """The summary of a fit, and commands to go on with."""
+    from mixtura import text
+
+    bold, width = partial(click.style, bold=True), line_width()
+    lines = [text.as_text(numbers, width, changes=False, bold=bold), "", bold("Next")]
+
+    def propose(sentence: str, *commands: list[list[str]]) -> None:
+        lines.extend(text.wrapped(sentence, width, "  "))
+        for command in commands:
+            lines.extend(copyable(command, width))
+
+    for advice in numbers["advice"]:
+        if advice["change"]:
+            propose(advice["sentence"], command_in_force(ctx, **as_options(advice["change"])))
+    if folder is None:
+        propose(
+            "Keep this model, with a label and probabilities for each row:", command_in_force(ctx, out=PROPOSED_FOLDER)
+        )
+    else:
+        model = [str(folder / MODEL_FILE)]
+        propose(
+            "Look closer, score a table, draw new rows:",
+            [["mixtura", "show"], model, ["--verbose"]],
+            [["mixtura", "score"], model, [ctx.params["table"]]],
+            [["mixtura", "sample"], model, ["-n", "1000"]],
+        )
+    return "\n".join(lines)

@@ -1,0 +1,43 @@
+"""Commands to go on with, as they can be copied."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+import click
+
+
+def as_options(change: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of mixtura.fit as options of ``mixtura fit``."""
+    options = {{"n_components": "components", "n_init": "starts"}.get(name, name): x for name, x in change.items()}
+    return {name: f"{x[0]}:{x[-1]}" if isinstance(x, list) else x for name, x in options.items()}
+
+
+def command_in_force(ctx: click.Context, **change: Any) -> list[list[str]]:
+    """The command in force, as it was written but for some options: words that belong together in lists."""
+    words = [["mixtura", str(ctx.info_name)]]
+    for parameter in ctx.command.params:
+        name = str(parameter.name)
+        written = ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        value = change.get(name, ctx.params[name] if written else None)
+        if isinstance(parameter, click.Argument):
+            words.append([str(value)])
+        elif name in change or (written and name not in {"out", "force", "as_json", "quiet"}):
+            option = max(parameter.opts, key=len)
+            words.append([option] if getattr(parameter, "is_flag", False) else [option, str(value)])
+    return words
+
+
+def copyable(command: list[list[str]], width: int) -> list[str]:
+    """A command in lines that can be copied together."""
+    from mixtura.text import display_width, harmless
+
+    lines: list[str] = []
+    for words in command:
+        text = harmless(shlex.join(words))
+        if lines and display_width(lines[-1]) + 1 + display_width(text) + 2 <= width:
+            lines[-1] += f" {text}"
+        else:
+            lines.append(f"{'      ' if lines else '    '}{text}")
+    return [*(f"{line} \\" for line in lines[:-1]), lines[-1]]
