@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,11 +18,16 @@ import numpy as np
 
 from mixtura.sources.coerce import Columns, TableError
 from mixtura.sources.partitions import Answer, Layout, Partitioned, Task, Weighted, layout_of, names_of, tables_of
+from mixtura.sources.reader import Opened, Request
 from mixtura.sources.threaded import processors
 
 if TYPE_CHECKING:
     from dask.delayed import Delayed
-    from distributed import Client
+
+#: A distributed.Client, all of whose methods might be coroutines.
+Client = Any
+#: What Dask calls the values in its graphs.
+Key = str | bytes | int | float | tuple[Any, ...]
 
 #: Tasks in a pass for each thread of the workers: enough to share the work out, few enough to cost little.
 TASKS_EACH = 2
@@ -69,10 +74,12 @@ class DaskSource(Partitioned):
         self.client = client or _client_in_use()
         self._parts = _parts(tables, self.client)
         if layout is None:
-            (layout,) = self._run(_Description(columns, weights), [[0]])
-        if isinstance(layout, TableError):
-            raise layout
-        self._look(layout)
+            (found,) = self._run(_Description(columns, weights), [[0]])
+            if isinstance(found, TableError):
+                raise found
+            self._look(found)
+        else:
+            self._look(layout)
 
     def _answers(self, task: Task) -> Iterator[Answer]:
         groups = self._groups()
@@ -82,13 +89,14 @@ class DaskSource(Partitioned):
     def _run(self, job: Any, groups: Sequence[Sequence[int]]) -> Iterator[Any]:
         """What the job returns for the partitions of each group, one group a task of Dask's."""
         import cloudpickle
-        import dask
+        from dask.base import compute
+        from dask.delayed import delayed
 
         starts = self.starts if self.facts else [0] * len(self._parts)
         sent: Any = cloudpickle.dumps(job)
         if self.client is not None and len(sent) > SHARED_BYTES:
-            sent = dask.delayed(_same, pure=False)(sent)
-        work = dask.delayed(_work, pure=False)
+            sent = delayed(_same, pure=False)(sent)
+        work = delayed(_work, pure=False)
         tasks = [
             work(
                 sent,
@@ -99,7 +107,7 @@ class DaskSource(Partitioned):
             for group in groups
         ]
         if self.client is None:
-            return chain(*dask.compute(*tasks))
+            return chain(*compute(*tasks))
         return chain(*self.client.gather(self.client.compute(tasks, retries=RETRIES)))
 
     def _groups(self) -> list[list[int]]:
@@ -137,18 +145,18 @@ class DaskSource(Partitioned):
 class _Recipe:
     """What Dask would do to make a partition: a graph in which the values of ``inputs`` are missing."""
 
-    def __init__(self, graph: dict[Hashable, Any], key: Hashable, inputs: Sequence[Hashable]) -> None:
+    def __init__(self, graph: dict[Key, Any], key: Key, inputs: Sequence[Key]) -> None:
         self.graph, self.key, self.inputs = graph, key, inputs
 
     def made(self, values: Sequence[Any]) -> Any:
         """The partition."""
-        import dask
         from dask.core import quote
+        from dask.local import get_sync
 
         known = dict(zip(self.inputs, values, strict=True))
         if self.key in known:
             return known[self.key]
-        return dask.get({**self.graph, **{key: quote(value) for key, value in known.items()}}, self.key)
+        return get_sync({**self.graph, **{key: quote(value) for key, value in known.items()}}, self.key)
 
 
 class _Part(NamedTuple):
@@ -181,9 +189,9 @@ def _parts(tables: Sequence[Delayed], client: Client | None) -> list[_Part]:
     return [_Part(*each) for each in zip(recipes, inputs, strict=True)]
 
 
-def _cone(key: Hashable, needs: Mapping[Hashable, Iterable[Hashable]], kept: Mapping[Hashable, Any]) -> set[Hashable]:
+def _cone(key: Key, needs: Mapping[Key, Iterable[Key]], kept: Mapping[Key, Any]) -> set[Key]:
     """What it takes to make something, back to where Dask keeps it."""
-    cone, rest = set[Hashable](), [key]
+    cone, rest = set[Key](), [key]
     while rest:
         each = rest.pop()
         if each not in cone:
@@ -192,16 +200,16 @@ def _cone(key: Hashable, needs: Mapping[Hashable, Iterable[Hashable]], kept: Map
     return cone
 
 
-def _recipe(graph: Mapping[Hashable, Any], key: Hashable, cone: set[Hashable], kept: Mapping[Hashable, Any]) -> _Recipe:
+def _recipe(graph: Mapping[Key, Any], key: Key, cone: set[Key], kept: Mapping[Key, Any]) -> _Recipe:
     inputs = sorted(cone & kept.keys(), key=str)
     return _Recipe({each: graph[each] for each in cone - kept.keys()}, key, inputs)
 
 
-def _kept(wanted: Sequence[Delayed], client: Client | None) -> dict[Hashable, Any]:
+def _kept(wanted: Sequence[Delayed], client: Client | None) -> dict[Key, Any]:
     """What is wanted, made and kept by Dask: as futures, or in this process as it is."""
-    import dask
+    from dask.base import persist
 
-    made = dask.persist(*wanted) if client is None else client.persist(list(wanted))
+    made = persist(*wanted) if client is None else client.persist(list(wanted))
     return {one.key: one.__dask_graph__()[one.key] for one in made}
 
 
@@ -255,6 +263,14 @@ class _Description:
 # From what users have
 
 
+def open_dask(table: Any, request: Request) -> Opened:
+    """The source of a Dask array, data frame or series, or of delayed tables one below the other."""
+    request.refuse("where", "part", "spool", why="is not for Dask: choose and keep the rows with its own methods")
+    request.refuse("n_threads", why="is for rows on this machine: Dask's workers have as many threads as they have")
+    source = as_dask_source(table, request.columns, request.weights)
+    return Opened(source, source.columns)
+
+
 def as_dask_source(
     data: Any, columns: Columns | None = None, weights: Any = None, *, client: Client | None = None
 ) -> DaskSource:
@@ -262,12 +278,12 @@ def as_dask_source(
 
     Parameters
     ----------
-    data : dask array of shape (N, D), dask data frame, or sequence of Delayed
+    data : dask array of shape (N, D), dask data frame, Delayed, or sequence of Delayed
         Delayed tables may be arrays, data frames or Arrow tables, one below the other.
     columns : optional
         Which columns to take; by default all, less the weights.
     weights : str, dask array or series of shape (N,), or sequence of Delayed, optional
-        A column of the data frame, or what is partitioned as the rows are.
+        A column of the tables, or what is partitioned as the rows are.
     client : distributed.Client, optional
         See DaskSource.
 
@@ -280,10 +296,14 @@ def as_dask_source(
     TableError
         If the rows or weights cannot be used.
     """
+    if hasattr(data, "key"):  # Delayed
+        data = [data]
     if isinstance(data, Sequence):
         return DaskSource(_weighted(list(data), weights), columns=columns, weights=_name(weights), client=client)
     if hasattr(data, "chunks"):
         return _of_array(data, columns, weights, client)
+    if not hasattr(data, "dtypes"):
+        raise TableError(f"rows are read from Dask's arrays, data frames and delayed tables, not from {type(data)}")
     frame = data.to_frame() if data.ndim == 1 else data
     layout = Layout.of(names_of(frame), len(frame.columns), columns, _name(weights))
     kinds = [frame.dtypes.iloc[i] for i in layout.positions]
@@ -299,9 +319,8 @@ def _of_array(array: Any, columns: Columns | None, weights: Any, client: Client 
     table = array[:, None] if array.ndim == 1 else array
     if len(table.chunks[1]) > 1:
         table = table.rechunk({1: -1})
-    if hasattr(weights, "chunks") and weights.ndim == 1 and weights.chunks[0] != table.chunks[0]:
-        if len(weights) == len(table):
-            weights = weights.rechunk((table.chunks[0],))
+    if hasattr(weights, "chunks") and weights.shape == table.shape[:1]:
+        weights = weights.rechunk((table.chunks[0],))
     layout = Layout.of(None, table.shape[1], columns)
     layout = replace(layout, single=table.dtype == np.float32)
     # what is optimised forgets the futures of chunks that Dask keeps
@@ -316,7 +335,7 @@ def _weighted(tables: list[Delayed], weights: Any) -> list[Delayed]:
     """The tables with weights that are not a column of theirs."""
     if weights is None or isinstance(weights, str):
         return tables
-    import dask
+    from dask.delayed import delayed
 
     if hasattr(weights, "chunks"):
         parts = list(weights.to_delayed(optimize_graph=False).ravel())
@@ -324,5 +343,5 @@ def _weighted(tables: list[Delayed], weights: Any) -> list[Delayed]:
         parts = list(weights.to_delayed() if hasattr(weights, "to_delayed") else weights)
     if len(parts) != len(tables):
         raise TableError(f"sample_weight has {len(parts)} partitions, but the table {len(tables)}: cut both alike")
-    pair = dask.delayed(Weighted)
+    pair = delayed(Weighted)
     return [pair(*each) for each in zip(tables, parts, strict=True)]

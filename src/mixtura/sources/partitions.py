@@ -121,33 +121,40 @@ class Layout:
 
     def _read(self, table: Any, called: Labels) -> tuple[Floats, Weights]:
         table, weights = table if isinstance(table, Weighted) else (table, None)
-        if np.shape(table)[0] == 0:
-            return np.empty((0, self.n_features), np.float32 if self.single else np.float64), None
-        if self.columns is None:
-            found = np.shape(table)[1] if len(np.shape(table)) > 1 else 1
-            if found != self.n_columns:
-                raise TableError(f"{called.table} has {found} columns where {self.n_columns} are due")
+        kind: Any = np.float32 if self.single else np.float64
+        n_rows, found = shape_of(table)
+        if n_rows == 0:
+            return np.empty((0, self.n_features), kind), None
+        if self.columns is None and found != self.n_columns:
+            raise TableError(f"{called.table} has {found} columns where {self.n_columns} are due")
         rows = as_table(table, columns=self.columns or self.positions, called=called).rows
         if self.weights is not None:
             weights = as_table(table, columns=self.weights, called=called).rows[:, 0]
         if weights is not None:
             name = f"{called.table}: sample_weight" if self.weights is None else f"{called.table}: {self.weights!r}"
             weights = some_weights(weights, len(rows), name=name, first_row=called.first_row)
-        return rows.astype(np.float32 if self.single else np.float64, copy=False), weights
+        numbers: Floats = rows.astype(kind, copy=False)
+        return numbers, weights
+
+
+def shape_of(table: Any) -> tuple[int, int]:
+    """Rows and columns of a table; a vector is one column."""
+    shape: tuple[int, ...] = np.shape(table)
+    return (shape[0] if shape else 0), (shape[1] if len(shape) > 1 else 1)
 
 
 def layout_of(table: Any, columns: Columns | None, weights: str | None) -> Layout:
     """The layout of tables like this one; see Layout.of."""
-    shape = np.shape(table)
-    layout = Layout.of(names_of(table), shape[1] if len(shape) > 1 else 1, columns, weights)
-    if not shape[0]:
+    n_rows, n_columns = shape_of(table)
+    layout = Layout.of(names_of(table), n_columns, columns, weights)
+    if not n_rows:
         return layout
     return replace(layout, single=as_table(table, columns=layout.columns or layout.positions).rows.dtype == np.float32)
 
 
 def names_of(table: Any) -> tuple[str, ...] | None:
     """The names of a table's columns, if they have names."""
-    labels = tuple(getattr(table, "column_names", getattr(table, "columns", ())))
+    labels: tuple[Any, ...] = tuple(getattr(table, "column_names", getattr(table, "columns", ())))
     return labels if labels and all(isinstance(label, str) for label in labels) else None
 
 

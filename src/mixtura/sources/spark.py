@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby, pairwise
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mixtura.sources.coerce import Columns, TableError
 from mixtura.sources.partitions import Answer, Facts, Layout, Partitioned, Task
+from mixtura.sources.reader import Opened, Request
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -82,6 +83,18 @@ class SparkSource(Partitioned):
             yield pickle.loads(found[number]) if number in found else Answer(Facts())  # noqa: S301 (from our task)
 
 
+def open_spark(table: Any, request: Request) -> Opened | None:
+    """The source of a Spark DataFrame."""
+    if not hasattr(table, "mapInArrow"):
+        return None
+    request.refuse("where", "part", "spool", why="is not for Spark: choose and keep the rows with its own methods")
+    request.refuse("n_threads", why="is for rows on this machine: Spark has as many executors as it has")
+    if request.weights is not None and not isinstance(request.weights, str):
+        raise TableError("the weights of a Spark DataFrame are one of its columns: name it")
+    source = SparkSource(table, request.columns, request.weights)
+    return Opened(source, source.columns)
+
+
 def _kind(frame: DataFrame, name: str) -> str:
     """The type of a column."""
     kind = frame.schema[name].dataType
@@ -130,7 +143,8 @@ def _partitions(
     else:
         from pyspark import TaskContext
 
-        yield TaskContext.get().partitionId(), (batch.rename_columns(list(names)) for batch in batches)
+        context: Any = TaskContext.get()
+        yield context.partitionId(), (batch.rename_columns(list(names)) for batch in batches)
 
 
 def _runs(names: Sequence[str], batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, pa.RecordBatch]]:
