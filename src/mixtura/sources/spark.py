@@ -7,13 +7,14 @@ that are small are read by one task, one after the other; each has its own recor
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixtura.sources.coerce import Columns, TableError
 from mixtura.sources.partitions import Answer, Facts, Layout, Partitioned, Task
@@ -95,6 +96,25 @@ def open_spark(table: Any, request: Request) -> Opened | None:
     return Opened(source, source.columns)
 
 
+def with_columns(
+    frame: DataFrame,
+    function: Callable[[pa.RecordBatch], Mapping[str, NDArray[Any]]],
+    nothing: Mapping[str, NDArray[Any]],
+) -> DataFrame:
+    """The frame with the columns that a function of its rows gives, lazily; of no rows it gives ``nothing``."""
+    from pyspark.sql.types import DoubleType, LongType, StructField, StructType
+
+    names = list(frame.columns)
+    kinds = [LongType() if values.dtype.kind == "i" else DoubleType() for values in nothing.values()]
+    more = [StructField(name, kind) for name, kind in zip(nothing, kinds, strict=True)]
+    plain = frame.select([_column(frame, name).alias(f"c{i}") for i, name in enumerate(names)])
+
+    def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return _with_columns(function, names, batches)
+
+    return plain.mapInArrow(work, StructType([*frame.schema.fields, *more]))
+
+
 def _kind(frame: DataFrame, name: str) -> str:
     """The type of a column."""
     kind = frame.schema[name].dataType
@@ -156,3 +176,16 @@ def _runs(names: Sequence[str], batches: Iterator[pa.RecordBatch]) -> Iterator[t
         for start, stop in pairwise(edges):
             if stop > start:
                 yield int(numbers[start]), table.slice(start, stop - start)
+
+
+def _with_columns(
+    function: Callable[[pa.RecordBatch], Mapping[str, NDArray[Any]]],
+    names: Sequence[str],
+    batches: Iterator[pa.RecordBatch],
+) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+
+    for batch in batches:
+        found = function(batch.rename_columns(list(names)))
+        arrays = [*batch.columns, *map(pa.array, found.values())]
+        yield pa.RecordBatch.from_arrays(arrays, names=[*names, *found])
