@@ -112,6 +112,7 @@ def cross_validate(
                 Stop(FOLD_TOL, max_iter),
                 accelerate,
                 fit.fixed,
+                curvature=fit.curvature,
             )
             for fit in fits
         ]

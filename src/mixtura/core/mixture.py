@@ -807,7 +807,7 @@ def _check_weights(weights: Array, noise: Noise | None) -> None:
     if weights.ndim != 1 or len(weights) == 0:
         raise ValueError(f"weights must be a vector of K >= 1 numbers, got an array of shape {weights.shape}")
     total = 1.0 if noise is None else 1.0 - noise.weight
-    if not np.isfinite(weights).all() or (weights < 0).any() or abs(weights.sum() - total) > WEIGHT_TOLERANCE:
+    if not (weights.min() >= 0 and abs(weights.sum() - total) <= WEIGHT_TOLERANCE):  # NaN is neither
         wanted = "1" if noise is None else f"{total:g}, which the noise leaves"
         raise ValueError(
             f"weights must be a probability vector: finite, not negative, with sum {wanted}; "
