@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mixtura.io import load, save
     from mixtura.merging import Merging, merge
     from mixtura.result import Result, fit, select
+    from mixtura.scores import score_table
     from mixtura.sources.sql import Query
 
 #: Where each public name lives; it is imported when it is first asked for.
@@ -57,6 +58,7 @@ _HOMES = {
     "Result": "result",
     "fit": "result",
     "select": "result",
+    "score_table": "scores",
     "Query": "sources.sql",
     "load": "io",
     "save": "io",

@@ -316,9 +316,9 @@ class Ground:
         return statistics.scale(self.weight / statistics.weight)
 
     def climb(
-        self, stage: str, starts: Iterable[tuple[Run, Mixture, Stop]], sample: Sample | None = None
+        self, stage: str, starts: Iterable[tuple[Run, Mixture | Fit, Stop]], sample: Sample | None = None
     ) -> list[tuple[Run, Fit]]:
-        """Climb from all the starts together, on a sample or on all rows."""
+        """Climb from all the starts together, or on from where other climbs ended, on a sample or on all rows."""
         starts = list(starts)
         source, weight = (self.rows, self.weight) if sample is None else (sample, sample.weight)
         accelerate, guide = self.settings.accelerate, self.guide if sample is None and self.larger else None
@@ -331,8 +331,10 @@ class Ground:
                 accelerate,
                 self.settings.fixed,
                 guide,
+                curvature,
             )
-            for run, model, stop in starts
+            for run, start, stop in starts
+            for model, curvature in [(start.model, start.curvature) if isinstance(start, Fit) else (start, None)]
         ]
 
         def watch(passes: int, climbing: int) -> bool:
@@ -342,7 +344,11 @@ class Ground:
         fits: Sequence[Fit] = climb_together(tasks, source, watch, kernel)
         if sample is None and kernel is not self.kernel:
             rest = [
-                task._replace(start=fit.model, stop=Stop(task.stop.tol, max(task.stop.max_iter - fit.n_iter, 1)))
+                task._replace(
+                    start=fit.model,
+                    stop=Stop(task.stop.tol, max(task.stop.max_iter - fit.n_iter, 1)),
+                    curvature=fit.curvature,
+                )
                 for task, fit in zip(tasks, fits, strict=True)
             ]
             ends = climb_together(rest, source, watch, self.kernel)
@@ -432,7 +438,9 @@ def _race(ground: Ground, runs: Sequence[Run]) -> None:
     settings = ground.settings
     stop = settings.race_stop
     methods = METHODS[settings.init_params]
-    starts = [(run, run.candidate.known.model, stop) for run in runs if run.candidate.known]
+    starts: list[tuple[Run, Mixture | Fit, Stop]] = [
+        (run, run.candidate.known, stop) for run in runs if run.candidate.known
+    ]
     for run in runs:
         n_components = run.candidate.n_components
         for attempt in run.attempts:
@@ -519,7 +527,7 @@ def _offers(ground: Ground, fit: Fit, candidate: Candidate, sample: Sample) -> l
     return [ground.with_noise(model, least=noise) for model in models]
 
 
-def _most_promising(ground: Ground, offers: Sequence[tuple[Run, Mixture]], sample: Sample) -> list[tuple[Run, Mixture]]:
+def _most_promising(ground: Ground, offers: Sequence[tuple[Run, Mixture]], sample: Sample) -> list[tuple[Run, Fit]]:
     """The best offer of each run, a few steps on."""
     best: dict[Run, Fit] = {}
     for run, fit in ground.climb("repair", [(run, model, GLANCE) for run, model in offers], sample):
@@ -528,12 +536,12 @@ def _most_promising(ground: Ground, offers: Sequence[tuple[Run, Mixture]], sampl
     return [(run, fit.model) for run, fit in best.items()]
 
 
-def _arrivals(ground: Ground, starts: Sequence[tuple[Run, Mixture]], sample: Sample) -> list[tuple[Run, Fit]]:
+def _arrivals(ground: Ground, starts: Sequence[tuple[Run, Mixture | Fit]], sample: Sample) -> list[tuple[Run, Fit]]:
     """Where those starts arrive that come near the best of their run soon."""
     least = ABANDON * sample.weight
     scouts = [
         (run, fit)
-        for run, fit in ground.climb("repair", [(run, model, SCOUT) for run, model in starts], sample)
+        for run, fit in ground.climb("repair", [(run, start, SCOUT) for run, start in starts], sample)
         if run.best is not None and fit.objective > run.best.objective - least
     ]
     stop = ground.settings.race_stop
@@ -553,6 +561,11 @@ def _grow(ground: Ground, runs: Sequence[Run]) -> None:
             run.best = run.hills[0] if run.hills else run.best
         if number == 0:
             _repair(ground, runs, sample, GROWN_ROUNDS)
+    if ground.larger:  # to the top there, at a fraction of what each step costs on all rows
+        ends = [(run, run.best, ground.settings.stop) for run in runs if run.best is not None and run.hills]
+        for run, fit in ground.climb("grow", ends, ground.larger[-1]):
+            run.best = fit
+            run.hills[0] = fit
 
 
 def _apart(fits: Sequence[Fit]) -> list[Fit]:
@@ -569,7 +582,7 @@ def _fall_back(ground: Ground, runs: Sequence[Run]) -> None:
     stop = ground.settings.stop
     doubtful = [run for run in runs if _doubtful(run)]
     for turn in range(1, CONTENDERS):
-        others = [(run, run.hills[turn].model, stop) for run in doubtful if len(run.hills) > turn]
+        others = [(run, run.hills[turn], stop) for run in doubtful if len(run.hills) > turn]
         for run, fit in ground.climb("climb", others):
             run.best = fit if run.best is None else max(run.best, fit, key=_merit)
         doubtful = [run for run in doubtful if not _sound(run.best)]
@@ -586,7 +599,7 @@ def _doubtful(run: Run) -> bool:
 def _climb(ground: Ground, runs: Sequence[Run]) -> None:
     """The best of each candidate, or the start that it came with, on all rows, to the tolerance."""
     settings = ground.settings
-    starts: list[tuple[Run, Mixture, Stop]] = []
+    starts: list[tuple[Run, Mixture | Fit, Stop]] = []
     for run in runs:
         if run.unmoved:
             run.best = run.candidate.known
@@ -601,11 +614,11 @@ def _climb(ground: Ground, runs: Sequence[Run]) -> None:
                     run.best = replace(best, status=Status.MAX_ITER)
                 continue
         try:
-            model = _given(ground, run.candidate) if best is None else best.model
+            start = _given(ground, run.candidate) if best is None else best
         except SingularError as error:
             run.failures.append(str(error))
         else:
-            starts.append((run, model, Stop(settings.tol, settings.max_iter - passes)))
+            starts.append((run, start, Stop(settings.tol, settings.max_iter - passes)))
     for run, fit in ground.climb("climb", starts):
         known = run.candidate.known
         whole = _joined(run.best, fit) if run.best is not None and ground.small.complete else fit

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -74,7 +74,7 @@ class Point:
         """By how much two computations of the objective may differ."""
         return 4 * float(np.finfo(np.float64).eps) * (abs(self.objective) + self.statistics.weight)
 
-    @property
+    @cached_property
     def dying(self) -> bool:
         """Whether a component has lost its rows: nothing then holds it but EM steps, which keep it among the rows.
 
@@ -118,7 +118,7 @@ class Point:
         """
         model = self.model
         total = 1.0 if self.fixed.weights is None else model.weights.sum()
-        parts = (np.log(_all_weights(model) / total), model.means, model.structure.coordinates())
+        parts = (np.log(_all_weights(model) / total), model.means, model.structure.coordinates)
         return np.concatenate([part.ravel() for part in parts])
 
 
@@ -139,7 +139,15 @@ Guide = Callable[[Mixture], Statistics]
 
 
 class Steps(ABC):
-    """A way to go up; one object a climb, for it remembers the climb so far."""
+    """A way to go up; one object a climb, for it remembers the climb so far.
+
+    Attributes
+    ----------
+    curvature : Curvature or None
+        What it remembers that another climb nearby can use, on other rows of the same kind too.
+    """
+
+    curvature: Curvature | None = None
 
     @abstractmethod
     def look(self, here: Point) -> View:
@@ -233,6 +241,44 @@ def _later(inertia: float) -> float:
     return 0.5 * (1 + float(np.sqrt(1 + 4 * inertia**2)))
 
 
+@dataclass(frozen=True, eq=False)
+class Curvature:
+    """What the last few steps told about the curvature (limited-memory BFGS), the newest in the last row.
+
+    Attributes
+    ----------
+    steps, changes : ndarray of shape (M, P)
+        Steps s, and by how much the gradient was less after each, y.
+    products : ndarray of shape (M, M)
+        R, the upper triangle of s_i · y_j.
+    """
+
+    steps: Array
+    changes: Array
+    products: Array
+
+    @classmethod
+    def of(cls, step: Array, change: Array, before: Curvature | None) -> Curvature:
+        """Of one more step; only the last ``MEMORY`` are kept."""
+        steps, changes = step[None], change[None]
+        if before is not None:
+            steps = np.concatenate([before.steps[1 - MEMORY :], steps])
+            changes = np.concatenate([before.changes[1 - MEMORY :], changes])
+        return cls(steps, changes, np.triu(steps @ changes.T))
+
+    def newton(self, slope: Array, uphill: Callable[[Array], Array]) -> Array:
+        """The quasi-Newton direction for a gradient; ``uphill`` applies the inverse Hessian to begin with.
+
+        The two loops of Nocedal ("Updating quasi-Newton matrices with limited storage", Mathematics of Computation 35
+        (1980)) are triangular systems: R a = S g, and Rᵀ b = diag(R) a − Y r in the order of time.
+        """
+        shares = np.linalg.solve(self.products, self.steps @ slope)
+        direction = uphill(slope - shares @ self.changes)
+        rest = np.diagonal(self.products) * shares - self.changes @ direction
+        # backwards, the lower triangle is an upper one, which elimination leaves as it is
+        return direction + np.linalg.solve(self.products.T[::-1, ::-1], rest[::-1])[::-1] @ self.steps
+
+
 class QuasiNewton(Steps):
     """L-BFGS in coordinates where every vector is a mixture, preconditioned by the complete-data information.
 
@@ -240,12 +286,13 @@ class QuasiNewton(Steps):
     that the hidden labels took away (the idea of Lange, "A quasi-Newton acceleration of the EM algorithm",
     Statistica Sinica 5 (1995), with limited memory and the information at the present point).
 
-    Where the rows are many, ``guide`` is a sample of them, on which ends are verified.
+    Where the rows are many, ``guide`` is a sample of them, on which ends are verified. A climb that goes on from where
+    one on a sample ended begins with the ``curvature`` that that one met.
     """
 
-    def __init__(self, verified: bool = True, guide: Guide | None = None) -> None:
+    def __init__(self, verified: bool = True, guide: Guide | None = None, curvature: Curvature | None = None) -> None:
         self.verified = verified
-        self.pairs: deque[tuple[Array, Array]] = deque(maxlen=MEMORY)
+        self.curvature = curvature
         self.plain = EM()
         self.guide = guide
         self.doubtful = np.inf
@@ -257,20 +304,13 @@ class QuasiNewton(Steps):
         if here.dying:
             return self.plain.look(here)
         slope = here.slope
-        remembered: list[tuple[float, Array, Array]] = []
-        direction = slope
-        for step, change in reversed(self.pairs):
-            share = float(step @ direction) / float(step @ change)
-            remembered.append((share, step, change))
-            direction = direction - share * change
-        direction = _uphill(here, direction)
-        for share, step, change in reversed(remembered):
-            direction = direction + step * (share - float(change @ direction) / float(step @ change))
+        uphill = partial(_uphill, here)
+        direction = uphill(slope) if self.curvature is None else self.curvature.newton(slope, uphill)
         direction = _along(here, direction)  # steps lead out of the family by their rounding, and rounding adds up
         rise = float(direction @ slope)
         if not rise > 0:
             return View(norm, np.inf)
-        unseen = UNSEEN if self.verified else MOST_UNSEEN if self.pairs else np.inf
+        unseen = UNSEEN if self.verified else np.inf if self.curvature is None else MOST_UNSEEN
         return View(norm, unseen * 0.5 * max(rise, norm**2), direction)
 
     def verify(self, here: Point, view: View) -> Probes:
@@ -305,20 +345,28 @@ class QuasiNewton(Steps):
     def learn(self, here: Point, there: Point) -> None:
         self.plain.learn(here, there)
         if here.dying or there.dying:
-            self.pairs.clear()
+            self.curvature = None
             return
         step = there.position - here.position
         change = here.slope - there.slope
         # curvature beyond rounding, in a comparison that the units of the columns do not enter
         if step @ change > 1e-8 * (abs(step @ here.slope) + abs(step @ there.slope)):
-            self.pairs.append((step, change))
+            self.curvature = Curvature.of(step, change, self.curvature)
 
 
-def steps_for(family: Family, prior: Prior, accelerate: bool, verify: bool = True, guide: Guide | None = None) -> Steps:
+def steps_for(
+    family: Family,
+    prior: Prior,
+    accelerate: bool,
+    verify: bool = True,
+    *,
+    guide: Guide | None = None,
+    curvature: Curvature | None = None,
+) -> Steps:
     """Quasi-Newton steps where the family has coordinates and the rows leave no direction open, else momentum."""
     if not accelerate:
         return EM()
-    return QuasiNewton(verify, guide) if family.tangent and not prior.null_directions else Momentum()
+    return QuasiNewton(verify, guide, curvature) if family.tangent and not prior.null_directions else Momentum()
 
 
 def _newton(here: Point, slope: Array) -> Probes:
@@ -374,7 +422,7 @@ def _parts(vector: Array, model: Mixture) -> tuple[Array, Array, Array]:
     size = model.n_components + (model.noise is not None)
     rest = size + model.means.size
     means = vector[size:rest].reshape(model.means.shape)
-    return vector[:size], means, vector[rest:].reshape(model.structure.coordinates().shape)
+    return vector[:size], means, vector[rest:].reshape(model.structure.coordinates.shape)
 
 
 def _at(vector: Array, like: Mixture) -> Mixture:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mixtura import kernels
-from mixtura.core.acceleration import Guide, Point, Probes, Proposals, View, steps_for
+from mixtura.core.acceleration import Curvature, Guide, Point, Probes, Proposals, View, steps_for
 from mixtura.core.arguments import finite_rows, row_weights
 from mixtura.core.blas import one_thread
 from mixtura.core.estep import of_block
@@ -94,6 +94,8 @@ class Fit:
     prior : Prior
     fixed : Fixed
         What was held where it is.
+    curvature : Curvature or None
+        What the last steps told about the curvature of the objective, for a climb that goes on from here.
     """
 
     model: Mixture
@@ -108,6 +110,7 @@ class Fit:
     family: Family
     prior: Prior
     fixed: Fixed = NOTHING
+    curvature: Curvature | None = None
 
     def __repr__(self) -> str:
         found = f"{self.model.n_components} {self.family.name}, log-likelihood {self.loglik:.6g}"
@@ -144,6 +147,7 @@ class Task(NamedTuple):
     accelerate: bool = True
     fixed: Fixed = NOTHING
     guide: Guide | None = None
+    curvature: Curvature | None = None
 
 
 #: Called after each pass with (passes so far, climbs still on their way); a true answer ends them where they are.
@@ -162,7 +166,7 @@ def climb(task: Task) -> Generator[Mixture, Statistics, Fit]:
     """From a start to the top of its hill; the objective never falls on the way."""
     # the EM step of one component is the answer itself
     accelerate = task.accelerate and task.start.n_components > 1
-    steps = steps_for(task.family, task.prior, accelerate, task.stop.verify, task.guide)
+    steps = steps_for(task.family, task.prior, accelerate, task.stop.verify, guide=task.guide, curvature=task.curvature)
     trace: list[Step] = []
     passes, kind, arrived = 1, "start", False
     statistics = yield task.start
@@ -199,7 +203,7 @@ def climb(task: Task) -> Generator[Mixture, Statistics, Fit]:
     last = trace[-1]
     return Fit(
         here.model, status, tuple(trace), last.loglik, last.objective, last.gradient_norm, last.gap,
-        max(passes - 1, 1), here.statistics, task.family, task.prior, task.fixed,
+        max(passes - 1, 1), here.statistics, task.family, task.prior, task.fixed, steps.curvature,
     )  # fmt: skip
 
 

@@ -101,7 +101,7 @@ class Family:
     def nearest(self, structure: Structure, n: Array) -> Structure:
         """The structure itself, or its nearest in the family: the M-step of its own moments with n rows a component."""
         shape = structure.n_components, structure.n_features
-        if structure.kind == self.kind and self.free(*shape) == structure.coordinates().size:
+        if structure.kind == self.kind and self.free(*shape) == structure.coordinates.size:
             return structure
         scatter = n[:, None, None] * structure.dense()
         if self.kind == "tied":

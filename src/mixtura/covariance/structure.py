@@ -24,7 +24,7 @@ For optimisers there are coordinates in which every vector is a structure (the l
 and what stands below it):
 
 =================== ==========================================================================================
-``coordinates()``   where this structure is
+``coordinates``     where this structure is
 ``at(v)``           the structure there
 ``logarithms()``    which coordinates are logarithms
 ``slope(n, W)``     derivative there of −½ Σ_k [n_k log det Σ_k + tr(Σ_k⁻¹ W_k)]
@@ -143,6 +143,10 @@ class Structure(ABC):
 
     kind: ClassVar[Kind]
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what can be derived: a pass over a cluster sends mixtures out."""
+        return {name: value for name, value in self.__dict__.items() if name != "whitening"}
+
     @property
     @abstractmethod
     def n_components(self) -> int: ...
@@ -178,6 +182,7 @@ class Structure(ABC):
     def parameters(self) -> dict[str, Array]: ...
     @abstractmethod
     def distance(self, other: Any, n: Array) -> float: ...
+    @cached_property
     @abstractmethod
     def coordinates(self) -> Array: ...
     @abstractmethod
@@ -200,12 +205,12 @@ def inverse_lower(factor: Array) -> Array:
     unit = factor / scale[..., :, None]  # unit diagonal: the inverse is safe for columns in any unit
     size = factor.shape[-1]
     if size < WIDE:
-        return np.tril(np.linalg.inv(unit)) / scale[..., None, :]
+        return _lower(np.linalg.inv(unit)) / scale[..., None, :]
     from scipy.linalg import get_lapack_funcs  # a sixth of the work, but matrix by matrix
 
     (invert,) = get_lapack_funcs(("trtri",), (unit,))
     inverse = np.stack([invert(matrix, lower=1)[0] for matrix in unit.reshape(-1, size, size)])
-    return np.tril(inverse.reshape(unit.shape)) / scale[..., None, :]
+    return _lower(inverse.reshape(unit.shape)) / scale[..., None, :]
 
 
 def _rest_of(n_features: int, given: Index) -> Index:
@@ -226,8 +231,7 @@ def _split(factor: Array, given: Index) -> tuple[Array, Array, Array]:
 
 def _pack(lower: Array) -> Array:
     out = lower[_triangle(lower.shape[-1])]
-    on = _on_diagonal(lower.shape[-1])
-    out[..., on] = np.log(out[..., on])
+    out[..., _on_diagonal(lower.shape[-1])] = np.log(np.diagonal(lower, axis1=-2, axis2=-1))
     return out
 
 
@@ -252,10 +256,25 @@ def _on_diagonal(n_features: int) -> NDArray[np.bool_]:
     return row == column
 
 
+@lru_cache(maxsize=64)
+def _identity(n_features: int) -> Array:
+    return np.eye(n_features)
+
+
+@lru_cache(maxsize=64)
+def _below(n_features: int) -> NDArray[np.bool_]:
+    return np.tri(n_features, dtype=np.bool_)
+
+
+def _lower(matrices: NDArray[np.floating]) -> Array:
+    """Lower triangles of (…, D, D) matrices; np.tril makes its mask anew each time."""
+    return np.where(_below(matrices.shape[-1]), matrices, 0.0)
+
+
 def _factor_slope(factor: Array, white: Array, n: Array, scatter: Array) -> Array:
     """In these coordinates: L⁻ᵀ tril(L⁻¹ W L⁻ᵀ − n I), times L_ii where the coordinate is log L_ii."""
     size = factor.shape[-1]
-    relative = np.tril(white @ scatter @ np.swapaxes(white, -1, -2) - n[..., None, None] * np.eye(size))
+    relative = _lower(white @ scatter @ np.swapaxes(white, -1, -2) - n[..., None, None] * _identity(size))
     slope = (np.swapaxes(white, -1, -2) @ relative)[_triangle(size)]
     slope[..., _on_diagonal(size)] *= np.diagonal(factor, axis1=-2, axis2=-1)
     return slope
@@ -269,7 +288,7 @@ def _factor_uphill(factor: Array, slope: Array, n: Array) -> Array:
     values[..., on] /= diagonal
     lower = np.zeros_like(factor)
     lower[_triangle(size)] = values
-    relative = np.tril(np.swapaxes(factor, -1, -2) @ lower) / (1 + np.eye(size)) / n[..., None, None]
+    relative = _lower(np.swapaxes(factor, -1, -2) @ lower) / (1 + _identity(size)) / n[..., None, None]
     out = (factor @ relative)[_triangle(size)]
     out[..., on] /= diagonal
     return out
@@ -278,7 +297,7 @@ def _factor_uphill(factor: Array, slope: Array, n: Array) -> Array:
 def _factor_distance(white: Array, other: Array, n: Array) -> float:
     """½ Σ n ‖L⁻¹ Σ' L⁻ᵀ − I‖² (Frobenius)."""
     relative = white @ other
-    change = relative @ np.swapaxes(relative, -1, -2) - np.eye(white.shape[-1])
+    change = relative @ np.swapaxes(relative, -1, -2) - _identity(white.shape[-1])
     return 0.5 * float((n * np.square(change).sum((-1, -2))).sum())
 
 
@@ -352,6 +371,7 @@ class Full(Structure):
     def distance(self, other: Any, n: Array) -> float:
         return _factor_distance(self.whitening, other.cholesky, n)
 
+    @cached_property
     def coordinates(self) -> Array:
         return _pack(self.cholesky)
 
@@ -442,6 +462,7 @@ class Tied(Structure):
     def distance(self, other: Any, n: Array) -> float:
         return _factor_distance(self.whitening, other.cholesky, n.sum())
 
+    @cached_property
     def coordinates(self) -> Array:
         return _pack(self.cholesky)
 
@@ -535,6 +556,7 @@ class Diagonal(Structure):
     def distance(self, other: Any, n: Array) -> float:
         return 0.5 * float((n[:, None] * np.square(np.square(other.scale / self.scale) - 1)).sum())
 
+    @cached_property
     def coordinates(self) -> Array:
         return np.log(self.scale)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -89,10 +89,16 @@ class Labels:
 
     def only(self, column: int) -> Labels:
         """The labels of one of the columns."""
-        return Labels([self.columns[column]], self.table, self.first_row, self.among)
+        return replace(self, columns=[self.columns[column]])
 
 
-def as_table(data: object, *, columns: Columns | None = None, allow_missing: bool = False) -> Table:
+#: What messages call a table of which nothing else is said.
+INPUT = Labels(())
+
+
+def as_table(
+    data: object, *, columns: Columns | None = None, allow_missing: bool = False, called: Labels = INPUT
+) -> Table:
     """Take any table in memory as rows of floating-point numbers.
 
     Parameters
@@ -105,6 +111,8 @@ def as_table(data: object, *, columns: Columns | None = None, allow_missing: boo
         The columns to take, by name or by number, in this order. All of them by default.
     allow_missing : bool, default False
         Whether NaN and nulls pass (as NaN) instead of being refused.
+    called : Labels, optional
+        What messages call the table and its first row.
 
     Returns
     -------
@@ -128,7 +136,7 @@ def as_table(data: object, *, columns: Columns | None = None, allow_missing: boo
     >>> as_table(pd.DataFrame({"eruptions": [3.6, 1.8], "waiting": [79, 54]})).columns
     ('eruptions', 'waiting')
     """
-    rows, labels = unchecked(data, columns)
+    rows, labels = unchecked(data, columns, called)
     check_finite(rows, labels, allow_missing=allow_missing)
     return Table(rows, labels.names)
 
@@ -159,6 +167,20 @@ def as_weights(
     """
     if weights is None:
         return None
+    out = some_weights(weights, n_rows, name=name, first_row=first_row)
+    if not out.any():
+        raise TableError(f"{name} is zero in every row: at least one row needs a positive weight")
+    with np.errstate(over="ignore"):
+        total = out.sum()
+    if not np.isfinite(total):
+        raise TableError(f"{name} adds up to infinity: divide the weights by a common number")
+    return out
+
+
+def some_weights(
+    weights: object, n_rows: int, *, name: str = "sample_weight", first_row: int = 0
+) -> NDArray[np.float64]:
+    """``as_weights`` of some of the rows of a table: all of them may be zero."""
     labels = Labels([None], name, first_row)
     array = plain(weights)
     if array.ndim != 1:
@@ -171,12 +193,6 @@ def as_weights(
     if (out < 0).any():
         row = int(np.argmax(out < 0))
         raise TableError(f"{name} must not be negative, but it is {out[row]:g} in {labels.at(row, 0)}")
-    if not out.any():
-        raise TableError(f"{name} is zero in every row: at least one row needs a positive weight")
-    with np.errstate(over="ignore"):
-        total = out.sum()
-    if not np.isfinite(total):
-        raise TableError(f"{name} adds up to infinity: divide the weights by a common number")
     return out
 
 
@@ -347,20 +363,20 @@ def _first_text(column: pa.ChunkedArray) -> int:
     return next((i for i, value in enumerate(values) if value is not None and not _is_number(value)), -1)
 
 
-def unchecked(data: object, columns: Columns | None) -> tuple[Rows, Labels]:
+def unchecked(data: object, columns: Columns | None, called: Labels = INPUT) -> tuple[Rows, Labels]:
     """The columns asked for as floating-point numbers, finite or not."""
     if is_sparse(data):
         raise TypeError("Input is sparse, but dense rows are needed: pass data.toarray()")
     if is_pandas(data):
-        return _from_pandas(data, columns)
+        return _from_pandas(data, columns, called)
     arrow = None if isinstance(data, np.ndarray) else arrow_table(data)
     if arrow is None:
-        return _from_array(plain(data), columns)
+        return _from_array(plain(data), columns, called)
     names: tuple[str, ...] | None = tuple(arrow.column_names)
     if names == ("",):  # a column on its own
         name = getattr(data, "name", None)
         names = (name,) if isinstance(name, str) and name else None
-    positions, labels = _choose(names, arrow.shape, columns)
+    positions, labels = _choose(names, arrow.shape, columns, called)
     return from_arrow(arrow, positions, labels), labels
 
 
@@ -375,14 +391,17 @@ def is_pandas(data: object) -> bool:
     return "pandas" in origins and hasattr(data, "iloc")
 
 
-def _choose(names: Sequence[str] | None, shape: tuple[int, ...], columns: Columns | None) -> tuple[list[int], Labels]:
+def _choose(
+    names: Sequence[str] | None, shape: tuple[int, ...], columns: Columns | None, called: Labels
+) -> tuple[list[int], Labels]:
     """Positions of the columns asked for, and what messages call them."""
     n_rows, n_columns = shape
     for n, what in ((n_columns, "feature(s)"), (n_rows, "sample(s)")):
         if n == 0:
-            raise TableError(f"Input has 0 {what} (shape=({n_rows}, {n_columns})) while a minimum of 1 is required.")
-    positions = select(names, n_columns, columns)
-    return positions, Labels(positions if names is None else [names[i] for i in positions])
+            shape = n_rows, n_columns
+            raise TableError(f"{called.table} has 0 {what} (shape={shape}) while a minimum of 1 is required.")
+    positions = select(names, n_columns, columns, called.table)
+    return positions, replace(called, columns=positions if names is None else [names[i] for i in positions])
 
 
 def plain(data: object) -> NDArray[Any]:
@@ -431,29 +450,30 @@ def _ragged(rows: Sequence[Any]) -> str:
 
 
 def _from_array(
-    array: NDArray[Any], columns: Columns | None, names: Sequence[str] | None = None
+    array: NDArray[Any], columns: Columns | None, called: Labels, names: Sequence[str] | None = None
 ) -> tuple[Rows, Labels]:
     """From a NumPy array of any type and order; one dimension is one column."""
     fields = array.dtype.names
     if fields is not None:
-        positions, labels = _choose(fields, (len(array), len(fields)), columns)
+        positions, labels = _choose(fields, (len(array), len(fields)), columns, called)
         return _stack([array[fields[i]] for i in positions], labels), labels
     if array.ndim > 2:
-        raise TableError(f"Input has {array.ndim} dimensions (shape {array.shape}): give a table of rows and columns")
+        dimensions = f"{array.ndim} dimensions (shape {array.shape})"
+        raise TableError(f"{called.table} has {dimensions}: give a table of rows and columns")
     if array.ndim == 1:
         array = array[:, None]
-    positions, labels = _choose(names, array.shape, columns)
-    return floats(array if columns is None else array[:, positions], labels), labels
+    positions, labels = _choose(names, array.shape, columns, called)
+    return floats(array if positions == list(range(array.shape[1])) else array[:, positions], labels), labels
 
 
-def _from_pandas(data: Any, columns: Columns | None) -> tuple[Rows, Labels]:
+def _from_pandas(data: Any, columns: Columns | None, called: Labels) -> tuple[Rows, Labels]:
     """From a pandas DataFrame or Series, nullable types too; the index is no column."""
     frame = data.to_frame() if data.ndim == 1 else data
     names = _names(list(frame.columns))
     kinds = set(frame.dtypes)
     if len(kinds) == 1 and isinstance(next(iter(kinds)), np.dtype):
-        return _from_array(frame.to_numpy(), columns, names)
-    positions, labels = _choose(names, frame.shape, columns)
+        return _from_array(frame.to_numpy(), columns, called, names)
+    positions, labels = _choose(names, frame.shape, columns, called)
     arrays = [_pandas_column(frame.iloc[:, i], labels.only(j)) for j, i in enumerate(positions)]
     return _stack(arrays, labels), labels
 

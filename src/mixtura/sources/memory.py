@@ -20,13 +20,17 @@ BLOCKS = 4
 SHARED_ROWS = 16_384
 
 
+def block_rows(n_features: int) -> int:
+    """The most rows of a block."""
+    return min(BLOCK_ROWS, max(LEAST_ROWS, BLOCK_NUMBERS // max(n_features, 1)))
+
+
 def edges(n_rows: int, n_features: int) -> list[int]:
     """Where the blocks of a table of that size begin, and where the last one ends; they are alike in size.
 
     Every source that can cuts here, so that the same rows give the same bits wherever they are.
     """
-    wanted = min(BLOCK_ROWS, max(LEAST_ROWS, BLOCK_NUMBERS // max(n_features, 1)))
-    blocks = max(1, -(-n_rows // wanted), min(BLOCKS, n_rows // SHARED_ROWS))
+    blocks = max(1, -(-n_rows // block_rows(n_features)), min(BLOCKS, n_rows // SHARED_ROWS))
     return [n_rows * i // blocks for i in range(blocks + 1)]
 
 

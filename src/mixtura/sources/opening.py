@@ -49,10 +49,12 @@ LARGE = 2**28
 #: request) → Opened, or None where it is an ordinary table in memory. A package is never imported to find out.
 OPENERS = {
     "anndata": "annotated:open_anndata",
+    "dask": "dask:open_dask",
     "duckdb": "lazy:open_duckdb",
     "_duckdb": "lazy:open_duckdb",
     "h5py": "arrays:open_hdf5",
     "polars": "lazy:open_polars",
+    "pyspark": "spark:open_spark",
 }
 #: How files of other kinds begin.
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -78,7 +80,8 @@ def as_source(
         A source itself, or what this function returned. In memory: arrays and lists; pandas, polars and pyarrow tables,
         anything with ``__arrow_c_stream__``. Files: the path of CSV, Parquet, Arrow IPC or ``.npy``, a folder, a
         pattern such as ``"2024-*.parquet"`` or a list of paths; ``file.h5::/dataset``; ``file.db::table`` or the
-        address of a database with ``::table``. Not in memory: ``numpy.memmap``, datasets of h5py, ``Query``, lazy
+        address of a database with ``::table``. On a cluster: arrays and data frames of Dask, lists of delayed tables,
+        data frames of Spark. Not in memory: ``numpy.memmap``, datasets of h5py, ``Query``, lazy
         frames of polars, relations of DuckDB, AnnData, iterables of tables and functions that return one.
     columns : sequence of str or int, optional
         The columns to take, by name or number, in this order. By default all; of files and databases, all that hold
@@ -138,8 +141,10 @@ def _are_paths(table: object) -> bool:
 
 
 def _openers(table: Any) -> Iterable[Callable[[Any, Request], Opened | None]]:
-    """The functions for tables of that type, by the packages that it and its bases come from."""
-    origins = dict.fromkeys(kind.__module__.partition(".")[0] for kind in type(table).__mro__)
+    """The functions for tables of that type, by the packages that it and its bases come from; of a list, its first."""
+    lazy = isinstance(table, list | tuple) and table and hasattr(table[0], "__dask_graph__")
+    kinds = type(table[0] if lazy else table).__mro__
+    origins = dict.fromkeys(kind.__module__.partition(".")[0] for kind in kinds)
     for origin in origins:
         if origin in OPENERS:
             module, name = OPENERS[origin].split(":")

@@ -21,7 +21,7 @@ Floats64 = NDArray[np.float64]
 Hashes = NDArray[np.uint64]
 
 #: How many times as many rows as are wanted are looked at more closely; and are held before the rest is let go.
-SPARE = 2.0
+SPARE = 1.5
 
 #: Numbers held in any case.
 HELD = 262_144
@@ -60,16 +60,15 @@ class Sketch:
 
     def kept(self) -> Sketch:
         """Copies merged, and no more rows than are wanted, in the order of their hashes."""
-        hashes, rows, weights, complete = self.hashes, self.rows, self.weights, self.complete
-        # all copies of the limit smallest hashes: ties with the last of them stay in until they are merged
-        if len(hashes) > self.limit:
-            distinct = np.unique(hashes)
-            if len(distinct) > self.limit:
-                chosen = hashes <= distinct[self.limit - 1]
-                hashes, rows, weights, complete = hashes[chosen], rows[chosen], weights[chosen], False
-        merged, first, which = np.unique(hashes, return_index=True, return_inverse=True)
-        summed = np.bincount(which, weights, minlength=len(merged)).astype(np.float64)
-        return Sketch(self.limit, merged, rows[first], summed, complete)
+        if not len(self.hashes):
+            return self
+        order = np.argsort(self.hashes)
+        hashes, weights = self.hashes[order], self.weights[order]
+        first = np.flatnonzero(np.concatenate([[True], hashes[1:] != hashes[:-1]]))
+        wanted = first[: self.limit]
+        merged = np.add.reduceat(weights, first)[: self.limit]  # of all copies
+        complete = self.complete and len(wanted) == len(first)
+        return Sketch(self.limit, hashes[wanted], self.rows[order[wanted]], merged, complete)
 
 
 class Sample(Memory):
@@ -89,7 +88,10 @@ class Sample(Memory):
     weights: Floats64
 
     def __init__(self, rows: Floats64, weights: Floats64, complete: bool) -> None:
-        order = np.lexsort(rows.T[::-1])
+        order = np.argsort(rows[:, 0])
+        leading = rows[order, 0]
+        if (leading[1:] == leading[:-1]).any():
+            order = np.lexsort(rows.T[::-1])
         super().__init__(rows[order], weights[order])
         self.complete = complete
         self.weight = float(weights.sum())
