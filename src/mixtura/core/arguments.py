@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from mixtura.core.statistics import Array
 from mixtura.covariance.structure import Index
 from mixtura.kernels import Rows
+from mixtura.sources import opening
 from mixtura.sources.coerce import as_table
 from mixtura.sources.memory import Memory
 from mixtura.sources.source import Source
@@ -75,7 +76,13 @@ def row_weights(weights: ArrayLike | None, n_rows: int) -> Array | None:
 def as_source(
     X: Any, n_features: int, names: tuple[str, ...] | None = None, weights: ArrayLike | None = None
 ) -> Source:
-    """A source of finite rows, with weights; one that is given stays as it is, and brings its own weights."""
+    """A source of finite rows, with weights; one that is given stays as it is, and brings its own weights.
+
+    What is not in memory, a file for instance, is opened.
+    """
+    if opening.is_elsewhere(X):
+        X = opening.as_source(X, columns=names, weights=weights).source
+        weights = None
     if not isinstance(X, Source):
         rows = finite_rows(X, n_features, names)
         return Memory(rows, row_weights(weights, len(rows)))
