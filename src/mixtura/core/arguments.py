@@ -81,16 +81,17 @@ def as_source(
     What is not in memory, a file for instance, is opened.
     """
     if opening.is_elsewhere(X):
-        X = opening.as_source(X, columns=names, weights=weights).source
-        weights = None
-    if not isinstance(X, Source):
+        source = opening.as_source(X, columns=names, weights=weights).source
+    elif not isinstance(X, Source):
         rows = finite_rows(X, n_features, names)
         return Memory(rows, row_weights(weights, len(rows)))
-    if weights is not None:
-        raise ValueError("sample_weight goes with rows: a source brings its own weights")
-    if X.n_features != n_features:
-        raise ValueError(f"the source has {X.n_features} columns, but {n_features} are needed")
-    return X
+    else:
+        source = X
+        if weights is not None:
+            raise ValueError("sample_weight goes with rows: a source brings its own weights")
+    if source.n_features != n_features:
+        raise ValueError(f"the source has {source.n_features} columns, but {n_features} are needed")
+    return source
 
 
 def as_labels(z: ArrayLike, n_rows: int, n_components: int, single: bool) -> Index:
