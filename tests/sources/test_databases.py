@@ -83,8 +83,9 @@ def test_a_query_that_fails_is_one_sentence(lite):
 def test_a_database_that_changes_between_two_passes_is_noticed():
     duckdb = pytest.importorskip("duckdb")
     connection = duckdb.connect()
-    connection.execute("CREATE TABLE t AS SELECT range AS a FROM range(3000)")
-    for table in (Query("SELECT a FROM t ORDER BY a", connection), connection.table("t")):
+    for make in (lambda: Query("SELECT a FROM t ORDER BY a", connection), lambda: connection.table("t")):
+        connection.execute("CREATE OR REPLACE TABLE t AS SELECT range AS a FROM range(3000)")
+        table = make()
         source = as_source(table, spool=False).source
         before = source.total(lambda block: block.rows.sum())
         assert source.total(lambda block: block.rows.sum()) == before

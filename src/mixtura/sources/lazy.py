@@ -216,7 +216,7 @@ def open_iterable(table: Any, request: Request) -> Opened:
 
     An iterator, which can be read only once, is copied.
     """
-    once = not callable(table) and iter(table) is table
+    once = hasattr(table, "__next__")
     name = f"the {getattr(table, '__name__', type(table).__name__)}"
     named: list[bool] = []
 

@@ -310,10 +310,10 @@ class Stored(Reader):
         self.name = name
         kinds = [_kind(system, *each, kind) for each in zip(paths, names, strict=True)]
         if len(set(kinds)) > 1:
-            other = names[next(i for i, kind in enumerate(kinds) if kind != kinds[0])]
+            other = next(i for i, kind in enumerate(kinds) if kind != kinds[0])
             raise TableError(
-                f"{name} holds files of different kinds, {names[0]} ({kinds[0]}) and {other}: choose some of them by a "
-                "pattern, such as FOLDER/*.parquet"
+                f"{name} holds files of different kinds, {names[0]} ({kinds[0]}) and {names[other]} ({kinds[other]}): "
+                "choose some of them by a pattern, such as FOLDER/*.parquet"
             )
         self.format = kinds[0]
         self.files = [

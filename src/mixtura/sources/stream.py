@@ -6,7 +6,7 @@ import sys
 import tempfile
 from bisect import bisect_right
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from threading import Condition
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -74,10 +74,9 @@ class Stream(Checked):
 
     def _cut(self) -> Generator[tuple[int, Sequence[pa.RecordBatch]]]:
         """The batches of the reader, cut and gathered to what blocks are made of."""
-        self._check_version()
         ends = self._edges[1:]
         number, row, held = 0, 0, list[Any]()
-        with closing(self.choice.batches()) as batches:
+        with self._one_version(), closing(self.choice.batches()) as batches:
             for batch in batches:
                 start, size = 0, batch.num_rows
                 while start < size and number < len(ends):
@@ -89,18 +88,15 @@ class Stream(Checked):
                         number, held = number + 1, []
                 if start < size:
                     raise self._miscounted("more")
-        self._check_version()
-        if row < self.n_rows:
-            raise self._miscounted(f"{row:,}")
+            if row < self.n_rows:
+                raise self._miscounted(f"{row:,}")
 
     def _total(self, function: Callable[[Block], Sum]) -> Sum:
         segments = () if self.choice.where is not None else self.choice.reader.segments()
         if self._threads < 2 or len(segments) < 2:
             return super()._total(function)
-        self._check_version()
-        result = self._together(_Segments(self, function, segments))
-        self._check_version()
-        return result
+        with self._one_version():
+            return self._together(_Segments(self, function, segments))
 
     def of_segment(self, segment: Segment) -> Generator[tuple[int, int, pa.RecordBatch]]:
         """The batches of a segment, cut where blocks end: with the number of the block, and the row that is first."""
@@ -124,6 +120,17 @@ class Stream(Checked):
         if sum(part.num_rows for part in parts.values()) < size:
             return None
         return self._block(number, [parts[row] for row in sorted(parts)])
+
+    @contextmanager
+    def _one_version(self) -> Generator[None]:
+        """Raise TableError if the rows are changed before or while they are read: that explains other errors."""
+        self._check_version()
+        try:
+            yield
+        except TableError:
+            self._check_version()
+            raise
+        self._check_version()
 
     def _check_version(self) -> None:
         if self._has_version and self.choice.reader.version() != self._version:
