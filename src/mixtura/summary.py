@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from mixtura.choice import TIE, Cell, aic, bic, ranked, ties
 from mixtura.core.em import Fit, n_parameters
@@ -20,6 +21,7 @@ from mixtura.covariance import registry
 from mixtura.covariance.structure import Diagonal
 from mixtura.kernels import Rows
 from mixtura.race import Observer, Progress
+from mixtura.sources.source import Block, Source
 
 #: Models named in one remark.
 MOST_NAMED = 5
@@ -240,24 +242,25 @@ def per_row(model: Mixture, rows: Rows, progress: Observer | None = None) -> dic
     }
 
 
-def totals(
-    model: Mixture, family: str, rows: Rows, sample_weight: ArrayLike | None = None, free: int | None = None
-) -> dict[str, float]:
+def totals(model: Mixture, family: str, rows: Source, free: int | None = None) -> dict[str, float]:
     """How well a model describes rows: the log-likelihood (S11), its mean, and BIC as if it were fitted to them.
 
     ``free`` is the number of its free parameters, if something was fixed.
     """
-    weight = float(len(rows) if sample_weight is None else np.sum(sample_weight))
-    loglik = model.loglik(rows, sample_weight)
+    loglik, weight = rows.total(partial(_loglik, model)), rows.weight
     free = n_parameters(model, registry.get(family)) if free is None else free
     return {
-        "rows": len(rows),
+        "rows": rows.n_rows,
         "weight": weight,
         "loglik": loglik,
         "mean_loglik": loglik / weight,
         "n_parameters": free,
         "bic": bic(loglik, free, weight),
     }
+
+
+def _loglik(model: Mixture, block: Block) -> float:
+    return model.loglik(block.rows, block.weights)
 
 
 def _row(cell: Cell, criterion: str, best: Cell) -> Summary:

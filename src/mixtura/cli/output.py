@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from mixtura.race import Observer
     from mixtura.sources.files import FileTable
+    from mixtura.sources.reader import Opened
 
 #: Lines are as wide as the terminal, within these bounds.
 WIDTHS = (40, 120)
@@ -68,7 +69,7 @@ def progress_bar(quiet: bool) -> AbstractContextManager[Observer | None]:
     return on_terminal(quiet)
 
 
-def note_left_out(file: FileTable, quiet: bool) -> None:
+def note_left_out(file: FileTable | Opened, quiet: bool) -> None:
     """Say which columns of a file are not used."""
     for name, reason in file.left_out.items():
         if not quiet:
