@@ -15,7 +15,7 @@ from mixtura.core.divergence import bhattacharyya_pairs
 from mixtura.core.mixture import Mixture
 from mixtura.core.shown import Shown
 from mixtura.core.statistics import Array
-from mixtura.covariance.structure import SingularError
+from mixtura.covariance.structure import Diagonal, SingularError
 from mixtura.sources.source import Block, Source
 
 #: Nodes of the contour integral, and how far the contour bends to either side: half-way to where exp(s²) would grow.
@@ -47,6 +47,8 @@ def overlapping(mixture: Mixture, least: float, most: int) -> list[tuple[int, in
     Bhattacharyya distance B, π_i ω_ij + π_j ω_ji ≤ √(π_i π_j) exp(−B). Where covariances are singular to working
     precision, no pair is told of.
     """
+    if len(mixture.weights) < 2:
+        return []
     heaviest = np.argsort(-mixture.weights, kind="stable")[:MOST_COMPONENTS]
     alive = np.sort(heaviest[mixture.weights[heaviest] > 0])
     weights = mixture.weights[alive]
@@ -59,7 +61,7 @@ def overlapping(mixture: Mixture, least: float, most: int) -> list[tuple[int, in
         return []
     first, second = np.triu_indices(len(alive), 1)
     likely = np.argsort(-(bound + bound.T)[first, second], kind="stable")[:most]
-    likely = likely[(bound + bound.T)[first, second][likely] > 0]
+    likely = likely[(bound + bound.T)[first, second][likely] >= least]
     pairs = zip(alive[first[likely]].tolist(), alive[second[likely]].tolist(), strict=True)
     with one_thread():
         found = [(i, j, _mistaken(mixture, i, j), _mistaken(mixture, j, i)) for i, j in pairs]
@@ -74,9 +76,7 @@ def _mistaken(mixture: Mixture, i: int, j: int) -> float:
     """
     if not mixture.weights[i] or not mixture.weights[j]:  # nothing is taken for what never happens
         return float(mixture.weights[j] > 0)
-    mine, theirs = mixture.cholesky[i], mixture.cholesky[j]
-    U, s, _ = svd(solve_triangular(theirs, mine, lower=True))
-    d = U.T @ solve_triangular(theirs, mixture.means[i] - mixture.means[j], lower=True)
+    s, d = _beside(mixture, i, j)
     log_dets = mixture.structure.log_det()
     a = (1 - s) * (1 + s)
     wide = s > 2
@@ -84,6 +84,16 @@ def _mistaken(mixture: Mixture, i: int, j: int) -> float:
     log_odds = np.log(mixture.weights[i]) - np.log(mixture.weights[j])
     threshold = float(rest + 2 * log_odds + log_dets[j] - log_dets[i])
     return _exceeds(a, np.where(wide, 0, -2 * s * d), np.where(wide, -s * d / np.where(wide, a, 1), 0), threshold)
+
+
+def _beside(mixture: Mixture, i: int, j: int) -> tuple[Array, Array]:
+    """Standard deviations s of component i and its place d, along axes in which j is standard normal and i diagonal."""
+    structure, apart = mixture.structure, mixture.means[i] - mixture.means[j]
+    if isinstance(structure, Diagonal):
+        return structure.scale[i] / structure.scale[j], apart / structure.scale[j]
+    mine, theirs = structure.factor(i), structure.factor(j)
+    U, s, _ = svd(solve_triangular(theirs, mine, lower=True))
+    return s, U.T @ solve_triangular(theirs, apart, lower=True)
 
 
 def _exceeds(a: Array, b: Array, shift: Array, q: float) -> float:
