@@ -5,19 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from mixtura import race
+from mixtura.core.blas import one_thread
 from mixtura.core.em import Fit
 from mixtura.core.mixture import Mixture
+from mixtura.core.shown import Shown
 from mixtura.core.statistics import Array
 from mixtura.covariance import registry
 from mixtura.covariance.registry import Family
 from mixtura.diagnosis import Note, diagnose
 from mixtura.folds import HeldOut, cross_validate
+from mixtura.lazy import cached_property
 from mixtura.race import Candidate, Observer, Progress, Run, Settings
 from mixtura.sources.source import Block, Source
 from mixtura.start import Parts
@@ -117,6 +120,7 @@ class Cell:
         return self.fit is not None and all(note.healthy for note in self.notes)
 
 
+@one_thread()
 def search(
     source: Source,
     candidates: Sequence[Candidate],
@@ -281,7 +285,7 @@ def counts_of(n_components: int | Iterable[int], n_rows: int) -> list[int]:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Survey:
+class Survey(Shown):
     """A table of cells over the same rows, the choice made from it, and what it takes to make it larger.
 
     Attributes
@@ -302,6 +306,9 @@ class Survey:
     criterion: str
     columns: tuple[str, ...] | None = None
     cells: tuple[Cell, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Survey of {len(self.cells)} candidates by {self.criterion.upper()}, the best of them {self.best!r}>"
 
     @cached_property
     def best(self) -> Cell:

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from mixtura.core.statistics import Array, Statistics
 from mixtura.covariance.prior import Prior
 from mixtura.covariance.registry import Family
 from mixtura.covariance.structure import SingularError
+from mixtura.lazy import cached_property
 
 #: Pairs of steps and gradient changes that the quasi-Newton memory holds.
 MEMORY = 10

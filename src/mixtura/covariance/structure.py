@@ -42,13 +42,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixtura.core.statistics import Array, Kind
+from mixtura.lazy import cached_property
 
 Index = NDArray[np.intp]
 
@@ -153,6 +154,10 @@ class Structure(ABC):
     """The covariance matrices of K components in D columns (see the head of this module)."""
 
     kind: ClassVar[Kind]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what can be derived: a pass over a cluster sends mixtures out."""
+        return {name: value for name, value in self.__dict__.items() if name != "whitening"}
 
     @property
     @abstractmethod

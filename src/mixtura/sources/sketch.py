@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtura.lazy import cached_property
 from mixtura.sources.memory import Memory
 from mixtura.sources.source import Block, Source
 
@@ -35,6 +36,7 @@ NORMAL_QUARTILES = 1.3489795003921634
 
 _LARGEST = np.uint64(2**64 - 1)
 _ODD = np.uint64(0x9E3779B97F4A7C15)
+_SEEDS = (np.uint64(1), np.uint64(2))
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 
@@ -206,8 +208,28 @@ def _of_block(limit: int, seed: np.uint64, ceiling: np.uint64, block: Block) -> 
     return Sketch(limit, hashes, np.asarray(rows, dtype=np.float64) + 0.0, weights, complete, box)
 
 
-def row_hashes(rows: NDArray[np.floating], seed: np.uint64) -> Hashes:
-    """64 well-mixed bits of each row (the finaliser of splitmix64, column after column)."""
+def fingerprint(source: Source) -> str:
+    """32 hexadecimal digits that stand for the numbers of all rows and their weights, in one pass.
+
+    They are two sums of hashes of the rows: neither their order nor the cut into blocks plays a part, nor whether they
+    are held in single or double precision, if the numbers are the same.
+    """
+    one, other = source.total(_hash_sums).tolist()
+    return f"{one:016x}{other:016x}"
+
+
+def _hash_sums(block: Block) -> Hashes:
+    sums: list[np.uint64] = []
+    for seed in _SEEDS:
+        hashes = row_hashes(block.rows, seed)
+        if block.weights is not None:
+            hashes = row_hashes(block.weights[:, None], hashes)
+        sums.append(hashes.sum(dtype=np.uint64))
+    return np.array(sums, dtype=np.uint64)
+
+
+def row_hashes(rows: NDArray[np.floating], seed: np.uint64 | Hashes) -> Hashes:
+    """64 well-mixed bits of each row (the finaliser of splitmix64, column after column), from one seed or one each."""
     state = np.full(len(rows), seed, dtype=np.uint64)
     with np.errstate(over="ignore"):
         for column in rows.T:
