@@ -110,8 +110,9 @@ class Fits:
         assert np.isclose(
             self.model.lower_bound_, self.model.score(self.rows, None, self.weights), rtol=1e-9, atol=1e-12
         )
+        summary = self.result.summary()
         for note in self.notes:
-            assert str(note) in self.result.summary()["notes"]
+            assert str(note) in [*summary["notes"], *summary["about_rows"]]
             assert note.sentence.split()[0] in str(self.result)
         told = {note.sentence for note in self.notes if note.grade > Grade.REMARK}
         assert all(any(sentence in warning for warning in self.warnings) for sentence in told)
