@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mixtura import kernels
+from mixtura.core.acceleration import Point
 from mixtura.core.blas import one_thread
 from mixtura.core.em import Fit, Stop, Task, climb_together, in_family, settled
 from mixtura.core.estep import of_block
@@ -337,6 +338,17 @@ class Ground:
         statistics = self.larger[-1].total(partial(of_block, model, self.kernel))
         return statistics.scale(self.weight / statistics.weight)
 
+    def measured(self, fit: Fit) -> Fit:
+        """A fit to the sample that holds all rows, its end measured in double precision."""
+        if self.rough is self.kernel:
+            return fit
+        statistics = self.rows.total(partial(of_block, fit.model, self.kernel))
+        end = Point(fit.model, statistics, fit.family, fit.prior, fit.fixed)
+        numbers = {"loglik": statistics.loglik, "objective": end.objective, "gradient_norm": end.gradient_norm}
+        former = (step for step in fit.trace[:-1] if step.objective <= end.objective)
+        trace = (*former, fit.trace[-1]._replace(**numbers))
+        return replace(fit, statistics=statistics, trace=trace, **numbers)
+
     def climb(
         self, stage: str, starts: Iterable[tuple[Run, Mixture | Fit, Stop]], sample: Sample | None = None
     ) -> list[tuple[Run, Fit]]:
@@ -653,6 +665,7 @@ def _climb(ground: Ground, runs: Sequence[Run]) -> None:
             if best is None or best.status.failed:
                 continue
             if passes >= settings.max_iter:
+                run.best = best = ground.measured(best)
                 if best.status is Status.CONVERGED and best.gap >= settings.tol:  # to the tolerance of the race alone
                     run.best = replace(best, status=Status.MAX_ITER)
                 continue

@@ -372,6 +372,9 @@ def singletons(families):
 @case
 def far_outlier12(families):
     rows = np.r_[BLOBS, [[1e12, 0.0]]]
+    code, text = shown(Path("far.csv"), rows)
+    assert code == 0
+    assert "The value 1e+12 of column 'c0' lies" in text
     said = ""
     for family in families:
         fits = Fits(rows, 4, family)
@@ -409,6 +412,9 @@ def repeated_rows(families):
     """300 rows, of which 412 copies are added."""
     rows = np.r_[BLOBS, BLOBS[np.random.default_rng(0).integers(0, 300, 412)]]
     labels = np.array([int(np.argmin(np.square(CENTRES - x).sum(1))) for x in rows])
+    code, text = shown(Path("copies.csv"), rows)
+    assert code == 0
+    assert "412 of the 712 rows repeat others" in text
     return right(families, rows, "repeated rows", labels=labels)
 
 
@@ -645,6 +651,9 @@ def far_predict150(families):
 def nan(families):
     rows = BLOBS.copy()
     rows[3, 1] = np.nan
+    code, text = shown(Path("nan.csv"), rows)
+    assert code != 0
+    assert "NaN (a missing value) in row 4, column 'c1'" in text  # as files count
     return refused(
         ValueError, r"NaN.*row 3, column 1", lambda: mixtura.fit(rows, 2), lambda: GaussianMixture(2).fit(rows)
     )

@@ -8,12 +8,15 @@ Each input is made from its number alone, so that ``--only 1234`` makes it again
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import math
 import sys
 import traceback
 import warnings
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +24,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 import mixtura
-from mixtura import GaussianMixture
+from mixtura import GaussianMixture, kernels, race
 from mixtura.choice import Cell
 from mixtura.core.acceleration import Point
 from mixtura.core.em import PRECISE_GAP, Stop, Task, climb_together
@@ -48,6 +51,9 @@ class Attempt:
     n_components: int
     options: dict[str, Any]
     tags: list[str] = field(default_factory=list)
+    kernels: tuple[str, str] | None = None
+    sample_rows: int | None = None
+    others: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{np.shape(self.rows)} K={self.n_components} {', '.join(self.tags)}; {self.options}"
@@ -166,7 +172,32 @@ def attempt(number: int) -> Attempt:
         tags.append(layout)
         with np.errstate(all="ignore"):
             given = LAYOUTS[layout](rows)
-    return Attempt(given, int(rng.integers(1, 9)), options, tags)
+    trial = Attempt(given, int(rng.integers(1, 9)), options, tags)
+    if rng.random() < 0.3:
+        trial.kernels = (("compiled", "compiled"), ("compiled", "single"))[int(rng.integers(2))]
+        tags.append(f"kernel {trial.kernels[1]}")
+    if rng.random() < 0.2:
+        trial.sample_rows = int(rng.integers(2, 12))
+        tags.append(f"samples of {trial.sample_rows}")
+    if rng.random() < 0.1:
+        trial.others = tuple(rng.choice([family.name for family in FAMILIES], 2))
+        tags.append(f"beside {', '.join(trial.others)}")
+    return trial
+
+
+@contextmanager
+def circumstances(trial: Attempt) -> Iterator[None]:
+    """The kernels that fits run on, and how small their samples are: as in tables with many more rows."""
+    before = kernels.choose, race.SAMPLE_ROWS, race.SAMPLE_ROWS_EACH
+    if trial.kernels is not None:
+        modules = [importlib.import_module(f"mixtura.kernels.{name}") for name in trial.kernels]
+        kernels.choose = lambda *_, single=False: modules[single]
+    if trial.sample_rows is not None:
+        race.SAMPLE_ROWS, race.SAMPLE_ROWS_EACH = trial.sample_rows, 1
+    try:
+        yield
+    finally:
+        kernels.choose, race.SAMPLE_ROWS, race.SAMPLE_ROWS_EACH = before
 
 
 # The contract
@@ -183,6 +214,11 @@ def hold(clause: bool, what: str) -> None:
 
 def outcome(trial: Attempt) -> str:
     """What became of it, in a word: raises where the contract is broken."""
+    with circumstances(trial):
+        return _outcome(trial)
+
+
+def _outcome(trial: Attempt) -> str:
     options = dict(trial.options)
     weights = options.pop("sample_weight", None)
     with warnings.catch_warnings(record=True) as caught:
@@ -197,15 +233,15 @@ def outcome(trial: Attempt) -> str:
         told = [w for w in caught if not issubclass(w.category, ConvergenceWarning) and w.category is not UserWarning]
         hold(not told, f"warned: {told[0].message if told else ''}")
         check_model(trial, model, weights, caught)
-        result = mixtura.fit(
-            trial.rows,
-            trial.n_components,
-            options.pop("covariance_type"),
-            sample_weight=weights,
-            random_state=0,
-            **options,
-        )
-    check_cell(result.best, np.asarray(trial.rows, dtype=float), weights, result.survey.settings.tol)
+        families, counts = [options.pop("covariance_type"), *trial.others], [trial.n_components]
+        if trial.others:
+            counts.append(trial.n_components + 1)
+        result = mixtura.fit(trial.rows, counts, families, sample_weight=weights, random_state=0, **options)
+    for cell in result.cells:
+        if cell.fit is None:
+            hold(bool(cell.reason), "no fit, and no reason")
+        else:
+            check_cell(cell, np.asarray(trial.rows, dtype=float), weights, result.survey.settings.tol)
     check_summary(result)
     return model.status_.name.lower() + (", unsound" if not result.best.eligible else "")
 
@@ -333,7 +369,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{number}: {type(error).__name__}: {error}\n    {trial}", flush=True)
             if not isinstance(error, Broken):
                 print("    " + traceback.format_exc().strip().replace("\n", "\n    ")[-600:])
-    print(f"{len(numbers)} inputs, {failures} failures: {dict(outcomes.most_common())}")
+    print(f"{len(numbers):,} inputs, {failures} failures: {dict(outcomes.most_common())}")
     return int(failures > 0)
 
 
