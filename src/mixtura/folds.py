@@ -24,6 +24,8 @@ from mixtura.sources.source import Block, Result, Source, Sum
 
 #: Folds.
 FOLDS = 5
+#: Up to so many rows are listed with their folds, a byte each.
+LISTED = 2**26
 #: Fits go on over the rows of the other folds to this gap, in nats a row.
 FOLD_TOL = 1e-5
 
@@ -131,9 +133,10 @@ def cross_validate(
 def _folds(source: Source, seed: int) -> Callable[[int], tuple[Choice, Choice]]:
     """For each fold, which rows belong to it, and which to the others.
 
-    Where the rows are elsewhere, they are hashed in every pass, for a list of all rows would have to be sent there.
+    Where the rows are elsewhere, they are hashed in every pass, for a list of all rows would have to be sent there; and
+    where there are very many, it would take room.
     """
-    if source.remote:
+    if source.remote or source.n_rows > LISTED:
         return lambda number: (partial(_hashed, seed, number, True), partial(_hashed, seed, number, False))
     fold = np.concatenate([*source.map(partial(_fold, seed))])
     return lambda number: (partial(_listed, fold == number), partial(_listed, fold != number))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,7 +43,7 @@ class Kind(NamedTuple):
     make: Callable[[Path, Columns], Any]
     numeric: bool = False
     files: bool = False
-    options: dict[str, Any] = {}
+    options: Mapping[str, Any] = MappingProxyType({})
     text: bool = True
     copied: bool = False
 
@@ -185,7 +186,7 @@ def sqlite_path(folder: Path, columns: Columns) -> Path:
     with sqlite3.connect(path) as connection:
         names = ", ".join(f'"{name}"' for name in columns)
         connection.execute(f"CREATE TABLE flowers ({names})")
-        values = [[None if v is None or v != v else v for v in column] for column in table_of(columns).to_pydict().values()]
+        values = [column.to_pylist() for column in table_of(columns).columns]
         marks = ", ".join("?" * len(columns))
         connection.executemany(f"INSERT INTO flowers VALUES ({marks})", zip(*values, strict=True))
     connection.close()

@@ -166,9 +166,7 @@ def climb(task: Task) -> Generator[Mixture, Statistics, Fit]:
     """From a start to the top of its hill; the objective never falls on the way."""
     # the EM step of one component is the answer itself
     accelerate = task.accelerate and task.start.n_components > 1
-    steps = steps_for(
-        task.family, task.prior, accelerate, task.stop.verify, guide=task.guide, curvature=task.curvature
-    )
+    steps = steps_for(task.family, task.prior, accelerate, task.stop.verify, guide=task.guide, curvature=task.curvature)
     trace: list[Step] = []
     passes, kind, arrived = 1, "start", False
     statistics = yield task.start

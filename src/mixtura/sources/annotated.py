@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from mixtura.sources.coerce import TableError, select
+from mixtura.sources.arrays import open_array
+from mixtura.sources.coerce import Labels, TableError, is_sparse, select, unchecked
 from mixtura.sources.reader import Opened, Request
 from mixtura.sources.where import filter_of
 
@@ -18,26 +20,30 @@ def open_anndata(table: Any, request: Request) -> Opened | None:
     """
     if not hasattr(table, "obsm"):
         return None
-    from mixtura.sources.open import as_source
+    from mixtura.sources.opening import from_arrays
 
     part = request.part or "X"
     matrix, names = _matrix(table, part)
-    if hasattr(matrix, "columns"):  # a data frame in obsm
-        names, matrix = [str(name) for name in matrix.columns], matrix.to_numpy()
-    weights = request.weights
-    if isinstance(request.named_weights, str) and request.named_weights in table.obs:
-        weights = np.asarray(table.obs[request.named_weights], dtype=np.float64)
-    kept = slice(None) if request.where is None else _kept(table, matrix, names, request.where)
-    if request.where is not None and weights is not None and not isinstance(weights, str | int):
-        weights = np.asarray(weights)[kept]
-    columns = _places(names, request.columns, part)
-    if isinstance(weights, str):
-        weights = _places(names, [weights], part)[0]
-    rows = matrix if request.where is None else matrix[kept]
-    found = as_source(rows, columns=columns, weights=weights, n_threads=request.n_threads, spool=request.spool)
-    chosen = range(len(names)) if columns is None else columns
-    called = [names[j] for j in chosen if j != weights or not isinstance(weights, int)]
-    return Opened(found.source, tuple(called) if len(set(called)) == len(called) else None)
+    weights, weight = request.weights, request.named_weights
+    columns = select(names, len(names), request.columns, part)
+    if isinstance(weight, str) and weight in table.obs:
+        weights = np.asarray(table.obs[weight], dtype=np.float64)
+    elif weight is not None:
+        place = select(names, len(names), weight, part)[0]
+        if place in columns and request.columns is not None:
+            raise TableError(f"{part}: a column cannot be both data and weights: leave out one")
+        columns = [j for j in columns if j != place]
+        weights = np.asarray(matrix[:, place], dtype=np.float64)
+    labels = Labels([names[j] for j in columns])
+    if not isinstance(matrix, np.ndarray) and not is_sparse(matrix):  # it is still in its file
+        if request.where is not None:
+            raise TableError("where needs the AnnData object in memory: call its to_memory() first")
+        rest = replace(request, part=None, columns=columns, weights=weights)
+        return replace(open_array(matrix, rest), columns=labels.names)
+    kept = None if request.where is None else _kept(table, matrix, names, request.where)
+    called = "sample_weight" if weight is None else f"weights column {weight!r}"
+    rows, _ = unchecked(matrix, columns)
+    return from_arrays(rows, labels, weights, request, kept=kept, weights_name=called)
 
 
 def _matrix(table: Any, part: str) -> tuple[Any, list[str]]:
@@ -50,14 +56,11 @@ def _matrix(table: Any, part: str) -> tuple[Any, list[str]]:
         return table.layers[key], variables
     if key in table.obsm and where in {"", "obsm"}:
         matrix = table.obsm[key]
+        if hasattr(matrix, "columns"):
+            return matrix.to_numpy(), [str(name) for name in matrix.columns]
         return matrix, [f"{key}{j + 1}" for j in range(matrix.shape[1])]
     known = ["X", *(f"layers/{name}" for name in table.layers), *(f"obsm/{name}" for name in table.obsm)]
     raise TableError(f"the AnnData object has no matrix {part!r}: it has {', '.join(known)}")
-
-
-def _places(names: list[str], columns: Any, part: str) -> Any:
-    """Columns by their numbers."""
-    return None if columns is None else select(names, len(names), columns, part)
 
 
 def _kept(table: Any, matrix: Any, names: list[str], where: Any) -> Any:
@@ -65,7 +68,7 @@ def _kept(table: Any, matrix: Any, names: list[str], where: Any) -> Any:
     import pandas as pd
     import pyarrow as pa
 
-    from mixtura.sources.open import kept_rows
+    from mixtura.sources.opening import kept_rows
 
     known = pa.Schema.from_pandas(table.obs, preserve_index=False)
     own = [name for name in names if name not in known.names]

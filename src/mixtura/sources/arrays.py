@@ -78,7 +78,7 @@ class ArrayFile:
         with self.path.open("rb", buffering=0) as stream:
             for run in range(runs):
                 stream.seek(self.offset + self.dtype.itemsize * (first + run * self.shape[0]))
-                view = memoryview(out[run * each : (run + 1) * each]).cast("B")
+                view = out[run * each : (run + 1) * each].data.cast("B")
                 while view:
                     read = stream.readinto(view)
                     if not read:
@@ -114,12 +114,15 @@ class Sliced(Checked):
         array: Array,
         columns: Sequence[int],
         weights: int | NDArray[np.float64] | None,
+        *,
         labels: Labels,
         weight_labels: Labels,
         n_threads: int | None = None,
     ) -> None:
         super().__init__(array.shape[0], len(columns), labels, weight_labels, n_threads)
         self.array, self.columns, self.weights = array, list(columns), weights
+        single = array.dtype.newbyteorder("=") == np.float32
+        self.dtype = np.dtype(np.float32 if single else np.float64)
         self._whole = self.columns == list(range(_width(array)))
         self._version = _version(array)
 
@@ -190,6 +193,7 @@ def open_array(array: Array, request: Request, name: str = "Input", *, named: bo
     TableError
         If it holds no real numbers, or has no such columns.
     """
+    request.refuse_part()
     array_table(array, f"{name} ")
     if request.where is not None or request.spool:
         return opened(_Columns(array, name, named=named), request, strict=True)
@@ -209,7 +213,7 @@ def open_array(array: Array, request: Request, name: str = "Input", *, named: bo
     called = None if weights is None else names[weights] if named else weights
     weight_labels = Labels([None], f"{name}: weights column {called!r}", first_row)
     given = as_weights(request.weights, n_rows) if weights is None else weights
-    source = Sliced(array, columns, given, labels, weight_labels, request.n_threads)
+    source = Sliced(array, columns, given, labels=labels, weight_labels=weight_labels, n_threads=request.n_threads)
     return Opened(source, labels.names)
 
 
@@ -231,7 +235,6 @@ def open_hdf5(table: Any, request: Request) -> Opened:
         return open_hdf5_path(table.filename, request)
     if not hasattr(table, "shape"):
         raise TableError(f"{table!r} is no dataset of HDF5: choose one that it holds")
-    request.refuse("part", why="names a dataset in a file: this is one already")
     return open_array(table, request, f"{table.file.filename}::{table.name}")
 
 
@@ -258,7 +261,7 @@ def open_hdf5_path(path: str, request: Request) -> Opened:
     if not isinstance(found, h5py.Dataset):
         known = f"it has {', '.join(f'/{name}' for name in held[:9])}" if held else "it has none of numbers"
         raise TableError(f"{path} has no dataset {part!r}: {known}")
-    return open_array(found, request, f"{path}::/{part.strip('/')}", named=True)
+    return open_array(found, replace(request, part=None), f"{path}::/{part.strip('/')}", named=True)
 
 
 def _is_table(item: Any) -> bool:
@@ -289,7 +292,7 @@ def _version(array: Any) -> Hashable | None:
     """What changes when the array does, if it is a file that says so."""
     if isinstance(array, ArrayFile):
         return array.version()
-    file = getattr(array, "file", None)
+    file: Any = getattr(array, "file", None)
     if getattr(file, "mode", None) != "r":
         return None
     info = Path(file.filename).stat()

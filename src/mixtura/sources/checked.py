@@ -48,10 +48,10 @@ class Findings:
 
     def error(self, place: Callable[[int], Place]) -> TableError | None:
         """The sentence that tells of it, if there is something; ``place`` says what messages call a row."""
-        for which, gaps in enumerate((self.rows, self.weights)):
+        for of, gaps in (("rows", self.rows), ("weights", self.weights)):
             if gaps.first is not None:
                 where = place(gaps.first.row)
-                return replace(gaps, first=gaps.first._replace(row=where.row)).error(where[which])
+                return replace(gaps, first=gaps.first._replace(row=where.row)).error(getattr(where, of))
         if self.negative is None:
             return None
         row, value = self.negative
@@ -165,16 +165,16 @@ class Checked(Threaded):
         )
 
     @cached_property
-    def weight(self) -> float:  # noqa: D102
+    def weight(self) -> float:
         if len(self._known) < len(self._edges) - 1:
             return super().weight
         return reduce(add, (self._known[number][1] for number in range(len(self._edges) - 1)))
 
-    def map(self, function: Callable[[Block], Result]) -> Iterator[Result]:  # noqa: D102
+    def map(self, function: Callable[[Block], Result]) -> Iterator[Result]:
         with self._complaining():
             yield from super().map(function)
 
-    def total(self, function: Callable[[Block], Sum]) -> Sum:  # noqa: D102
+    def total(self, function: Callable[[Block], Sum]) -> Sum:
         first = len(self._known) < len(self._edges) - 1
         with self._complaining():
             result = super().total(function)

@@ -365,7 +365,7 @@ def _first_text(column: pa.ChunkedArray) -> int:
 
 def unchecked(data: object, columns: Columns | None, called: Labels = INPUT) -> tuple[Rows, Labels]:
     """The columns asked for as floating-point numbers, finite or not."""
-    if _is_sparse(data):
+    if is_sparse(data):
         raise TypeError("Input is sparse, but dense rows are needed: pass data.toarray()")
     if is_pandas(data):
         return _from_pandas(data, columns, called)
@@ -380,7 +380,8 @@ def unchecked(data: object, columns: Columns | None, called: Labels = INPUT) -> 
     return from_arrow(arrow, positions, labels), labels
 
 
-def _is_sparse(data: object) -> bool:
+def is_sparse(data: object) -> bool:
+    """Whether it is a sparse matrix."""
     return hasattr(data, "toarray") and hasattr(data, "nnz")
 
 

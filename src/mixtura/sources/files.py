@@ -151,7 +151,9 @@ def read_table(
             raise TableError(f"{name} {error}") from None
         except NONSENSE as error:
             raise TableError(f"{name} cannot be read as {kind}, it may be damaged: {said(error)}") from error
-    return _numbers(source, kind, name, columns, weights, where)
+    if where is not None:
+        source = _kept(source, where, name)
+    return _numbers(source, kind, name, columns, weights)
 
 
 def write_table(
@@ -383,11 +385,8 @@ def _numbers(
     name: str,
     columns: Columns | None,
     weights: str | int | None,
-    where: Any,
 ) -> FileTable:
     """The numeric columns of what was read."""
-    if where is not None:
-        source = _kept(source, where, name)
     mapped = isinstance(source, np.ndarray)
     names = [f"x{j + 1}" for j in range(source.shape[1])] if mapped else source.column_names
     _check_names(names, name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -208,7 +208,7 @@ def open_duckdb(table: Any, request: Request) -> Opened | None:
 # Python iterables
 
 
-def open_iterable(table: Iterable[Any] | Callable[[], Iterable[Any]], request: Request) -> Opened:
+def open_iterable(table: Any, request: Request) -> Opened:
     """An iterable of tables, or a function that returns one, as a source.
 
     An iterator, which can be read only once, is copied.
@@ -218,7 +218,8 @@ def open_iterable(table: Iterable[Any] | Callable[[], Iterable[Any]], request: R
     named: list[bool] = []
 
     def start() -> Run:
-        chunks = _chunks(iter(table() if callable(table) else table), name, named)
+        items: Any = table() if callable(table) else table
+        chunks = _chunks(iter(items), name, named)
         first = next(chunks, None)
         if first is None:
             raise TableError(f"{name} yields no rows")

@@ -51,6 +51,7 @@ class Memory(Threaded):
         self.rows = rows
         self.weights = weights
         self.n_rows, self.n_features = rows.shape
+        self.dtype = rows.dtype
         self._edges = edges(self.n_rows, self.n_features)
 
     def _block(self, i: int) -> Block:

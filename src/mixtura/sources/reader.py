@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Rows that are looked at to tell what a column holds.
 HEAD_ROWS = 1024
+#: Which rows messages count where only some are taken.
+AMONG = " among those that where takes"
 #: What parsers raise when they meet nonsense, or a file that is cut short.
 UNREADABLE = (EOFError, LookupError, MemoryError, OSError, OverflowError, RuntimeError, TypeError, ValueError)
 
@@ -67,14 +69,20 @@ class Request:
     @property
     def named_weights(self) -> str | int | None:
         """The column of the weights, if they are one."""
-        named = isinstance(self.weights, str | int | np.integer) and not isinstance(self.weights, bool)
-        return self.weights if named else None
+        weights = self.weights
+        if isinstance(weights, str):
+            return weights
+        return int(weights) if isinstance(weights, int | np.integer) and not isinstance(weights, bool) else None
 
     def refuse(self, *names: str, why: str) -> None:
         """Raise TableError if one of these was asked for."""
         for name in names:
             if getattr(self, name) is not None:
                 raise TableError(f"{name} {why}")
+
+    def refuse_part(self) -> None:
+        """Raise TableError if one of several tables was asked for."""
+        self.refuse("part", why="is for tables that hold several: this is one already")
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,7 +229,7 @@ class Choice:
     @property
     def among(self) -> str:
         """Which rows messages count."""
-        return "" if self.where is None else " among those that where takes"
+        return "" if self.where is None else AMONG
 
     @property
     def names(self) -> tuple[str, ...] | None:

@@ -64,12 +64,15 @@ class Source(ABC):
     ----------
     n_rows, n_features : int
         N and D.
+    dtype : dtype
+        float64, or float32 where all columns are.
     remote : bool
         Whether functions are sent to where the rows are; they should then be small.
     """
 
     n_rows: int
     n_features: int
+    dtype: np.dtype[Any] = np.dtype(np.float64)
     remote: bool = False
 
     @cached_property

@@ -61,7 +61,6 @@ class Query:
 
 def open_query(query: Query, request: Request) -> Opened:
     """A query as a source; its result is copied, unless the request says otherwise."""
-    request.refuse("part", why="names a table of a database: this is a query already")
     return opened(_Result(query, lasting=request.spool is False), request, spool=True)
 
 
@@ -79,6 +78,7 @@ class _Result(Streamed):
     def __init__(self, query: Query, *, lasting: bool) -> None:
         self.query = query
         self._connection: Any = None
+        self._cursor: Any = None
         self._lite = isinstance(query.database, str) and _scheme(query.database) == "sqlite"
         self._lasting = lasting
         super().__init__(self._run, "the query", first_row=1)
@@ -95,7 +95,8 @@ class _Result(Streamed):
 
     def _run(self) -> Run:
         text = self.query.text.strip().rstrip(";")
-        cursor = self._connected().cursor()
+        self._end()
+        cursor = self._cursor = self._connected().cursor()
         try:
             if self._lite:
                 text = _in_floats(text, _names(self._connected(), text))
@@ -107,6 +108,19 @@ class _Result(Streamed):
             raise TableError(f"the query failed: {_reason(error)}") from error
         schema = _plain_schema(run.schema)
         return Run(schema, _plain(run.batches, schema))
+
+    def _end(self) -> None:
+        """End a run that nobody has read to its end."""
+        if self._cursor is not None:
+            with suppress(Exception):
+                self._cursor.close()
+            self._cursor = None
+
+    def __del__(self) -> None:
+        self._end()
+        if self._connection is not None:
+            with suppress(Exception):
+                self._connection.close()
 
     def batches(self, columns: Sequence[str], size: int | None = None) -> Batches:
         try:

@@ -115,11 +115,8 @@ class Arrow(File):
 
     def batches(self, columns: Sequence[str], size: int | None = None) -> Generator[pa.RecordBatch]:
         with self._reader(columns) as reader:
-            if self.seekable:
-                batches = (reader.get_batch(i) for i in range(reader.num_record_batches))
-            else:
-                batches = iter(reader)
-            for batch in batches:
+            by_number = (reader.get_batch(i) for i in range(reader.num_record_batches if self.seekable else 0))
+            for batch in by_number if self.seekable else reader:
                 batch.validate(full=True)  # its buffers are as long as they claim
                 yield batch.select(list(columns))
 
@@ -231,10 +228,11 @@ def _read_as(kind: pa.DataType) -> pa.DataType:
 def _first_other(values: pa.StringArray, kind: pa.DataType, decimal_mark: str) -> int | None:
     """The first text that cannot be read as that type."""
     import pyarrow as pa
-    import pyarrow.compute as pc
+    from pyarrow import compute
 
     kind = pa.float64() if pa.types.is_null(kind) else kind
-    plain = pc.replace_substring(pc.utf8_trim_whitespace(values), decimal_mark, ".")
+    functions: Any = compute  # which are made when it is imported
+    plain = functions.replace_substring(functions.utf8_trim_whitespace(values), decimal_mark, ".")
     try:
         plain.cast(kind)
     except pa.ArrowInvalid:
@@ -261,7 +259,7 @@ class Stored(Reader):
         What messages call them.
     name : str
         What messages call all of them.
-    format : {"csv", "parquet", "arrow"}, optional
+    kind : {"csv", "parquet", "arrow"}, optional
         What they must be; by default their first bytes tell.
     constants : sequence of mapping, optional
         For each file columns that its folders name, with the value that they have in it.
@@ -273,13 +271,14 @@ class Stored(Reader):
         paths: Sequence[str],
         names: Sequence[str],
         name: str,
-        format: str | None = None,  # noqa: A002 (as NumPy and pyarrow call it)
+        *,
+        kind: str | None = None,
         constants: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
         import pyarrow as pa
 
         self.name = name
-        kinds = [_kind(system, *each, format) for each in zip(paths, names, strict=True)]
+        kinds = [_kind(system, *each, kind) for each in zip(paths, names, strict=True)]
         if len(set(kinds)) > 1:
             other = names[next(i for i, kind in enumerate(kinds) if kind != kinds[0])]
             raise TableError(

@@ -53,6 +53,7 @@ class Stream(Checked):
         super().__init__(n_rows, len(choice.columns), choice.labels, choice.weight_labels, n_threads)
         self.choice = choice
         self.weights = weights
+        self.dtype = np.dtype(np.float32 if choice.single else np.float64)
         self._version = choice.reader.version()
 
     @property
@@ -134,6 +135,7 @@ def opened(
     TableError
         As ``choose``; or if there are no rows, or what the weights are makes no sense.
     """
+    request.refuse_part()
     choice = choose(reader, request, strict=strict)
     copied = spool if request.spool is None else request.spool
     if not copied and not reader.repeats:
@@ -230,8 +232,7 @@ class _Spool:
         )
         shape = (self.n_rows, len(self.choice.columns))
         rows, *weights = self.files
-        kind = np.float32 if self.choice.single else np.float64
-        mapped = np.memmap(rows, kind, "r", shape=shape)
+        mapped: Any = np.memmap(rows, np.float32 if self.choice.single else np.float64, "r", shape=shape)
         return mapped, np.asarray(np.memmap(weights[0], np.float64, "r", shape=shape[:1])) if weights else None
 
     def close(self) -> None:

@@ -54,7 +54,7 @@ class Threaded(Source):
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_made": None}
 
-    def map(self, function: Callable[[Block], Result]) -> Iterator[Result]:  # noqa: D102
+    def map(self, function: Callable[[Block], Result]) -> Iterator[Result]:
         with closing(self._recipes()) as recipes:
             if self._threads <= 1:
                 yield from (function(recipe()) for recipe in recipes)
@@ -72,7 +72,7 @@ class Threaded(Source):
                     future.cancel()
                 wait(pending)
 
-    def total(self, function: Callable[[Block], Sum]) -> Sum:  # noqa: D102
+    def total(self, function: Callable[[Block], Sum]) -> Sum:
         with closing(self._recipes()) as recipes:
             adding = _Adding(function, recipes, WAITING * self._threads)
             helpers = [self._pool().submit(adding.work) for _ in range(self._threads - 1)]
@@ -127,7 +127,7 @@ class _Adding(Generic[Sum]):
                 self.room.release()
 
 
-def ahead(items: Iterator[Item], most: int) -> Generator[Item]:
+def ahead(items: Generator[Item], most: int) -> Generator[Item]:
     """The same items, made in a thread of their own before they are asked for; at most so many wait."""
     room, ready = Semaphore(most), SimpleQueue[tuple[bool, Any]]()
     over = False
@@ -142,8 +142,7 @@ def ahead(items: Iterator[Item], most: int) -> Generator[Item]:
         except BaseException as error:  # noqa: BLE001 (raised where the items are asked for)
             ready.put((False, error))
         finally:
-            if hasattr(items, "close"):
-                items.close()
+            items.close()
 
     thread = Thread(target=make, name="mixtura-reader", daemon=True)
     thread.start()

@@ -151,12 +151,13 @@ class _Compiler(ast.NodeVisitor):
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        if not isinstance(node.value, bool | int | float | str):
-            self.generic_visit(node)
+        value = node.value
+        if not isinstance(value, bool | int | float | str):
+            return self.generic_visit(node)
         try:
-            return pc.scalar(node.value)
+            return pc.scalar(value)
         except (pa.ArrowException, OverflowError):
-            return pc.scalar(float(node.value))
+            return pc.scalar(float(value))
 
     def visit_BoolOp(self, node: ast.BoolOp) -> pc.Expression:
         import functools
@@ -209,13 +210,13 @@ class _Compiler(ast.NodeVisitor):
         import pyarrow.compute as pc
 
         kind = self._kind(beside)
-        text = isinstance(node, ast.Constant) and isinstance(node.value, str)
-        if not (text and kind is not None and pa.types.is_temporal(kind)):
+        text = node.value if isinstance(node, ast.Constant) else None
+        if not isinstance(text, str) or kind is None or not pa.types.is_temporal(kind):
             return self.visit(node)
         try:
-            return pc.scalar(pa.scalar(node.value).cast(kind))
+            return pc.scalar(pa.scalar(text).cast(kind))
         except pa.ArrowException:
-            raise TableError(f"where={self.text!r}: {node.value!r} is no {kind}") from None
+            raise TableError(f"where={self.text!r}: {text!r} is no {kind}") from None
 
     def _kind(self, node: ast.expr) -> pa.DataType | None:
         """The type of a side that is a column."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from glob import glob, has_magic
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -20,17 +21,19 @@ from numpy.typing import NDArray
 from mixtura.sources.coerce import (
     Columns,
     Labels,
+    Rows,
     TableError,
     as_weights,
     check_finite,
     is_pandas,
+    is_sparse,
     said,
     select,
     unchecked,
 )
 from mixtura.sources.files import read_table
 from mixtura.sources.memory import Memory
-from mixtura.sources.reader import Opened, Request
+from mixtura.sources.reader import AMONG, Opened, Request
 from mixtura.sources.source import Source
 from mixtura.sources.where import filter_of
 
@@ -73,13 +76,13 @@ def as_source(
 
     Parameters
     ----------
-    table : Source, array, data frame, path or other table
-        A source itself. In memory: arrays and lists; pandas, polars and pyarrow tables, anything with
-        ``__arrow_c_stream__``. Files: the path of CSV, Parquet, Arrow IPC or ``.npy``, a folder, a pattern such as
-        ``"2024-*.parquet"`` or a list of paths; ``file.h5::/dataset``; ``file.db::table`` or the address of a
-        database with ``::table``. On a cluster: arrays and data frames of Dask, lists of delayed tables, data frames of
-        Spark. Not in memory: ``numpy.memmap``, datasets of h5py, ``Query``, lazy frames of polars,
-        relations of DuckDB, AnnData, iterables of tables and functions that return one.
+    table : Source, Opened, array, data frame, path or other table
+        A source itself, or what this function returned. In memory: arrays and lists; pandas, polars and pyarrow tables,
+        anything with ``__arrow_c_stream__``. Files: the path of CSV, Parquet, Arrow IPC or ``.npy``, a folder, a
+        pattern such as ``"2024-*.parquet"`` or a list of paths; ``file.h5::/dataset``; ``file.db::table`` or the
+        address of a database with ``::table``. On a cluster: arrays and data frames of Dask, lists of delayed tables,
+        data frames of Spark. Not in memory: ``numpy.memmap``, datasets of h5py, ``Query``, lazy
+        frames of polars, relations of DuckDB, AnnData, iterables of tables and functions that return one.
     columns : sequence of str or int, optional
         The columns to take, by name or number, in this order. By default all; of files and databases, all that hold
         numbers.
@@ -113,11 +116,10 @@ def as_source(
     (189, ('eruptions', 'waiting'))
     """
     request = Request(columns, weights, where, part, format, n_threads, spool)
-    if isinstance(table, Source):
-        request.refuse(
-            "columns", "weights", "where", "part", "spool", why="cannot be chosen of a Source: it has its own"
-        )
-        return Opened(table, getattr(table, "columns", None))
+    if isinstance(table, Source | Opened):
+        asked = ("columns", "weights", "where", "part", "format", "spool")
+        request.refuse(*asked, why="goes with tables: a Source is as it is")
+        return table if isinstance(table, Opened) else Opened(table, getattr(table, "columns", None))
     if _is_path(table):
         return _open_path(os.fspath(table), request)
     if _are_paths(table):
@@ -127,7 +129,6 @@ def as_source(
         found = opener(table, request)
         if found is not None:
             return found
-    request.refuse("part", why="is for tables that hold several: this is one already")
     return _open_other(table, request)
 
 
@@ -159,17 +160,17 @@ def _open_path(path: str, request: Request) -> Opened:
     inner = path.rpartition("::")
     if inner[1] and not Path(path).exists():
         request.refuse("part", why=f"is given twice, {path!r} names one too")
-        path, request = inner[0], Request(**{**vars(request), "part": inner[2]})
+        path, request = inner[0], replace(request, part=inner[2])
     if sql.is_address(path):
         request.refuse("format", why="is for files")
         query = sql.table_query(path, request.part)
-        return sql.open_query(query, Request(**{**vars(request), "part": None}))
+        return sql.open_query(query, replace(request, part=None))
     if path == "-":
         return _read_whole(path, request)
     if "://" in path:
         return _open_remote(path, request)
     if has_magic(path) and not Path(path).exists():
-        found = sorted(each for each in glob(path, recursive=True) if Path(each).is_file())
+        found = sorted(each for each in glob(path, recursive=True) if Path(each).is_file())  # noqa: PTH207 (as it is written)
         if not found:
             raise TableError(f"there is no file like {path}")
         return _open_files(found, request, path)
@@ -194,8 +195,7 @@ def _open_file(path: str, request: Request) -> Opened:
         from mixtura.sources import sql
 
         query = sql.table_query(f"sqlite:///{path}", request.part)
-        return sql.open_query(query, Request(**{**vars(request), "part": None}))
-    request.refuse("part", why=f"is for files that hold several tables: {path} is one itself")
+        return sql.open_query(query, replace(request, part=None))
     small = size * (PACKED if head.startswith(b"\x1f\x8b") else 1) <= SMALL
     if request.spool is None and small:
         return _read_whole(path, request)
@@ -208,6 +208,7 @@ def _open_file(path: str, request: Request) -> Opened:
 
 def _read_whole(path: str, request: Request) -> Opened:
     """A small file, or standard input, in memory."""
+    request.refuse_part()
     file = read_table(
         path, columns=request.columns, weights=request.named_weights, where=request.where, format=request.format
     )
@@ -222,11 +223,10 @@ def _read_whole(path: str, request: Request) -> Opened:
 def _open_files(paths: Sequence[str], request: Request, name: str) -> Opened:
     from pyarrow import fs
 
-    request.refuse("part", why="is for files that hold several tables")
     missing = next((path for path in paths if not Path(path).is_file()), None)
     if missing is not None:
         raise TableError(f"there is no file {missing}")
-    return _open_stored(fs.LocalFileSystem(), paths, paths, request, name)
+    return _open_stored(fs.LocalFileSystem(), paths, paths, request, name=name)
 
 
 def _open_folder(path: str, request: Request) -> Opened:
@@ -242,7 +242,9 @@ def _open_folder(path: str, request: Request) -> Opened:
     if not relative:
         raise TableError(f"the folder {path} holds no files")
     paths = [os.fspath(root / each) for each in relative]
-    return _open_stored(fs.LocalFileSystem(), paths, paths, request, f"the folder {path}", _constants(relative))
+    return _open_stored(
+        fs.LocalFileSystem(), paths, paths, request, name=f"the folder {path}", constants=_constants(relative)
+    )
 
 
 def _open_remote(address: str, request: Request) -> Opened:
@@ -258,7 +260,7 @@ def _open_remote(address: str, request: Request) -> Opened:
     if info.type is fs.FileType.NotFound:
         raise TableError(f"there is no file {address}")
     if info.type is not fs.FileType.Directory:
-        return _open_stored(system, [path], [address], request, address)
+        return _open_stored(system, [path], [address], request, name=address)
     found = system.get_file_info(fs.FileSelector(path, recursive=True))
     relative = sorted(str(PurePosixPath(each.path).relative_to(path)) for each in found if each.is_file)
     relative = [each for each in relative if not any(part.startswith((".", "_")) for part in each.split("/"))]
@@ -266,7 +268,7 @@ def _open_remote(address: str, request: Request) -> Opened:
         raise TableError(f"the folder {address} holds no files")
     names = [f"{address.rstrip('/')}/{each}" for each in relative]
     paths = [f"{path.rstrip('/')}/{each}" for each in relative]
-    return _open_stored(system, paths, names, request, f"the folder {address}", _constants(relative))
+    return _open_stored(system, paths, names, request, name=f"the folder {address}", constants=_constants(relative))
 
 
 def _open_stored(
@@ -274,14 +276,16 @@ def _open_stored(
     paths: Sequence[str],
     names: Sequence[str],
     request: Request,
+    *,
     name: str,
     constants: Sequence[dict[str, Any]] | None = None,
 ) -> Opened:
     from mixtura.sources.stored import Stored
     from mixtura.sources.stream import opened
 
-    reader = Stored(system, paths, names, name, request.format, constants)
-    return opened(reader, request, spool=reader.format == "csv")
+    reader = Stored(system, paths, names, name, kind=request.format, constants=constants)
+    few = reader.n_rows is not None and reader.n_rows * len(reader.schema) * 8 <= SMALL
+    return opened(reader, request, spool=few or reader.format == "csv")
 
 
 def _constants(relative: Sequence[str]) -> list[dict[str, Any]] | None:
@@ -308,22 +312,29 @@ def _open_other(table: Any, request: Request) -> Opened:
         return sql.open_query(table, request)
     if isinstance(table, np.memmap):
         return arrays.open_array(table, request)
-    streams = hasattr(table, "__arrow_c_stream__")
-    if streams and not any(hasattr(table, name) for name in ("num_rows", "shape", "__len__")):
+    if hasattr(table, "__arrow_c_stream__") and not any(hasattr(table, name) for name in _SIZES):
         return lazy.open_stream(table, request)
     if callable(table) or (hasattr(table, "__iter__") and not any(hasattr(table, name) for name in _TABLES)):
-        return lazy.open_iterable(table, request)
-    if request.spool is None and getattr(table, "nbytes", 0) > LARGE and type(table).__module__.startswith("pyarrow"):
-        import pyarrow as pa
-
-        from mixtura.sources.stream import opened
-
-        whole = table if isinstance(table, pa.Table) else pa.table(table)
-        return opened(lazy.Held(whole), request, strict=True)
-    return open_memory(table, request)
+        # the sentence about a sparse matrix is that of tables in memory
+        return open_memory(table, request) if is_sparse(table) else lazy.open_iterable(table, request)
+    return _open_large_arrow(table, request) or open_memory(table, request)
 
 
-#: What tables in memory have, of which iterables that yield tables have nothing.
+def _open_large_arrow(table: Any, request: Request) -> Opened | None:
+    """A large Arrow table, which is not to be copied to an array."""
+    if request.spool or getattr(table, "nbytes", 0) <= LARGE or not type(table).__module__.startswith("pyarrow"):
+        return None
+    import pyarrow as pa
+
+    from mixtura.sources.lazy import Held
+    from mixtura.sources.stream import opened
+
+    return opened(Held(table if isinstance(table, pa.Table) else pa.table(table)), request, strict=True)
+
+
+#: What tables in memory have, of which Arrow streams have nothing …
+_SIZES = ("num_rows", "shape", "__len__")
+#: … and of which iterables that yield tables have nothing.
 _TABLES = (
     "__getitem__",
     "__array__",
@@ -336,26 +347,36 @@ _TABLES = (
 
 def open_memory(table: Any, request: Request) -> Opened:
     """A table in memory as an array."""
+    request.refuse_part()
     named, columns, weights = request.named_weights, request.columns, request.weights
-    if named is not None:
-        _, every = unchecked(table, None if columns is None else [named])
-        at = select(every.names, len(every.columns), named)[0] if columns is None else 0
-        label = every.columns[at]
-        weights = np.asarray(unchecked(table, [named])[0][:, 0], dtype=np.float64)
-        columns = [j for j in range(len(every.columns)) if j != at] if columns is None else columns
+    if named is not None and columns is None:  # all the others
+        _, every = unchecked(table, None)
+        weight = select(every.names, len(every.columns), named)[0]
+        columns = [j for j in range(len(every.columns)) if j != weight]
     rows, labels = unchecked(table, columns)
-    if named is not None and label in labels.columns:
-        raise TableError("a column cannot be both data and weights: leave out one")
-    if request.where is not None:
-        kept = kept_rows(table, request.where)
-        weights = None if weights is None else as_weights(weights, len(rows))
-        rows, weights = rows[kept], weights if weights is None else weights[kept]
-        labels = Labels(labels.columns, labels.table, labels.first_row, " among those that where takes")
-        if not len(rows):
-            raise TableError(f"no row of the table passes where={request.where!r}")
-    check_finite(rows, labels)
+    if named is not None:
+        found, its = unchecked(table, [named])
+        if its.columns[0] in labels.columns:
+            raise TableError("a column cannot be both data and weights: leave out one")
+        weights = np.asarray(found[:, 0], dtype=np.float64)
+    kept = None if request.where is None else kept_rows(table, request.where)
     name = "sample_weight" if named is None else f"weights column {named!r}"
-    return Opened(Memory(rows, as_weights(weights, len(rows), name=name), request.n_threads), labels.names)
+    return from_arrays(rows, labels, weights, request, kept=kept, weights_name=name)
+
+
+def from_arrays(
+    rows: Rows, labels: Labels, weights: Any, request: Request, *, kept: NDArray[np.intp] | None, weights_name: str
+) -> Opened:
+    """Rows in memory with their weights; only those of the numbers in ``kept``, if a filter was asked for."""
+    weights = as_weights(weights, len(rows), name=weights_name) if kept is None else weights
+    if kept is not None:
+        if not len(kept):
+            raise TableError(f"no row of the table passes where={request.where!r}")
+        weights = None if weights is None else np.asarray(weights)[kept]
+        rows, labels = rows[kept], replace(labels, among=AMONG)
+        weights = as_weights(weights, len(rows), name=weights_name)
+    check_finite(rows, labels)
+    return Opened(Memory(rows, weights, request.n_threads), labels.names)
 
 
 def kept_rows(table: Any, where: Any) -> NDArray[np.intp]:
