@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import mixtura
-from mixtura import Mixture, em, score_table
+from mixtura import GaussianMixture, Mixture, em, score_table
 from mixtura.core.em import Task, climb_together
 from mixtura.core.estep import of_block
 from mixtura.covariance import registry
@@ -236,7 +236,8 @@ def test_errors_of_a_function_come_back():
 def test_importing_the_library_does_not_import_the_engines():
     import subprocess
 
-    code = "import mixtura, sys; mixtura.fit, mixtura.score_table; print({'dask', 'distributed', 'pyspark'} & set(sys.modules))"
+    names = "{'dask', 'distributed', 'pyspark'}"
+    code = f"import mixtura, sys; mixtura.fit, mixtura.score_table; print({names} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
@@ -278,6 +279,37 @@ def test_a_table_with_scores():
     pd.testing.assert_frame_equal(scored.compute(), expected)
     assert scored.dtypes.to_dict() == expected.dtypes.to_dict()
     assert np.array_equal(expected["mix_label"], TRUE.predict(ROWS))
+
+
+def test_the_estimator():
+    model = GaussianMixture(3, random_state=0)
+    expected = model.fit(ROWS).predict(ROWS)
+    labels = model.fit_predict(array())
+    assert isinstance(labels, da.Array)
+    assert np.array_equal(labels.compute(), expected)
+    assert model.predict_proba(array()).compute().shape == (len(ROWS), 3)
+    assert np.isclose(model.score(array()), model.score(ROWS), rtol=1e-12)
+    assert np.isclose(model.icl(array()), model.icl(ROWS), rtol=1e-12)
+    single = array(ROWS.astype(np.float32))
+    assert model.fit(single).means_.dtype == np.float32
+    assert model.score_samples(single).dtype == model.score_samples(single).compute().dtype == np.float32
+    frame = dd.from_pandas(FRAME, npartitions=3)
+    assert list(model.fit(frame).feature_names_in_) == ["a", "b", "c"]
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.predict(frame.rename(columns={"a": "x"}))
+    assert GaussianMixture(3, random_state=0).fit(parts()).n_features_in_ == 3
+
+
+@pytest.mark.parametrize("given", [np.zeros(len(ROWS), int), np.full((len(ROWS), 3), 1 / 3)])
+def test_a_start_for_each_row_is_refused(given):
+    with pytest.raises(ValueError, match="would have to be sent"):
+        GaussianMixture(3, init_params=given).fit(array())
+
+
+@pytest.mark.parametrize("option", [{"where": "a > 0"}, {"part": "x"}, {"spool": True}, {"n_threads": 2}])
+def test_options_that_are_not_for_dask(option):
+    with pytest.raises(ValueError, match="Dask"):
+        mixtura.fit(array(), 1, **option)
 
 
 # Processes of their own, and what happens to them

@@ -82,9 +82,15 @@ class DaskSource(Partitioned):
             self._look(layout)
 
     def _answers(self, task: Task) -> Iterator[Answer]:
-        groups = self._groups()
-        found = dict(zip(chain(*groups), self._run(task, groups), strict=True))
-        return (found[number] for number in range(len(self._parts)))
+        numbers = range(len(self._parts))
+        if task.summed:
+            groups = self._groups()
+            found = dict(zip(chain(*groups), self._run(task, groups), strict=True))
+            yield from (found[number] for number in numbers)
+        else:  # answers may be large: no more of them at a time than there is work for
+            some = TASKS_EACH * self._threads
+            for first in numbers[::some]:
+                yield from self._run(task, [[number] for number in numbers[first : first + some]])
 
     def _run(self, job: Any, groups: Sequence[Sequence[int]]) -> Iterator[Any]:
         """What the job returns for the partitions of each group, one group a task of Dask's."""

@@ -16,10 +16,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import accumulate, zip_longest
 from operator import add
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -252,7 +252,7 @@ class _Reader:
         if len(held) > 1:
             rows = np.concatenate([rows for rows, _ in held])
             weights = None if weights is None else np.concatenate([w for _, w in held if w is not None])
-        rows = np.asarray(rows, order=self.layout.order)
+        rows = cast("Floats", np.asarray(rows, order=self.layout.order))
         block = Block(rows, weights, first_row + self.facts.rows)
         before = self.facts
         with np.errstate(over="ignore"):  # seen at the end
@@ -299,11 +299,16 @@ class Partitioned(Source):
         self.layout = layout
         self.facts = tuple(answer.facts for answer in self._sound(Task(layout)))
         self.n_rows, self.n_features = sum(f.rows for f in self.facts), layout.n_features
-        weight = sum(f.weight for f in self.facts)
+        self.dtype = np.dtype(np.float32 if layout.single else np.float64)
         if not self.n_rows:
             raise TableError(f"the {len(self.facts)} partitions hold no row")
-        if not 0 < weight < np.inf:
-            raise TableError(f"the row weights add up to {weight:g}: their sum must be positive and finite")
+        if not 0 < self.weight < np.inf:
+            raise TableError(f"the row weights add up to {self.weight:g}: their sum must be positive and finite")
+
+    @cached_property
+    def weight(self) -> float:
+        """How much the rows count together."""
+        return sum(f.weight for f in self.facts)
 
     @property
     def columns(self) -> tuple[str, ...] | None:

@@ -22,7 +22,7 @@ from mixtura.sources.reader import Opened, Request
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import Column, DataFrame, Row
 
     ArrowFunction = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
@@ -73,15 +73,23 @@ class SparkSource(Partitioned):
         return wanted if wanted < len(self.facts) else 0
 
     def _answers(self, task: Task) -> Iterator[Answer]:
+        several = task.summed and self._tasks > 0
         frame = self._frame
-        if self._tasks:
+        if several:
             from pyspark.sql.functions import spark_partition_id
 
             frame = frame.withColumn("number", spark_partition_id()).coalesce(self._tasks)
-        work = _sent(task, self._names, self.starts, bool(self._tasks))
-        found = {row.number: row.answer for row in frame.mapInArrow(work, _RETURNED).collect()}
+        answers = frame.mapInArrow(_sent(task, self._names, self.starts, several), _RETURNED)
+        if not task.summed:  # answers may be large: those of one partition at a time
+            yield from (_answer(row) for row in answers.toLocalIterator(prefetchPartitions=True))
+            return
+        found = {row.number: _answer(row) for row in answers.collect()}
         for number in range(max(len(self.facts), 1 + max(found, default=-1))):
-            yield pickle.loads(found[number]) if number in found else Answer(Facts())  # noqa: S301 (from our task)
+            yield found.get(number, Answer(Facts()))  # one without rows is not there where tasks read several
+
+
+def _answer(row: Row) -> Answer:
+    return pickle.loads(row.answer)  # noqa: S301 (from our own task, and Spark runs pickles anyway)
 
 
 def open_spark(table: Any, request: Request) -> Opened | None:
