@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from mixtura.core.estep import of_block
 from mixtura.covariance import registry
 from mixtura.covariance.prior import Prior
 from mixtura.kernels import reference
+from mixtura.sources import as_source
 from mixtura.sources import spark as module
 from mixtura.sources.coerce import TableError
 from mixtura.sources.memory import Memory
@@ -82,15 +84,185 @@ def the_same_trace(fit, expected):
     return len(found) == len(wanted) and np.allclose(found, wanted, rtol=1e-10, atol=0)
 
 
-def test_the_same_trace_as_in_memory(frame):
-    source, columns = mixtura.sources.as_source(frame)
+def the_same_bits(*sources):
+    first, *others = map(record, sources)
+    return all(np.array_equal(first.s2, each.s2) and first.loglik == each.loglik for each in others)
+
+
+def test_a_pass_and_scores(frame):
+    source, columns = as_source(frame)
     assert isinstance(source, SparkSource)
     assert columns == ("a.b", "b`c", "c")
-    assert (source.n_rows, source.n_features, len(source.facts)) == (*ROWS.shape, 8)
-    fit = em(START, source)
-    assert the_same_trace(fit, em(START, Memory(ROWS)))
+    assert (source.n_rows, source.n_features, len(source.facts), source._tasks) == (*ROWS.shape, 8, 4)
+    assert np.allclose(record(source).s2, record(Memory(ROWS)).s2, rtol=1e-12)
     scored = score_table(TRUE, frame, prefix="mix_")
     assert scored.columns == [*NAMES, "mix_label", "mix_probability", "mix_log_density", "mix_p0", "mix_p1", "mix_p2"]
     expected = score_table(TRUE, FRAME, prefix="mix_")
     order = {"by": NAMES, "ignore_index": True}
     pd.testing.assert_frame_equal(scored.toPandas().sort_values(**order), expected.sort_values(**order))
+
+
+@pytest.mark.slow
+def test_the_same_trace_as_in_memory(frame):
+    assert the_same_trace(em(START, SparkSource(frame)), em(START, Memory(ROWS)))
+
+
+@pytest.mark.slow
+def test_the_same_bits_however_many_partitions_a_task_reads(frame, monkeypatch):
+    sources = [SparkSource(frame)]
+    for each in (1, 3, 100):
+        monkeypatch.setattr(module, "TASKS_EACH", each)
+        sources.append(SparkSource(frame))
+    assert [source._tasks for source in sources] == [4, 2, 6, 0]
+    assert the_same_bits(*sources, SparkSource(frame.cache()))
+    frame.unpersist()
+
+
+@pytest.mark.slow
+def test_blocks_come_in_the_order_of_the_rows(frame):
+    source = SparkSource(frame)
+    blocks = list(source.map(lambda block: block))
+    assert [block.start for block in blocks] == source.starts[:-1]
+    assert np.array_equal(np.concatenate([block.rows for block in blocks]), source._frame.toPandas().to_numpy())
+
+
+@pytest.mark.slow
+def test_columns_weights_and_precision(session, tmp_path):
+    weights = np.arange(len(ROWS)) % 3.0
+    table = FRAME.assign(w=weights, name="x")
+    frame = parquet(session, tmp_path / "wide", 3, table)
+    source = SparkSource(frame, NAMES, "w")
+    expected = record(Memory(ROWS, weights))
+    found = record(source)
+    assert np.allclose(found.s2, expected.s2, rtol=1e-12)
+    assert (found.weight, source.weight) == (weights.sum(), weights.sum())
+    single = SparkSource(parquet(session, tmp_path / "single", 3, FRAME.astype(np.float32)))
+    assert single.dtype == np.float32
+    assert {block.rows.dtype for block in single.map(lambda block: block)} == {np.dtype(np.float32)}
+    mixed = SparkSource(parquet(session, tmp_path / "mixed", 3, FRAME.assign(c=1)))
+    assert next(mixed.map(lambda block: block)).rows.dtype == np.float64
+
+
+@pytest.mark.slow
+def test_empty_partitions(session, tmp_path):
+    kept = np.repeat([0, 1, 0, 1, 0, 0], [3334, 3334, 3333, 3333, 3333, 3333])
+    frame = parquet(session, tmp_path / "rows", 6, FRAME.assign(kept=kept))
+    source = SparkSource(frame.where("kept = 1"), NAMES)
+    assert [facts.rows for facts in source.facts].count(0) == 4
+    assert source._tasks == 4
+    assert source.total(lambda block: len(block.rows)) == 6667
+
+
+@pytest.mark.slow
+def test_what_cannot_be_used_is_named_with_its_place(session, tmp_path):
+    from pyspark.ml.functions import array_to_vector
+    from pyspark.sql.functions import array
+
+    gap = FRAME.assign(c=np.where(np.arange(len(ROWS)) == 12_345, np.nan, ROWS[:, 2]))
+    frame = parquet(session, tmp_path / "gap", 4, gap)
+    with pytest.raises(TableError, match=r"partition \d contains NaN .* row 2345, column 'c'"):
+        SparkSource(frame)
+    text = parquet(session, tmp_path / "text", 4, FRAME.assign(c="x"))
+    with pytest.raises(TableError, match=r"partition 0.*column 'c'.*text"):
+        SparkSource(text)
+    with pytest.raises(TableError, match="no column 'd'"):
+        SparkSource(frame, ["c", "d"])
+    with pytest.raises(TableError, match="hold no row"):
+        SparkSource(frame.where("c > 100"))
+    with pytest.raises(TableError, match="vector_to_array"):
+        SparkSource(frame.select(array_to_vector(array("c")).alias("v")))
+    with pytest.raises(TableError, match="name it"):
+        mixtura.fit(frame, 1, sample_weight=np.ones(len(ROWS)))
+    with pytest.raises(TableError, match="not for Spark"):
+        mixtura.fit(frame, 1, where="c > 0")
+    with pytest.raises(ValueError, match="columns must be the 3"):
+        score_table(Mixture([1], [[0, 0, 0]], [np.eye(3)]), frame)
+    with pytest.raises(ValueError, match="has a column 'label' already"):
+        score_table(TRUE, frame.withColumnRenamed("c", "label"), columns=["a.b", "b`c", "label"])
+
+
+@pytest.mark.slow
+def test_a_file_of_another_schema(session, tmp_path):
+    frame = parquet(session, tmp_path / "rows", 4)
+    FRAME[:5000].drop(columns="c").to_parquet(tmp_path / "rows" / "0.parquet", index=False)  # Spark reads null for it
+    with pytest.raises(TableError, match=r"partition \d contains NaN .* row 0, column 'c'"):
+        SparkSource(session.read.schema(frame.schema).parquet(str(tmp_path / "rows")))
+
+
+@pytest.mark.slow
+def test_other_rows_in_a_later_pass_are_noticed(session, tmp_path):
+    frame = parquet(session, tmp_path / "rows", 4)
+    source = SparkSource(frame)
+    FRAME.iloc[::-1][:5000].to_parquet(tmp_path / "rows" / "2.parquet", index=False)
+    with pytest.raises(PartitionsChangedError, match=r"partition \d does not yield the same rows again.*cache\(\)"):
+        record(source)
+    random = session.range(1000).selectExpr("rand() as a")  # whose seed is drawn once
+    assert SparkSource(random).total(lambda block: len(block.rows)) == 1000
+
+
+@pytest.mark.slow
+def test_a_shuffle_may_change_the_order_of_rows(frame):
+    source = SparkSource(frame.repartition(3, frame["c"]))
+    assert np.isclose(record(source).loglik, record(Memory(ROWS)).loglik, rtol=1e-12)
+
+
+@pytest.mark.slow
+def test_a_whole_choice_is_that_of_rows_in_memory(frame):
+    names = {"n_components": [2, 3, 4], "covariance": "full", "random_state": 0}
+    found, expected = mixtura.fit(frame, **names), mixtura.fit(FRAME, **names)
+    assert found.best.n_components == expected.best.n_components == 3
+    assert np.allclose([cell.bic for cell in found.cells], [cell.bic for cell in expected.cells], rtol=1e-7)
+    assert np.isclose(found.fit.loglik, expected.fit.loglik, rtol=1e-10)
+    assert np.array_equal(found.model.predict(ROWS), expected.model.predict(ROWS))
+    model = GaussianMixture(3, random_state=0).fit(frame)
+    assert list(model.feature_names_in_) == NAMES
+    assert np.isclose(model.score(frame), model.score(FRAME), rtol=1e-12)
+
+
+# Executors of their own. A process has one session at a time, so these run in another one.
+
+
+def executors(root: int) -> list[int]:
+    """The processes below a process that are executors of Spark."""
+    import psutil
+
+    def runs_executor(process) -> bool:
+        try:
+            return any("CoarseGrainedExecutorBackend" in word for word in process.cmdline())
+        except psutil.Error:
+            return False
+
+    return [process.pid for process in psutil.Process(root).children(recursive=True) if runs_executor(process)]
+
+
+def killed_in_mid_fit(folder: str) -> None:
+    """Fit twice on two executors, one of which is killed in the second fit; the bits must be the same."""
+    session = session_of("local-cluster[2,1,1024]")
+    session.conf.set("spark.sql.files.openCostInBytes", str(2**30))
+    source = SparkSource(session.read.parquet(folder))
+    task = Task(START, registry.get("full"), Prior.none(3))
+    (undisturbed,) = climb_together([task], source)
+    before = executors(os.getpid())
+    passes = []
+
+    def killing(number: int, _: int) -> None:
+        passes.append(number)
+        if number == 4:
+            os.kill(before[0], signal.SIGKILL)
+
+    (fit,) = climb_together([task], source, killing)
+    assert len(before) == 2
+    assert len(passes) > 6
+    assert fit.model == undisturbed.model
+    assert np.isclose(fit.loglik, em(START, Memory(ROWS)).loglik, rtol=1e-10)
+    assert set(executors(os.getpid())) != set(before)
+    session.stop()
+
+
+@pytest.mark.slow
+def test_an_executor_that_is_killed(session, tmp_path):
+    pytest.importorskip("psutil")
+    parquet(session, tmp_path / "rows")
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    code = f"from test_spark import killed_in_mid_fit as test; test({str(tmp_path / 'rows')!r})"
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONPATH": path}, timeout=1200)
