@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mixtura.io import load, save
     from mixtura.merging import Merging, merge
     from mixtura.result import Result, fit, select
-    from mixtura.scores import score_table
+    from mixtura.scores import score_table, write_scores
     from mixtura.sources.sql import Query
 
 #: Where each public name lives; it is imported when it is first asked for.
@@ -59,6 +59,7 @@ _HOMES = {
     "fit": "result",
     "select": "result",
     "score_table": "scores",
+    "write_scores": "scores",
     "Query": "sources.sql",
     "load": "io",
     "save": "io",

@@ -1,17 +1,27 @@
-"""Tables with what a mixture says of each row: of pandas, polars and pyarrow at once, of Dask and Spark lazily."""
+"""What a mixture says of each row: added to a table, of Dask and Spark lazily; or written to a file on the way."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from os import PathLike
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixtura.core.mixture import Mixture
+from mixtura.race import Observer, Progress
 from mixtura.sources.coerce import INPUT, as_table
+from mixtura.sources.files import write_batches
+from mixtura.sources.opening import as_source
+from mixtura.sources.reader import Opened
+from mixtura.sources.source import Block, Source
 from mixtura.summary import per_row
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def score_table(model: Mixture, table: Any, *, columns: Iterable[str] | None = None, prefix: str = "") -> Any:
@@ -69,6 +79,81 @@ def score_table(model: Mixture, table: Any, *, columns: Iterable[str] | None = N
     if taken:
         raise ValueError(f"the table has a column {taken[0]!r} already: give the new ones a prefix")
     return add(table, scored)
+
+
+def write_scores(
+    model: Mixture,
+    table: Any,
+    path: str | PathLike[str],
+    *,
+    format: str | None = None,  # noqa: A002 (as NumPy and pyarrow call it)
+    progress: Observer | None = None,
+    **options: Any,
+) -> int:
+    """Write what a mixture says of each row of a table to a file, block by block.
+
+    Parameters
+    ----------
+    model : Mixture
+    table : array-like, data frame, path, or whatever else holds rows
+        See ``mixtura.sources.as_source``; it may be much larger than memory.
+    path : str or path-like
+        The file, which is replaced at the end or not at all; ``-`` is standard output.
+    format : {"parquet", "csv", "arrow", "npy"}, optional
+        By default as the suffix of the file says.
+    progress : callable, optional
+        Is told of the rows that are done; see mixtura.race.Progress, its stage is "rows".
+    **options
+        Of ``mixtura.sources.as_source``: columns, where, part, n_threads, spool. By default the columns are those that
+        have the names of the model's.
+
+    Returns
+    -------
+    int
+        How many rows there are.
+
+    Raises
+    ------
+    ValueError
+        If the table or the file cannot be used, or the table has not as many columns as the model.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import mixtura
+    >>> model = mixtura.fit("examples/faithful.csv", 2, "full", random_state=0).model
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "labels.csv"
+    >>> mixtura.write_scores(model, "examples/faithful.csv", path)
+    272
+    >>> print(path.read_text()[:46])
+    "label","probability","log_density","p0","p1"
+    """
+    if not isinstance(table, Source | Opened) and model.columns is not None:
+        options = {"columns": model.columns} | options
+    source, _ = as_source(table, **options)
+    if source.n_features != model.n_features:
+        raise ValueError(f"the model has {model.n_features} columns, but the table {source.n_features}")
+    schema = scored_block(model, Block(np.zeros((1, model.n_features)), None, 0)).schema
+    batches = _told(source.map(partial(scored_block, model)), source.n_rows, progress)
+    write_batches(batches, schema, path, format, n_rows=source.n_rows)
+    return source.n_rows
+
+
+def scored_block(model: Mixture, block: Block) -> pa.RecordBatch:
+    """What a mixture says of each row of a block."""
+    import pyarrow as pa
+
+    return pa.RecordBatch.from_pydict(per_row(model, block.rows))
+
+
+def _told(batches: Iterable[pa.RecordBatch], n_rows: int, progress: Observer | None) -> Generator[pa.RecordBatch]:
+    """The batches; an observer is told of those that are done."""
+    done = 0
+    for batch in batches:
+        yield batch
+        done += batch.num_rows
+        if progress is not None:
+            progress(Progress("rows", 1, n_rows - done, n_rows))
 
 
 @dataclass(frozen=True)

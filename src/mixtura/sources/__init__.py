@@ -3,5 +3,6 @@
 from mixtura.sources.opening import as_source
 from mixtura.sources.reader import Opened
 from mixtura.sources.source import Block, Source
+from mixtura.sources.sql import Query
 
-__all__ = ["Block", "Opened", "Source", "as_source"]
+__all__ = ["Block", "Opened", "Query", "Source", "as_source"]

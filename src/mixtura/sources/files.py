@@ -17,8 +17,8 @@ import sys
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -61,6 +61,7 @@ _FIRST_BYTES = {
     b"\x93NUMPY": "npy",
 }
 GZIP = b"\x1f\x8b"
+ROW_GROUP = 1 << 18  # rows of a Parquet file that are written together
 _BLOCK = 1 << 24  # bytes of CSV parsed together: no line may be longer
 
 
@@ -178,9 +179,7 @@ def write_table(
         If the format is unknown, or the file cannot be written.
     """
     name = "standard output" if _is_dash(path) else os.fspath(path)
-    kind = format or _by_suffix(name)
-    if kind not in _WRITERS:
-        raise TableError(f"cannot tell what to write to {name}: give a format, one of {', '.join(_SUFFIXES)}")
+    kind = _kind_of_output(name, format)
     buffer = io.BytesIO()
     try:
         _WRITERS[kind](table, buffer)
@@ -198,6 +197,88 @@ def write_table(
             stream.write(gzip.compress(content, mtime=0) if name.endswith(".gz") else content)
     except OSError as error:
         raise TableError(f"cannot write {name}: {said(error)}") from error
+
+
+def write_batches(
+    batches: Iterable[pa.RecordBatch],
+    schema: pa.Schema,
+    path: FilePath,
+    format: str | None = None,  # noqa: A002
+    *,
+    n_rows: int,
+) -> None:
+    """Write record batches to a file as they come, replacing it at the end or not at all.
+
+    Parameters
+    ----------
+    batches : iterable of pyarrow.RecordBatch
+        No more than a few are in memory at a time.
+    schema : pyarrow.Schema
+        Of all of them.
+    path : str or path-like
+        The file; ``-`` is standard output, where what was written before an error stays; a name in ``.gz`` is
+        compressed.
+    format : {"csv", "parquet", "arrow", "npy"}, optional
+        By default as the path's suffix says.
+    n_rows : int
+        How many rows there will be, which ``.npy`` says at its beginning.
+
+    Raises
+    ------
+    TableError
+        If the format is unknown, or the file cannot be written.
+    OSError
+        If standard output cannot be written to.
+    """
+    name = "standard output" if _is_dash(path) else os.fspath(path)
+    kind = _kind_of_output(name, format)
+    try:
+        with _whole_stdout() if _is_dash(path) else replacing(path) as stream:
+            packed = gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0) if name.endswith(".gz") else None
+            sink = _Sink(packed or stream)
+            with _BATCH_WRITERS[kind](sink, schema, n_rows) as write:
+                for batch in batches:
+                    write(batch)
+            if packed is not None:
+                packed.close()
+    except OSError as error:
+        if _is_dash(path):
+            raise
+        raise TableError(f"cannot write {name}: {said(error)}") from error
+
+
+def _kind_of_output(name: str, asked: str | None) -> str:
+    kind = asked or _by_suffix(name)
+    if kind not in _WRITERS:
+        raise TableError(f"cannot tell what to write to {name}: give a format, one of {', '.join(_SUFFIXES)}")
+    return kind
+
+
+@contextmanager
+def _whole_stdout() -> Generator[BinaryIO]:
+    yield sys.stdout.buffer
+    sys.stdout.buffer.flush()
+
+
+class _Sink(io.RawIOBase):
+    """A stream for pyarrow, which closes what it writes to, and takes it for granted that all is written."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+        self.size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.size
+
+    def write(self, content: Any) -> int:
+        left = memoryview(content).cast("B")
+        self.size += len(left)
+        while left:  # an unbuffered stream may take a part only
+            left = left[self.stream.write(left) :]
+        return memoryview(content).nbytes
 
 
 @contextmanager
@@ -501,4 +582,70 @@ _WRITERS: dict[str, Callable[[pa.Table, BinaryIO], None]] = {
     "parquet": _write_parquet,
     "arrow": _write_arrow,
     "npy": _write_npy,
+}
+
+
+#: Takes one batch after the other.
+_Write = Callable[["pa.RecordBatch"], Any]
+
+
+@contextmanager
+def _csv_batches(stream: Any, schema: pa.Schema, _: int) -> Generator[_Write]:
+    import pyarrow.csv
+
+    with pyarrow.csv.CSVWriter(stream, schema) as writer:
+        yield writer.write_batch
+
+
+@contextmanager
+def _parquet_batches(stream: Any, schema: pa.Schema, _: int) -> Generator[_Write]:
+    """Batches are gathered to row groups, for small ones are slow to read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    held: list[pa.RecordBatch] = []
+    with pq.ParquetWriter(stream, schema) as writer:
+
+        def write(batch: pa.RecordBatch) -> None:
+            held.append(batch)
+            if sum(map(len, held)) >= ROW_GROUP:
+                flush()
+
+        def flush() -> None:
+            if held:
+                writer.write_table(pa.Table.from_batches(held), row_group_size=ROW_GROUP)
+                held.clear()
+
+        yield write
+        flush()
+
+
+@contextmanager
+def _arrow_batches(stream: Any, schema: pa.Schema, _: int) -> Generator[_Write]:
+    import pyarrow as pa
+
+    with pa.ipc.new_file(stream, schema) as writer:
+        yield writer.write_batch
+
+
+@contextmanager
+def _npy_batches(stream: Any, schema: pa.Schema, n_rows: int) -> Generator[_Write]:
+    kind = np.dtype(np.float64)
+    header = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": (n_rows, len(schema))}
+    np.lib.format.write_array_header_1_0(stream, header)
+
+    def write(batch: pa.RecordBatch) -> None:
+        rows = np.empty((batch.num_rows, batch.num_columns), kind)
+        for j, column in enumerate(batch.columns):
+            rows[:, j] = column.to_numpy(zero_copy_only=False)
+        stream.write(rows)
+
+    yield write
+
+
+_BATCH_WRITERS: dict[str, Callable[[Any, pa.Schema, int], AbstractContextManager[_Write]]] = {
+    "csv": _csv_batches,
+    "parquet": _parquet_batches,
+    "arrow": _arrow_batches,
+    "npy": _npy_batches,
 }

@@ -71,6 +71,7 @@ def as_source(
     format: str | None = None,  # noqa: A002 (as NumPy and pyarrow call it)
     n_threads: int | None = None,
     spool: bool | None = None,
+    told: Callable[[str], None] | None = None,
 ) -> Opened:
     """Open anything that holds rows.
 
@@ -98,6 +99,8 @@ def as_source(
     spool : bool, optional
         Whether to copy the rows once to a temporary file (to memory, if it is small), which later passes read. By
         default that is done for CSV and for what a database or another engine computes.
+    told : callable, optional
+        Is told, in sentences, of copies in files; by default standard error is, if that is a terminal.
 
     Returns
     -------
@@ -115,7 +118,7 @@ def as_source(
     >>> source.n_rows, columns
     (189, ('eruptions', 'waiting'))
     """
-    request = Request(columns, weights, where, part, format, n_threads, spool)
+    request = Request(columns, weights, where, part, format, n_threads, spool, told)
     if isinstance(table, Source | Opened):
         asked = ("columns", "weights", "where", "part", "format", "spool")
         request.refuse(*asked, why="goes with tables: a Source is as it is")
@@ -130,6 +133,13 @@ def as_source(
         if found is not None:
             return found
     return _open_other(table, request)
+
+
+def is_elsewhere(table: object) -> bool:
+    """Whether it stands for rows that are not in memory: a path, a query, what was opened."""
+    from mixtura.sources.sql import Query
+
+    return _is_path(table) or _are_paths(table) or isinstance(table, Query | Opened)
 
 
 def _is_path(table: object) -> bool:

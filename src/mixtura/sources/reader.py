@@ -56,6 +56,8 @@ class Request:
     spool : bool, optional
         Whether to copy the rows once and read the copy in each pass: by default where reading is slow, or cannot be
         repeated.
+    told : callable, optional
+        Is told of copies in files; by default standard error is, if that is a terminal.
     """
 
     columns: Columns | None = None
@@ -65,6 +67,7 @@ class Request:
     format: str | None = None
     n_threads: int | None = None
     spool: bool | None = None
+    told: Callable[[str], None] | None = None
 
     @property
     def named_weights(self) -> str | int | None:

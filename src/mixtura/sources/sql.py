@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -67,7 +68,8 @@ def open_query(query: Query, request: Request) -> Opened:
 def table_query(address: str, table: str | None) -> Query:
     """The query for all of a table, whose name may be preceded by that of its schema and a dot."""
     if not table:
-        raise TableError(f"{address} is a database: name a table, as {address}::TABLE, or give a query (--sql)")
+        shown = without_password(address)
+        raise TableError(f"{shown} is a database: name a table, as {shown}::TABLE, or give a query (--sql)")
     quoted = ".".join('"' + part.replace('"', '""') + '"' for part in table.split("."))
     return Query(f"SELECT * FROM {quoted}", address)  # noqa: S608 (quoted)
 
@@ -175,7 +177,13 @@ def connect(address: str) -> Any:
     try:
         return module.connect(_lite_address(address) if scheme == "sqlite" else address)
     except Exception as error:
-        raise TableError(f"cannot connect to {address}: {_reason(error)}") from error
+        reason = without_password(_reason(error))
+        raise TableError(f"cannot connect to {without_password(address)}: {reason}") from error
+
+
+def without_password(text: str) -> str:
+    """A text with the passwords of addresses blotted out."""
+    return re.sub(r"(://[^\s:/@]*):[^\s@]*@", r"\1:***@", text)
 
 
 def is_address(text: str) -> bool:

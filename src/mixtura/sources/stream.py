@@ -114,9 +114,7 @@ def place(choice: Choice, row: int) -> Place:
     return Place(replace(choice.labels, table=name), weights, row)
 
 
-def opened(
-    reader: Reader, request: Request, *, strict: bool = False, spool: bool = False, told: Told | None = None
-) -> Opened:
+def opened(reader: Reader, request: Request, *, strict: bool = False, spool: bool = False) -> Opened:
     """What a request makes of a reader: a stream, or a copy of its rows.
 
     Parameters
@@ -127,8 +125,6 @@ def opened(
         Whether columns that hold no numbers are refused, not left out.
     spool : bool
         Whether to copy the rows if the request does not say.
-    told : callable, optional
-        Is told of a copy in a file.
 
     Raises
     ------
@@ -142,7 +138,7 @@ def opened(
         raise TableError(f"{reader.name} can be read only once: let its rows be copied (spool)")
     source: Source
     if copied:
-        choice, source = _spooled(choice, request, told or _tell)
+        choice, source = _spooled(choice, request, request.told or _tell)
     else:
         choice, n_rows = _counted(choice)
         _check_rows(choice, n_rows)
