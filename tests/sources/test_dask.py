@@ -18,6 +18,7 @@ from mixtura.core.estep import of_block
 from mixtura.covariance import registry
 from mixtura.covariance.prior import Prior
 from mixtura.kernels import reference
+from mixtura.sources import as_source
 from mixtura.sources.coerce import TableError
 from mixtura.sources.memory import Memory
 from mixtura.sources.partitions import PartitionsChangedError
@@ -27,7 +28,8 @@ da = pytest.importorskip("dask.array")
 dd = pytest.importorskip("dask.dataframe")
 distributed = pytest.importorskip("distributed")
 
-from mixtura.sources.dask import as_dask_source  # noqa: E402 (where there is a Dask)
+from mixtura.sources import dask as module  # noqa: E402 (where there is a Dask)
+from mixtura.sources.dask import DaskSource, as_dask_source  # noqa: E402
 
 TRUE = Mixture([0.3, 0.3, 0.4], [[0, 0, 0], [3, 1, 0], [-2, 2, 1]], np.stack([np.eye(3)] * 3), columns=["a", "b", "c"])
 START = Mixture([1 / 3] * 3, [[1, 0, 0], [2, 1, 0], [-1, 1, 1]], np.stack([2 * np.eye(3)] * 3))
@@ -142,8 +144,6 @@ def test_small_partitions_are_read_by_few_tasks():
 
 @pytest.mark.usefixtures("workers")
 def test_large_parameters_reach_all_workers(monkeypatch):
-    from mixtura.sources import dask as module
-
     source = as_dask_source(array())
     before = source.total(partial(of_block, START, reference))
     monkeypatch.setattr(module, "SHARED_BYTES", 100)
@@ -279,6 +279,68 @@ def test_a_table_with_scores():
     pd.testing.assert_frame_equal(scored.compute(), expected)
     assert scored.dtypes.to_dict() == expected.dtypes.to_dict()
     assert np.array_equal(expected["mix_label"], TRUE.predict(ROWS))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The rows in files of several row groups, with weights, texts and a column that their folders name."""
+    table = FRAME.assign(w=np.arange(len(ROWS)) % 3.0, name="x")
+    for number, part in enumerate(np.array_split(np.arange(len(table)), 3)):
+        (tmp_path / "rows" / f"part={number}").mkdir(parents=True)
+        table.iloc[part].to_parquet(
+            tmp_path / "rows" / f"part={number}" / "a.parquet", row_group_size=1000, index=False
+        )
+    return tmp_path / "rows"
+
+
+def test_files_are_read_by_the_workers(folder, workers, monkeypatch):
+    monkeypatch.setattr(module, "PART_NUMBERS", 3 * 2500)
+    opened = as_source(folder, engine=workers)
+    assert isinstance(opened.source, DaskSource)
+    assert opened.columns == ("a", "b", "c", "w")
+    assert set(opened.left_out) == {"name", "part"}
+    assert opened.format == "parquet"
+    source, _ = as_source(folder, columns=["a", "b", "c"], weights="w", engine=workers)
+    local, _ = as_source(folder, columns=["a", "b", "c"], weights="w")
+    assert len(source.facts) == 3 * 4  # of seven row groups each, two by two
+    found, expected = (each.total(partial(of_block, START, reference)) for each in (source, local))
+    assert np.allclose(found.s2, expected.s2, rtol=1e-12)
+    assert source.weight == local.weight
+    some, _ = as_source(folder, columns=["a"], where="b > 0 and part >= 1", engine=workers)
+    assert some.n_rows == (ROWS[6667:, 1] > 0).sum()
+    csv = folder.parent / "rows.csv"
+    FRAME.to_csv(csv, index=False)
+    assert as_source(csv, engine=workers).source.n_rows == len(ROWS)
+    np.save(folder.parent / "rows.npy", ROWS)
+    with pytest.raises(TableError, match="an engine reads Parquet"):
+        as_source(folder.parent / "rows.npy", engine=workers)
+    with pytest.raises(TableError, match="for files"):
+        as_source(ROWS, engine=workers)
+    with pytest.raises(TypeError, match="must be a"):
+        as_source(folder, engine="dask")
+    with pytest.raises(TableError, match="name it"):
+        as_source(folder, weights=np.ones(len(ROWS)), engine=workers)
+
+
+def test_a_gap_in_a_file_is_named_with_the_file(folder, workers, monkeypatch):
+    monkeypatch.setattr(module, "PART_NUMBERS", 3 * 2500)
+    path = folder / "part=1" / "a.parquet"
+    table = pd.read_parquet(path)
+    table.iloc[5345, 1] = np.nan
+    table.to_parquet(path, row_group_size=1000)
+    with pytest.raises(TableError, match=r"partition 3 \(.*, from row 4001\) contains NaN .*row 1345, column 'b'"):
+        as_source(folder, columns=["a", "b"], engine=workers)
+
+
+def test_a_file_that_is_replaced_between_passes_is_noticed(folder, workers):
+    source, _ = as_source(folder, columns=["a", "b", "c"], engine=workers)
+    path = folder / "part=1" / "a.parquet"
+    pd.read_parquet(path)[::-1].assign(a=0.0).to_parquet(path, row_group_size=1000)
+    with pytest.raises(PartitionsChangedError, match="partition 1 "):
+        source.total(lambda block: len(block.rows))
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(TableError, match=r"a\.parquet"):
+        source.total(lambda block: len(block.rows))
 
 
 def test_the_estimator():

@@ -18,7 +18,8 @@ import numpy as np
 
 from mixtura.sources.coerce import Columns, TableError
 from mixtura.sources.partitions import Answer, Layout, Partitioned, Task, Weighted, layout_of, names_of, tables_of
-from mixtura.sources.reader import Opened, Request
+from mixtura.sources.reader import Choice, Opened, Request, choose
+from mixtura.sources.stored import Portion, Stored
 from mixtura.sources.threaded import processors
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ Key = str | bytes | int | float | tuple[Any, ...]
 
 #: Tasks in a pass for each thread of the workers: enough to share the work out, few enough to cost little.
 TASKS_EACH = 2
+#: A partition of a file has so many numbers, if its row groups allow.
+PART_NUMBERS = 2_000_000
 #: How often a task is tried again that failed for other reasons than its rows (a file system that did not answer).
 RETRIES = 2
 #: Parameters of so many bytes go to one worker, and from there to the others, instead of with each task.
@@ -242,13 +245,27 @@ def _work(sent: bytes, places: Sequence[tuple[int, int]], recipes: Sequence[Any]
     """What a job returns for some partitions, given the number and the first row of each."""
     job = pickle.loads(sent)  # noqa: S301 (from the driver, whose pickles Dask runs anyway)
     return [
-        job(number, first_row, _tables(recipe, values))
-        for (number, first_row), recipe, values in zip(places, recipes, kept, strict=True)
+        _on_partition(job, *place, recipe.made(values))
+        for place, recipe, values in zip(places, recipes, kept, strict=True)
     ]
 
 
-def _tables(recipe: _Recipe, values: Sequence[Any]) -> Iterator[Any]:
-    yield from tables_of(recipe.made(values))
+def _on_partition(job: Any, number: int, first_row: int, partition: Any) -> Any:
+    return job(number, first_row, tables_of(partition), getattr(partition, "called", ""))
+
+
+class _Portion:
+    """A part of a table in files, of which some columns are wanted; made of itself, so that it is a recipe."""
+
+    def __init__(self, portion: Portion, choice: Choice) -> None:
+        self.choice = replace(choice, reader=portion.reader)
+        self.called = f"{portion.file}, from row {portion.first + 1}" if portion.first else portion.file
+
+    def tables(self) -> Iterator[Any]:
+        return self.choice.tables()
+
+    def __call__(self) -> _Portion:
+        return self
 
 
 @dataclass(frozen=True)
@@ -258,7 +275,7 @@ class _Description:
     columns: Columns | None
     weights: str | None
 
-    def __call__(self, number: int, first_row: int, tables: Iterator[Any]) -> Layout | TableError:
+    def __call__(self, number: int, first_row: int, tables: Iterator[Any], called: str = "") -> Layout | TableError:
         table = next(tables)
         try:
             return layout_of(table.table if isinstance(table, Weighted) else table, self.columns, self.weights)
@@ -315,6 +332,20 @@ def as_dask_source(
     kinds = [frame.dtypes.iloc[i] for i in layout.positions]
     layout = replace(layout, single=all(kind == np.float32 for kind in kinds))
     return DaskSource(_weighted(frame.to_delayed(), weights), layout, client=client)
+
+
+def open_stored(reader: Stored, request: Request) -> Opened:
+    """The source of tables in files, which the workers of ``request.engine``, a Client, read in every pass."""
+    from dask.delayed import delayed
+
+    if request.weights is not None and request.named_weights is None:
+        raise TableError("the weights must be a column of the files: name it")
+    choice = choose(reader, request)
+    width = len(choice.columns) + (choice.weight is not None)
+    layout = Layout(choice.columns, tuple(range(len(choice.columns))), width, choice.weight, choice.single)
+    portions = reader.portions(PART_NUMBERS // width)
+    tables = [delayed(_Portion(portion, choice), pure=False)() for portion in portions]
+    return Opened(DaskSource(tables, layout, client=request.engine), choice.names, choice.left_out, reader.format)
 
 
 def _of_array(array: Any, columns: Columns | None, weights: Any, client: Client | None) -> DaskSource:

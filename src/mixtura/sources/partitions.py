@@ -51,6 +51,11 @@ class Tables(Protocol):
         """The tables, in the order of the rows."""
         ...
 
+    @property
+    def called(self) -> str:
+        """What messages call it beside its number."""
+        ...
+
 
 def tables_of(partition: Any) -> Iterator[Any]:
     """The tables that make up a partition: most often the one that it is."""
@@ -200,9 +205,9 @@ class Task:
     function: Callable[[Block], Any] | None = None
     summed: bool = True
 
-    def __call__(self, number: int, first_row: int, tables: Iterable[Any]) -> Answer:
-        """The answer of partition ``number``, which begins at that row of the whole, read as tables one by one."""
-        reader = _Reader(self.layout, number)
+    def __call__(self, number: int, first_row: int, tables: Iterable[Any], called: str = "") -> Answer:
+        """The answer of a partition, which begins at that row of the whole, read as tables one by one."""
+        reader = _Reader(self.layout, f"partition {number}{called and f' ({called})'}")
         try:
             blocks = reader.blocks(tables, first_row)
             if self.function is None:
@@ -224,8 +229,8 @@ def _sum(values: Iterator[Any]) -> Any:
 class _Reader:
     """The blocks of a partition, whose facts are gathered on the way."""
 
-    def __init__(self, layout: Layout, number: int) -> None:
-        self.layout, self.where = layout, f"partition {number}"
+    def __init__(self, layout: Layout, where: str) -> None:
+        self.layout, self.where = layout, where
         self.facts = Facts()
 
     def blocks(self, tables: Iterable[Any], first_row: int) -> Iterator[Block]:

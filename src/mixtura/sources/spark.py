@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtura.sources.coerce import Columns, TableError
+from mixtura.sources.coerce import Columns, TableError, said
 from mixtura.sources.partitions import Answer, Facts, Layout, Partitioned, Task
 from mixtura.sources.reader import Opened, Request
 
@@ -102,6 +102,35 @@ def open_spark(table: Any, request: Request) -> Opened | None:
         raise TableError("the weights of a Spark DataFrame are one of its columns: name it")
     source = SparkSource(table, request.columns, request.weights)
     return Opened(source, source.columns)
+
+
+def open_paths(paths: Sequence[str], request: Request) -> Opened:
+    """The source of files, or folders of them, which ``request.engine``, a SparkSession, reads in every pass."""
+    from pyspark.errors import PySparkException
+
+    request.refuse("where", "part", why="is not for Spark: choose the rows of a DataFrame with its own methods")
+    if request.weights is not None and request.named_weights is None:
+        raise TableError("the weights must be a column of the files: name it")
+    kind = request.format or next((kind for kind in _READ if paths[0].endswith(f".{kind}")), "parquet")
+    if kind not in _READ:
+        raise TableError(f"Spark reads {' and '.join(_READ)} files, not {kind}")
+    try:
+        frame: DataFrame = request.engine.read.load(list(paths), kind, **_READ[kind])
+        columns, left_out = request.columns, dict[str, str]()
+        if columns is None:
+            kinds = {field.name: field.dataType.typeName() for field in frame.schema.fields}
+            left_out = {name: f"of type {kind}" for name, kind in kinds.items() if kind not in _NUMBERS}
+            columns = [name for name in kinds if name not in left_out and name != request.weights]
+        source = SparkSource(frame, columns, request.weights)
+    except PySparkException as error:
+        raise TableError(f"Spark cannot read {', '.join(paths)}: {said(error)}") from error
+    return Opened(source, source.columns, left_out, kind)
+
+
+#: The kinds of files that Spark reads, with the options for it.
+_READ: dict[str, dict[str, Any]] = {"parquet": {}, "csv": {"header": True, "inferSchema": True}}
+#: Its types that hold numbers.
+_NUMBERS = ("byte", "short", "integer", "long", "float", "double", "decimal", "boolean")
 
 
 def with_columns(
