@@ -21,7 +21,7 @@ from mixtura.kernels import reference
 from mixtura.sources import as_source
 from mixtura.sources.coerce import TableError
 from mixtura.sources.memory import Memory
-from mixtura.sources.partitions import PartitionsChangedError
+from mixtura.sources.partitions import EngineError, PartitionsChangedError
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
@@ -438,6 +438,17 @@ def test_a_worker_that_is_killed_in_mid_pass(tmp_path, undisturbed):
         source = as_dask_source([dask.delayed(read)(start) for start in range(0, len(ROWS), size)])
         assert em(START, source).model == undisturbed
         assert len(before - set(client.run(os.getpid).values())) == 1
+
+
+@pytest.mark.slow
+def test_workers_that_die_over_a_partition_again_and_again():
+    with processes(1) as cluster, distributed.Client(cluster):
+        source = as_dask_source(array())
+        with (
+            dask.config.set({"distributed.scheduler.allowed-failures": 1}),
+            pytest.raises(EngineError, match="workers died, one after the other, over the same partitions"),
+        ):
+            source.total(lambda block: os.kill(os.getpid(), signal.SIGKILL))
 
 
 @pytest.mark.slow

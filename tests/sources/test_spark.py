@@ -25,7 +25,7 @@ from mixtura.sources import as_source
 from mixtura.sources import spark as module
 from mixtura.sources.coerce import TableError
 from mixtura.sources.memory import Memory
-from mixtura.sources.partitions import PartitionsChangedError
+from mixtura.sources.partitions import EngineError, PartitionsChangedError
 from mixtura.sources.spark import SparkSource
 
 sql = pytest.importorskip("pyspark.sql")
@@ -204,6 +204,26 @@ def test_other_rows_in_a_later_pass_are_noticed(session, tmp_path):
 def test_a_shuffle_may_change_the_order_of_rows(frame):
     source = SparkSource(frame.repartition(3, frame["c"]))
     assert np.isclose(record(source).loglik, record(Memory(ROWS)).loglik, rtol=1e-12)
+
+
+@pytest.mark.slow
+def test_errors_of_a_function_come_back_in_one_sentence(frame):
+    with pytest.raises(EngineError, match=r"^Spark could not do a pass: ZeroDivisionError: [^\n]*$"):
+        SparkSource(frame).total(lambda block: 1 // (block.start * 0))
+
+
+@pytest.mark.slow
+def test_files_are_read_by_the_executors(session, tmp_path):
+    parquet(session, tmp_path / "rows", 3, FRAME.assign(w=2.0, name="x"))
+    opened = as_source(tmp_path / "rows", weights="w", engine=session)
+    assert (opened.columns, set(opened.left_out), opened.format) == (tuple(NAMES), {"name"}, "parquet")
+    assert opened.source.weight == 2 * len(ROWS)
+    FRAME[["c"]].to_csv(tmp_path / "rows.csv", index=False)
+    assert as_source(tmp_path / "rows.csv", engine=session).source.n_rows == len(ROWS)
+    with pytest.raises(TableError, match=r"Spark cannot read .*nowhere: \[PATH_NOT_FOUND\]"):
+        as_source(tmp_path / "nowhere", engine=session)
+    with pytest.raises(TableError, match="where is not for Spark"):
+        as_source(tmp_path / "rows", where="c > 0", engine=session)
 
 
 @pytest.mark.slow

@@ -17,7 +17,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mixtura.sources.coerce import Columns, TableError
-from mixtura.sources.partitions import Answer, Layout, Partitioned, Task, Weighted, layout_of, names_of, tables_of
+from mixtura.sources.partitions import (
+    Answer,
+    EngineError,
+    Layout,
+    Partitioned,
+    Task,
+    Weighted,
+    layout_of,
+    names_of,
+    tables_of,
+)
 from mixtura.sources.reader import Choice, Opened, Request, choose
 from mixtura.sources.stored import Portion, Stored
 from mixtura.sources.threaded import processors
@@ -117,7 +127,15 @@ class DaskSource(Partitioned):
         ]
         if self.client is None:
             return chain(*compute(*tasks))
-        return chain(*self.client.gather(self.client.compute(tasks, retries=RETRIES)))
+        from distributed import KilledWorker
+
+        try:
+            return chain(*self.client.gather(self.client.compute(tasks, retries=RETRIES)))
+        except KilledWorker as error:
+            raise EngineError(
+                f"Dask could not do a pass: {error.allowed_failures + 1} workers died, one after the other, over the "
+                "same partitions, as they do when these do not fit into their memory; make the partitions smaller"
+            ) from error
 
     def _groups(self) -> list[list[int]]:
         """The partitions that one task takes: some that lie together, with about as many rows as every other task."""

@@ -37,6 +37,10 @@ class PartitionsChangedError(TableError):
     """A partition did not yield the same rows again."""
 
 
+class EngineError(OSError):
+    """An engine could not do a pass."""
+
+
 class Weighted(NamedTuple):
     """A table whose weights are not one of its columns."""
 

@@ -7,7 +7,8 @@ that are small are read by one task, one after the other; each has its own recor
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby, pairwise
 from operator import itemgetter
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixtura.sources.coerce import Columns, TableError, said
-from mixtura.sources.partitions import Answer, Facts, Layout, Partitioned, Task
+from mixtura.sources.partitions import Answer, EngineError, Facts, Layout, Partitioned, Task
 from mixtura.sources.reader import Opened, Request
 
 if TYPE_CHECKING:
@@ -81,11 +82,26 @@ class SparkSource(Partitioned):
             frame = frame.withColumn("number", spark_partition_id()).coalesce(self._tasks)
         answers = frame.mapInArrow(_sent(task, self._names, self.starts, several), _RETURNED)
         if not task.summed:  # answers may be large: those of one partition at a time
-            yield from (_answer(row) for row in answers.toLocalIterator(prefetchPartitions=True))
+            with _said():
+                yield from (_answer(row) for row in answers.toLocalIterator(prefetchPartitions=True))
             return
-        found = {row.number: _answer(row) for row in answers.collect()}
+        with _said():
+            found = {row.number: _answer(row) for row in answers.collect()}
         for number in range(max(len(self.facts), 1 + max(found, default=-1))):
             yield found.get(number, Answer(Facts()))  # one without rows is not there where tasks read several
+
+
+@contextmanager
+def _said() -> Generator[None]:
+    """What goes wrong in Spark, in one sentence: the last one of a worker, or the first one of Spark."""
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except PySparkException as error:
+        lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        what = lines[-1] if any(line.startswith("Traceback") for line in lines) else lines[0]
+        raise EngineError(f"Spark could not do a pass: {what.strip()}") from error
 
 
 def _answer(row: Row) -> Answer:
