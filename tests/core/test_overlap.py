@@ -179,3 +179,12 @@ def test_a_component_that_another_covers_but_for_a_point():
     from mixtura.core.overlap import _exceeds
 
     assert _exceeds(np.array([-0.0036]), np.array([0.0]), np.array([-16.6]), -4e-125) == 0.0
+
+
+def test_far_apart_where_both_branches_of_the_contour_rise_again():
+    far = Mixture(
+        [0.56, 0.44],
+        [[3.72585477, 22.02503778], [29.00707049, 12.07625486]],
+        [[[1.6220015, -0.20540058], [-0.20540058, 1.01084977]], [[0.46179309, 0.0437379], [0.0437379, 0.96675644]]],
+    )
+    assert far.overlap().max() < 1e-30  # it was 1: terms of 1e35 that should have cancelled

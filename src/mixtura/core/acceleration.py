@@ -124,11 +124,15 @@ class Point:
 
 @dataclass(frozen=True)
 class View:
-    """What a point shows: the norm of the gradient, the gap to the top (nats a row), and a direction to go."""
+    """What a point shows: the norm of the gradient, the gap to the top (nats a row), and a direction to go.
+
+    The curvature is ``measured`` if it is that of the objective here, not what steps on the way met.
+    """
 
     gradient_norm: float
     gap: float
     direction: Array | None = None
+    measured: bool = False
 
 
 Proposals = Generator[tuple[str, Mixture], float, None]
@@ -286,8 +290,9 @@ class QuasiNewton(Steps):
     that the hidden labels took away (the idea of Lange, "A quasi-Newton acceleration of the EM algorithm",
     Statistica Sinica 5 (1995), with limited memory and the information at the present point).
 
-    Where the rows are many, ``guide`` is a sample of them, on which ends are verified. A climb that goes on from where
-    one on a sample ended begins with the ``curvature`` that that one met.
+    Where the rows are many, ``guide`` is a sample of them: near the top, where it is concave, its curvature makes
+    Newton steps and says how much there is to gain. A climb that goes on from where one on a sample ended begins with
+    the ``curvature`` that that one met.
     """
 
     def __init__(self, verified: bool = True, guide: Guide | None = None, curvature: Curvature | None = None) -> None:
@@ -296,6 +301,7 @@ class QuasiNewton(Steps):
         self.plain = EM()
         self.guide = guide
         self.doubtful = np.inf
+        self.waiting, self.patience = 0, 1  # looks until the guide is asked again, now and after its next refusal
 
     def look(self, here: Point) -> View:
         norm = here.gradient_norm
@@ -303,7 +309,26 @@ class QuasiNewton(Steps):
             return View(norm, 0.5 * norm**2)
         if here.dying:
             return self.plain.look(here)
-        slope = here.slope
+        view = self._ask(here) if norm < NEAR else None
+        return view or self._remember(here)
+
+    def _ask(self, here: Point) -> View | None:
+        """What the guide says, where there is one that is concave; it is asked less often while it is not."""
+        if self.guide is None:
+            return None
+        if self.waiting:
+            self.waiting -= 1
+            return None
+        view = _guided(self.guide, here)
+        if np.isfinite(view.gap):
+            self.patience = 1
+            return view
+        self.waiting, self.patience = self.patience, 2 * self.patience
+        return None
+
+    def _remember(self, here: Point) -> View:
+        """What the steps on the way say."""
+        norm, slope = here.gradient_norm, here.slope
         uphill = partial(_uphill, here)
         direction = uphill(slope) if self.curvature is None else self.curvature.newton(slope, uphill)
         direction = _along(here, direction)  # steps lead out of the family by their rounding, and rounding adds up
@@ -316,18 +341,12 @@ class QuasiNewton(Steps):
     def verify(self, here: Point, view: View) -> Probes:
         if view.direction is None or not self.verified:
             return replace(view, direction=None)
+        if view.measured:
+            return view
         if view.gap > self.doubtful:
             return replace(view, gap=np.inf)
         self.doubtful = view.gap / 2
-        if self.guide is None:
-            return (yield from _newton(here, here.slope))
-        probes = _newton(replace(here, statistics=self.guide(here.model)), here.slope)
-        model = next(probes)
-        while True:
-            try:
-                model = probes.send(self.guide(model))
-            except StopIteration as ended:
-                return replace(ended.value, gradient_norm=view.gradient_norm)
+        return (yield from _newton(here, here.slope))
 
     def propose(self, here: Point, view: View) -> Proposals:
         if view.direction is not None and view.gradient_norm < NEAR:
@@ -369,6 +388,17 @@ def steps_for(
     return QuasiNewton(verify, guide, curvature) if family.tangent and not prior.null_directions else Momentum()
 
 
+def _guided(guide: Guide, here: Point) -> View:
+    """The Newton step for the gradient of all rows, with the curvature of a sample of them."""
+    probes = _newton(replace(here, statistics=guide(here.model)), here.slope)
+    model = next(probes)
+    while True:
+        try:
+            model = probes.send(guide(model))
+        except StopIteration as ended:
+            return replace(ended.value, gradient_norm=here.gradient_norm)
+
+
 def _newton(here: Point, slope: Array) -> Probes:
     """The Newton step for a gradient, by conjugate gradients preconditioned by the complete-data information.
 
@@ -388,7 +418,7 @@ def _newton(here: Point, slope: Array) -> Probes:
         bent = (base - replace(here, model=probe, statistics=(yield probe)).slope) / small
         curvature = float(ahead @ bent)
         if not curvature > FLAT * length:
-            return View(here.gradient_norm, np.inf, ESCAPE / np.sqrt(length) * ahead)
+            return View(here.gradient_norm, np.inf, ESCAPE / np.sqrt(length) * ahead, measured=True)
         share = left / curvature
         direction = direction + share * ahead
         residual = residual - share * bent
@@ -399,7 +429,7 @@ def _newton(here: Point, slope: Array) -> Probes:
         if not left > SOLVED * first:
             break
         ahead, informed = aside + left / before * ahead, residual + left / before * informed
-    return View(here.gradient_norm, decrement + 0.5 * max(left, 0.0) / least, direction)
+    return View(here.gradient_norm, decrement + 0.5 * max(left, 0.0) / least, direction, measured=True)
 
 
 def _length(here: Mixture, there: Mixture) -> float:

@@ -11,6 +11,7 @@ from scipy.linalg import solve_triangular, svd
 from scipy.optimize import brentq
 from scipy.special import entr, expit
 
+from mixtura.core.blas import LEAST_COLUMNS, one_thread
 from mixtura.core.divergence import bhattacharyya_pairs, living
 from mixtura.core.mixture import Mixture
 from mixtura.core.statistics import Array
@@ -19,12 +20,19 @@ from mixtura.sources.source import Block, Source
 #: Nodes of the contour integral, and how far the contour bends to either side: half-way to where exp(s²) would grow.
 _NODES = np.arange(0.0, 60.0, 1 / 16)
 _BENDS = np.tan(np.pi / 8) * np.array([[-1.0], [1.0]])
+#: Where the integrand has fallen to this share of its largest value, a branch may end: what it does further out, where
+#: one large term can take over from another, is of no account, for the contour can leave it there.
+_NOTHING = 1e-18
 
 
 def overlap(mixture: Mixture) -> Array:
-    """Probabilities of taking one component for another, (K, K); see ``Mixture.overlap``."""
+    """Probabilities of taking one component for another, (K, K); see ``Mixture.overlap``.
+
+    Triangular systems, however small, are shared out among threads too.
+    """
     k = mixture.n_components
-    return np.array([[_mistaken(mixture, i, j) if i != j else 0.0 for j in range(k)] for i in range(k)])
+    with one_thread(LEAST_COLUMNS):
+        return np.array([[_mistaken(mixture, i, j) if i != j else 0.0 for j in range(k)] for i in range(k)])
 
 
 def overlapping(mixture: Mixture, least: float, most: int) -> list[tuple[int, int, float, float]]:
@@ -40,7 +48,8 @@ def overlapping(mixture: Mixture, least: float, most: int) -> list[tuple[int, in
     first, second = np.triu_indices(len(alive), 1)
     likely = np.argsort(-(bound + bound.T)[first, second], kind="stable")[:most]
     pairs = zip(alive[first[likely]].tolist(), alive[second[likely]].tolist(), strict=True)
-    found = [(i, j, _mistaken(mixture, i, j), _mistaken(mixture, j, i)) for i, j in pairs]
+    with one_thread(LEAST_COLUMNS):
+        found = [(i, j, _mistaken(mixture, i, j), _mistaken(mixture, j, i)) for i, j in pairs]
     return sorted((pair for pair in found if pair[2] + pair[3] >= least), key=lambda pair: -pair[2] - pair[3])
 
 
@@ -108,9 +117,13 @@ def _exceeds(a: Array, b: Array, shift: Array, q: float) -> float:
             log += s * (c_ + s * b_ * b_ / 2) / rest - 0.5 * np.log(rest)
         terms = np.exp(log) * (np.cosh(_NODES) - 1j * _BENDS * np.sinh(_NODES))
         terms[:, 0] /= 2
+        size = np.abs(terms)
+        terms[np.logical_or.accumulate(size < _NOTHING * np.fmax.accumulate(size, axis=1), axis=1)] = 0
         size = np.nan_to_num(np.abs(terms).sum(1), nan=np.inf)
     value = terms[int(size.argmin())].real.sum() * width * (_NODES[1] - _NODES[0]) / np.pi
-    return float(np.clip(value, 0.0, 1.0))
+    return float(
+        np.clip(value, 0.0, min(1.0, saddle * np.exp(log[0, 0].real)))
+    )  # at most M(s) exp(−sq), Chernoff's bound
 
 
 @dataclass(frozen=True, eq=False)
