@@ -56,9 +56,11 @@ def session_of(master: str):
 
 @pytest.fixture(scope="module")
 def session():
-    session = session_of("local[2]")
-    yield session
-    session.stop()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        session = session_of("local[2]")
+        yield session
+        session.stop()
 
 
 def parquet(session, folder, n_files=8, table=FRAME):

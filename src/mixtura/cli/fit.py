@@ -126,12 +126,16 @@ def fit(
 
     With --out, DIR holds afterwards model.mixtura (for the other commands), labels.csv (or as TABLE is: label,
     its probability, log density and the probability of each component, row for row) and summary.json.
+
+    With --engine, the workers of Dask or Spark read the files, which they must find under the same path as this
+    command does. The result is the same for any number of workers.
     """
     import mixtura
     from mixtura.sources.sql import without_password
 
     opened = opened_table(table, given(columns, as_names), weights, source, quiet=quiet, threads=threads)
-    names = [MODEL_FILE, f"labels.{opened.format or 'parquet'}", SUMMARY_FILE]
+    labels = [f"labels.{opened.format or 'parquet'}"] if opened.source.ordered else []
+    names = [MODEL_FILE, *labels, SUMMARY_FILE]
     with output_folder(out, names, force) as folder:
         with progress_bar(quiet) as observer:
             result = mixtura.fit(
@@ -162,6 +166,8 @@ def fit(
                 _write_fit(folder, names, result, opened, document=document, observer=observer)
     if folder is not None and not quiet:
         note(f"Wrote {', '.join(str(folder / name) for name in names)}.")
+        if not labels:
+            note("No labels were written, for Spark reads rows in an order of its own: see mixtura.score_table.")
     if as_json:
         from mixtura.summary import as_json as in_json
 
@@ -183,12 +189,13 @@ def _write_fit(
     import mixtura
     from mixtura import summary
 
-    model_file, labels_file, summary_file = names
+    model_file, *labels, summary_file = names
     metadata = {key: document[key] for key in ("command", "seed", "table")} | summary.remember(document)
     with TemporaryDirectory(dir=folder, prefix=".mixtura-") as name:
         staged = Path(name)
         mixtura.save(result.model, staged / model_file, family=result.best.covariance, metadata=metadata)
-        mixtura.write_scores(result.model, opened, staged / labels_file, progress=observer)
+        for labels_file in labels:
+            mixtura.write_scores(result.model, opened, staged / labels_file, progress=observer)
         (staged / summary_file).write_text(f"{summary.as_json(document)}\n", encoding="ascii")
         for each in names:
             (staged / each).replace(folder / each)

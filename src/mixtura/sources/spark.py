@@ -52,6 +52,7 @@ class SparkSource(Partitioned):
         If a column or partition cannot be used: the message tells which, where and why.
     """
 
+    ordered = False
     _keep = "cache()"
 
     def __init__(self, frame: DataFrame, columns: Columns | None = None, weights: str | None = None) -> None:
