@@ -42,8 +42,9 @@ Key = str | bytes | int | float | tuple[Any, ...]
 
 #: Tasks in a pass for each thread of the workers: enough to share the work out, few enough to cost little.
 TASKS_EACH = 2
-#: A partition of a file has so many numbers, if its row groups allow.
+#: A partition of files has so many numbers, if their row groups allow; more, if there would be more partitions than …
 PART_NUMBERS = 2_000_000
+PARTITIONS = 4096
 #: How often a task is tried again that failed for other reasons than its rows (a file system that did not answer).
 RETRIES = 2
 #: Parameters of so many bytes go to one worker, and from there to the others, instead of with each task.
@@ -361,7 +362,7 @@ def open_stored(reader: Stored, request: Request) -> Opened:
     choice = choose(reader, request)
     width = len(choice.columns) + (choice.weight is not None)
     layout = Layout(choice.columns, tuple(range(len(choice.columns))), width, choice.weight, choice.single)
-    portions = reader.portions(PART_NUMBERS // width)
+    portions = reader.portions(max(PART_NUMBERS // width, (reader.n_rows or 0) // PARTITIONS))
     tables = [delayed(_Portion(portion, choice), pure=False)() for portion in portions]
     return Opened(DaskSource(tables, layout, client=request.engine), choice.names, choice.left_out, reader.format)
 

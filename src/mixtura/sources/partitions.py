@@ -257,11 +257,14 @@ class _Reader:
             yield self._block(held, first_row)
 
     def _block(self, held: list[tuple[Floats, Weights]], first_row: int) -> Block:
-        rows, weights = held[0]
-        if len(held) > 1:
-            rows = np.concatenate([rows for rows, _ in held])
+        parts, weights = [rows for rows, _ in held], held[0][1]
+        if len(parts) > 1:
+            shape = sum(map(len, parts)), self.layout.n_features
+            rows = cast("Floats", np.empty(shape, parts[0].dtype, order=self.layout.order))
+            np.concatenate(parts, out=rows)
             weights = None if weights is None else np.concatenate([w for _, w in held if w is not None])
-        rows = cast("Floats", np.asarray(rows, order=self.layout.order))
+        else:
+            rows = cast("Floats", np.asarray(parts[0], order=self.layout.order))
         block = Block(rows, weights, first_row + self.facts.rows)
         before = self.facts
         with np.errstate(over="ignore"):  # seen at the end
