@@ -60,16 +60,20 @@ def by_responsibilities(share: Array) -> Rule:
 
 def by_mixture(model: Mixture) -> Rule:
     """Each row has the responsibilities that a mixture gives it (S10)."""
+    return partial(_responsibilities, model)
 
-    def rule(block: Block) -> Array:
-        return softmax(reference.log_joint(block.rows, model.whitened), block.rows, model.whitened)[1]
 
-    return rule
+def _responsibilities(model: Mixture, block: Block) -> Array:
+    return softmax(reference.log_joint(block.rows, model.whitened), block.rows, model.whitened)[1]
 
 
 def by_nearest(centres: Array, unit: Array) -> Rule:
     """Each row belongs to the nearest centre, in coordinates where each column is measured in its own unit."""
-    return lambda block: np.eye(len(centres))[_nearest(block.rows / unit, centres / unit)]
+    return partial(_nearest_centre, centres, unit)
+
+
+def _nearest_centre(centres: Array, unit: Array, block: Block) -> Array:
+    return np.eye(len(centres))[_nearest(block.rows / unit, centres / unit)]
 
 
 def mixture_of(
@@ -108,9 +112,13 @@ def mixture_of(
 def overall_moments(source: Source) -> Moments:
     """Mean (D,), scatter (D, D) and weight of all rows."""
     middle = source.total(_first_moments)
-    rule = by_labels(np.zeros(source.n_rows, dtype=np.intp), 1)
-    statistics = source.total(partial(_under_rule, rule, (middle.sum / middle.weight)[None], "full"))
+    statistics = source.total(partial(_under_rule, _all_one, (middle.sum / middle.weight)[None], "full"))
     return Moments((statistics.centre + statistics.shift())[0], statistics.scatter()[0], middle.weight)
+
+
+def _all_one(block: Block) -> Array:
+    """All rows belong to one component."""
+    return np.ones((len(block.rows), 1))
 
 
 class Parts(NamedTuple):

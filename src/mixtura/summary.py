@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from mixtura.choice import TIE, Cell, bic, ranked, ties
 from mixtura.core.em import Fit, n_parameters
@@ -17,6 +18,7 @@ from mixtura.core.overlap import Separation, overlapping
 from mixtura.core.status import Status
 from mixtura.covariance import registry
 from mixtura.kernels import Rows
+from mixtura.sources.source import Block, Source
 
 #: Models named in one remark.
 MOST_NAMED = 5
@@ -196,24 +198,25 @@ def per_row(model: Mixture, rows: Rows) -> dict[str, NDArray[Any]]:
     }
 
 
-def totals(
-    model: Mixture, family: str, rows: Rows, sample_weight: ArrayLike | None = None, free: int | None = None
-) -> dict[str, float]:
+def totals(model: Mixture, family: str, rows: Source, free: int | None = None) -> dict[str, float]:
     """How well a model describes rows: the log-likelihood (S11), its mean, and BIC as if it were fitted to them.
 
     ``free`` is the number of its free parameters, if something was fixed.
     """
-    weight = float(len(rows) if sample_weight is None else np.sum(sample_weight))
-    loglik = model.loglik(rows, sample_weight)
+    loglik, weight = rows.total(partial(_loglik, model)), rows.weight
     free = n_parameters(model, registry.get(family)) if free is None else free
     return {
-        "rows": len(rows),
+        "rows": rows.n_rows,
         "weight": weight,
         "loglik": loglik,
         "mean_loglik": loglik / weight,
         "n_parameters": free,
         "bic": bic(loglik, free, weight),
     }
+
+
+def _loglik(model: Mixture, block: Block) -> float:
+    return model.loglik(block.rows, block.weights)
 
 
 def _row(cell: Cell, criterion: str, best: Cell) -> Summary:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,16 +19,17 @@ from mixtura.cli.options import (
     columns_option,
     force_option,
     given,
-    input_format_option,
     json_option,
     quiet_option,
 )
-from mixtura.cli.output import arrow_table, line_width, note, note_left_out, output_folder, progress_bar, show_text
+from mixtura.cli.output import line_width, note, output_folder, progress_bar, show_text
 from mixtura.cli.proposals import as_options, command_in_force, copyable
+from mixtura.cli.tables import opened_table, table_options
 
 if TYPE_CHECKING:
+    from mixtura.race import Observer
     from mixtura.result import Result
-    from mixtura.sources.files import FileTable
+    from mixtura.sources.reader import Opened
     from mixtura.summary import Summary
 
 #: Exit code of a fit that finished without converging.
@@ -86,7 +87,7 @@ PROPOSED_FOLDER = "fitted"
     help="The same seed gives the same result.",
 )  # fmt: skip
 @click.option("--threads", metavar="N", type=click.IntRange(min=1), help="[default: all processors]")
-@input_format_option
+@table_options
 @click.option("--out", metavar="DIR", help="Write the model, a label a row and the summary into DIR.")
 @force_option
 @json_option(help="Print the summary as JSON.")
@@ -111,34 +112,33 @@ def fit(
     noise_density: float | None,
     seed: int,
     threads: int | None,
-    input_format: str | None,
     out: str | None,
     force: bool,
     as_json: bool,
     quiet: bool,
+    **source: Any,
 ) -> None:
     """Fit mixtures to TABLE and choose one.
 
-    TABLE is a CSV, Parquet, Arrow or .npy file, or - for standard input. Without options, one to nine components are
-    tried in every covariance family, and BIC chooses. Columns that are not numeric are left out.
+    TABLE is a CSV, Parquet, Arrow or .npy file, a folder or pattern of such files, file.h5::/dataset, file.db::table, a
+    database (see --sql), or - for standard input. It may be larger than memory. Without options, one to nine components
+    are tried in every covariance family, and BIC chooses. Columns that are not numeric are left out.
 
     With --out, DIR holds afterwards model.mixtura (for the other commands), labels.csv (or as TABLE is: label,
     its probability, log density and the probability of each component, row for row) and summary.json.
     """
     import mixtura
-    from mixtura.sources.files import read_table
+    from mixtura.sources.sql import without_password
 
-    file = read_table(table, columns=given(columns, as_names), weights=weights, format=input_format)
-    note_left_out(file, quiet)
-    names = [MODEL_FILE, f"labels.{file.format}", SUMMARY_FILE]
+    opened = opened_table(table, given(columns, as_names), weights, source, quiet=quiet, threads=threads)
+    names = [MODEL_FILE, f"labels.{opened.format or 'parquet'}", SUMMARY_FILE]
     with output_folder(out, names, force) as folder:
         with progress_bar(quiet) as observer:
             result = mixtura.fit(
-                arrow_table(dict(zip(file.columns, file.rows.T, strict=True))),
+                opened,
                 as_counts(components),
                 given(covariance, as_families),
                 criterion=criterion,
-                sample_weight=file.weights,
                 n_init=starts,
                 tol=tol,
                 max_iter=max_iter,
@@ -147,19 +147,19 @@ def fit(
                 fixed=mixtura.Fixed(weights="equal") if equal_weights else None,
                 noise=noise if noise_density is None else noise_density,
                 random_state=seed,
-                n_threads=threads,
                 progress=observer,
             )
         document = {
             "mixtura": __version__,
-            "command": shlex.join([word for words in command_in_force(ctx) for word in words]),
+            "command": without_password(shlex.join([word for words in command_in_force(ctx) for word in words])),
             "seed": seed,
-            "table": table,
-            "left_out": file.left_out,
+            "table": without_password(table),
+            "left_out": opened.left_out,
             **result.summary(),
         }
         if folder is not None:
-            _write_fit(folder, names, result, file, document)
+            with progress_bar(quiet) as observer:
+                _write_fit(folder, names, result, opened, document=document, observer=observer)
     if folder is not None and not quiet:
         note(f"Wrote {', '.join(str(folder / name) for name in names)}.")
     if as_json:
@@ -174,20 +174,21 @@ def fit(
         ctx.exit(NOT_CONVERGED)
 
 
-def _write_fit(folder: Path, names: list[str], result: Result, file: FileTable, document: Summary) -> None:
+def _write_fit(
+    folder: Path, names: list[str], result: Result, opened: Opened, *, document: Summary, observer: Observer | None
+) -> None:
     """All the outputs of a fit, in place together or not at all."""
     from tempfile import TemporaryDirectory
 
     import mixtura
     from mixtura import summary
-    from mixtura.sources.files import write_table
 
     model_file, labels_file, summary_file = names
     metadata = {key: document[key] for key in ("command", "seed", "table")} | summary.remember(document)
     with TemporaryDirectory(dir=folder, prefix=".mixtura-") as name:
         staged = Path(name)
         mixtura.save(result.model, staged / model_file, family=result.best.covariance, metadata=metadata)
-        write_table(arrow_table(summary.per_row(result.model, file.rows)), staged / labels_file)
+        mixtura.write_scores(result.model, opened, staged / labels_file, progress=observer)
         (staged / summary_file).write_text(f"{summary.as_json(document)}\n", encoding="ascii")
         for each in names:
             (staged / each).replace(folder / each)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mixtura import race
     from mixtura.race import Observer
     from mixtura.sources.files import FileTable
+    from mixtura.sources.reader import Opened
 
 #: Lines are as wide as the terminal, within these bounds.
 WIDTHS = (40, 120)
@@ -96,7 +97,7 @@ def progress_bar(quiet: bool) -> Generator[Observer | None]:
         yield observe
 
 
-def note_left_out(file: FileTable, quiet: bool) -> None:
+def note_left_out(file: FileTable | Opened, quiet: bool) -> None:
     """Say which columns of a file are not used."""
     for name, reason in file.left_out.items():
         if not quiet:

@@ -143,6 +143,10 @@ class Structure(ABC):
 
     kind: ClassVar[Kind]
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what can be derived: a pass over a cluster sends mixtures out."""
+        return {name: value for name, value in self.__dict__.items() if name != "whitening"}
+
     @property
     @abstractmethod
     def n_components(self) -> int: ...
