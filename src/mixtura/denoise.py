@@ -12,6 +12,7 @@ from scipy.spatial import KDTree
 from mixtura.core.noise import INITIAL_WEIGHT, Noise
 from mixtura.core.statistics import Array
 from mixtura.covariance.prior import NULL_VARIANCE, column_spread
+from mixtura.sources.record import recordable
 from mixtura.sources.sketch import Sample
 from mixtura.sources.source import Block, Source
 from mixtura.start import column_unit
@@ -49,6 +50,7 @@ def noise_over(source: Source, sample: Sample) -> Noise:
     return Noise.region(origin, edges, INITIAL_WEIGHT, estimated=True)
 
 
+@recordable
 @dataclass(frozen=True, eq=False)
 class _Box:
     """The least box around rows, (D,) each."""
@@ -60,6 +62,7 @@ class _Box:
         return _Box(np.minimum(self.lower, other.lower), np.maximum(self.upper, other.upper))
 
 
+@recordable
 @dataclass(frozen=True, eq=False)
 class _Extent:
     """The boxes along the columns and along other axes."""

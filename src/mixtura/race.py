@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -244,7 +243,7 @@ class Ground:
     @cached_property
     def weight(self) -> float:
         """Weight of all rows."""
-        return self.small.weight if self.small.complete else self.source.total(attrgetter("weight"))
+        return self.small.weight if self.small.complete else self.source.weight
 
     @cached_property
     def relative(self) -> Prior:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from mixtura import text
 from mixtura.agreement import CrossTable, cross_table
+from mixtura.checkpoint import head_for, seed_in
 from mixtura.choice import CRITERIA, Cell, Survey, chosen, counts_of, ranked, ties
 from mixtura.core.arguments import as_generator
 from mixtura.core.em import Fit
@@ -24,6 +26,7 @@ from mixtura.covariance.prior import ConjugatePrior, as_prior
 from mixtura.covariance.registry import Family
 from mixtura.merging import Merging, merge
 from mixtura.race import Observer, Settings, as_noise
+from mixtura.sources.journal import Journal, Journalled
 from mixtura.sources.opening import as_source
 from mixtura.start import METHODS
 from mixtura.summary import summarise
@@ -238,6 +241,7 @@ def fit(
     n_threads: int | None = None,
     spool: bool | None = None,
     progress: Observer | None = None,
+    checkpoint: str | PathLike[str] | None = None,
 ) -> Result:
     """Fit mixtures to a table and choose one.
 
@@ -291,7 +295,12 @@ def fit(
         Whether to copy the rows once to a temporary file that all passes read (to memory, if they are few): by default
         that is done with CSV files, queries and whatever can be read only once.
     progress : callable, optional
-        Is told of each pass; see mixtura.race.Progress. A true answer ends the fit with the models as they are.
+        Is told of each pass; see mixtura.race.Progress. A true answer ends the fit with the models as they are. Without
+        one, Ctrl-C raises KeyboardInterrupt.
+    checkpoint : str or path-like, optional
+        A file that keeps what the passes over all rows found. If the fit is killed, the same call goes on from there,
+        to the same bits (with ``random_state=None``, to those of the seed that was drawn then). See
+        mixtura.sources.journal.
 
     Returns
     -------
@@ -299,6 +308,9 @@ def fit(
 
     Raises
     ------
+    CheckpointError
+        If the checkpoint cannot be written, or is of another table, of other options or of another version. It is a
+        ValueError.
     ValueError
         If the table holds what cannot be fitted (text, NaN, too few rows), with the place; if an argument makes no
         sense; or if no candidate could be fitted, with the reasons.
@@ -341,8 +353,18 @@ def fit(
         prior=as_prior(prior),
         fixed=fixed or NOTHING,
     )
-    seed = int(as_generator(random_state).integers(2**63))
-    survey = Survey(source, settings, seed, criterion, names).extended(counts, families, progress)
+    seed = None if checkpoint is None or random_state is not None else seed_in(checkpoint)
+    if seed is None:
+        seed = int(as_generator(random_state).integers(2**63))
+    survey = Survey(source, settings, seed, criterion, names)
+    if checkpoint is None:
+        survey = survey.extended(counts, families, progress)
+    else:
+        wanted = {"n_components": counts, "covariance": [family.name for family in families], "criterion": criterion}
+        head = head_for(survey.source, settings, seed, wanted | {"random_state": random_state, "columns": names})
+        with Journal(checkpoint, head) as journal:
+            journalled = replace(survey, source=Journalled(source, journal))
+            survey = replace(journalled.extended(counts, families, progress), source=source)
     chosen(survey.cells, criterion)  # raises where there is nothing to choose
     return Result(survey, names or tuple(f"x{j}" for j in range(1, source.n_features + 1)))
 

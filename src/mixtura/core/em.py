@@ -29,6 +29,7 @@ from mixtura.covariance.registry import Family
 from mixtura.covariance.structure import SingularError
 from mixtura.kernels import Kernel
 from mixtura.sources.memory import Memory
+from mixtura.sources.record import recordable
 from mixtura.sources.source import Block, Source
 
 #: When no step raises the objective any more, a gap below this many nats a row counts as the top.
@@ -236,6 +237,7 @@ def _first_that_climbs(
             return kind, None, tried
 
 
+@recordable
 class _Records(tuple[Statistics, ...]):
     """One record a model, added model by model."""
 
