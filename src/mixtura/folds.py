@@ -50,6 +50,9 @@ class Part(Source):
         self.n_features = source.n_features
         self.n_rows = self.total(_n_rows)
 
+    def watch(self, tell: Callable[[int], object] | None) -> None:  # noqa: D102
+        self.source.watch(tell)
+
     def map(self, function: Callable[[Block], Result]) -> Iterator[Result]:  # noqa: D102
         return self.source.map(partial(_of_part, self.choice, function))
 

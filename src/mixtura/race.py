@@ -7,17 +7,18 @@ the tolerance.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from mixtura import kernels
-from mixtura.core.em import Fit, Stop, Task, climb_together, in_family
+from mixtura.core.em import Fit, Pass, Stop, Task, climb_together, in_family
 from mixtura.core.estep import of_block
 from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Mixture
@@ -31,7 +32,7 @@ from mixtura.denoise import noise_over, without_noise
 from mixtura.diagnosis import idle_directions, misplaced_components
 from mixtura.kernels import Kernel
 from mixtura.sources.sketch import Sample, samples
-from mixtura.sources.source import Source
+from mixtura.sources.source import Source, watched
 from mixtura.start import (
     METHODS,
     Parts,
@@ -147,19 +148,49 @@ class Candidate(NamedTuple):
 class Progress(NamedTuple):
     """How far a search has come.
 
-    ``stage`` is "race" (all starts, on a sample), "repair" (the best of each candidate, moved about and offered its
-    neighbours' fits, on the sample), "grow" (the best again, on larger samples), "climb" (on all rows) or "folds" (of a
-    fold, if they are cross-validated); ``climbing`` of ``climbs`` are still on their way after so many ``passes`` over
-    the rows of that stage.
+    Attributes
+    ----------
+    stage : str
+        "sample" (all rows are looked at for a sample of them, nothing climbs yet), "race" (all starts, on the sample),
+        "repair" (the best of each candidate, moved about and offered its neighbours' fits, on the sample), "grow" (the
+        best again, on larger samples), "climb" (on all rows) or "folds" (of a fold, if they are cross-validated).
+    passes : int
+        Over the rows of that stage, that are done.
+    climbing, climbs : int
+        How many climbs are still on their way, of how many.
+    rows, n_rows : int
+        Rows that are done of the next pass, 0 where none has begun; and rows of a whole one, as far as is known.
+    loglik : float
+        The highest log-likelihood of this stage so far, in nats a row; NaN before there is one.
+    gap : float
+        The largest estimated distance to the top among the climbs on their way, in nats a row; NaN before there is one.
+    tol : float
+        They end when it is below this.
     """
 
     stage: str
     passes: int
     climbing: int
     climbs: int
+    rows: int = 0
+    n_rows: int = 0
+    loglik: float = math.nan
+    gap: float = math.nan
+    tol: float = math.nan
+
+    @classmethod
+    def of(cls, stage: str, seen: Pass, climbs: int, n_rows: int, tol: float) -> Self:
+        """How far the climbs of a stage have come."""
+        return cls(stage, seen.passes, seen.climbing, climbs, seen.rows, n_rows, seen.loglik, seen.gap, tol)
+
+    @property
+    def within(self) -> bool:
+        """Whether a pass is under way."""
+        return self.rows > 0
 
 
-#: Called after each pass; a true answer ends the fit, with the models as they are.
+#: Called after each pass, and several times a second within a long one; a true answer ends the fit, with the models as
+#: they are.
 Observer = Callable[[Progress], bool | None]
 
 
@@ -210,6 +241,10 @@ class _Obeyed:
     def __init__(self, observer: Observer | None) -> None:
         self.observer = observer
         self.told_to_stop = False
+
+    def sampling(self, n_rows: int) -> Callable[[int], object]:
+        """What tells of the rows that have been looked at for the sample."""
+        return lambda rows: self(Progress("sample", 0, 0, 0, rows, n_rows))
 
     def __call__(self, progress: Progress) -> bool:
         if self.observer is not None:
@@ -336,8 +371,10 @@ class Ground:
             for model, curvature in [(start.model, start.curvature) if isinstance(start, Fit) else (start, None)]
         ]
 
-        def watch(passes: int, climbing: int) -> bool:
-            return self.observer(Progress(stage, passes, climbing, len(tasks)))
+        tol = max((stop.tol for _, _, stop in starts), default=self.settings.tol)
+
+        def watch(seen: Pass) -> bool:
+            return self.observer(Progress.of(stage, seen, len(tasks), source.n_rows, tol))
 
         kernel = self.kernel if sample is None and self.small.complete else self.rough
         fits: Sequence[Fit] = climb_together(tasks, source, watch, kernel)
@@ -372,7 +409,9 @@ def search(
         settings.fixed.check(candidate.n_components, source.n_features, candidate.family)
     largest = max(candidate.n_components for candidate in candidates)
     free = max(candidate.family.n_parameters(1, source.n_features) for candidate in candidates)
-    small, *larger = samples(source, _sizes(source, largest, free), seed)
+    obeyed = _Obeyed(observer)
+    with watched(source, obeyed.sampling(source.n_rows)):
+        small, *larger = samples(source, _sizes(source, largest, free), seed)
     if small.complete:
         larger = []
     _check_range(small, columns)
@@ -380,7 +419,7 @@ def search(
     components = sum(candidate.n_components for candidate in candidates)  # of a pass, which all of them share
     # one edition for the samples and for all rows; only ends need double precision
     kernel, rough = (kernels.choose(n_rows, components, source.n_features, single=single) for single in (False, True))
-    ground = Ground(source, small, tuple(larger), settings, seed, kernel, rough, _Obeyed(observer))
+    ground = Ground(source, small, tuple(larger), settings, seed, kernel, rough, obeyed)
     attempts = _attempts(candidates, settings.n_init)
     runs = [Run(candidate, its) for candidate, its in zip(candidates, attempts, strict=True)]
     open_to_others = [run for run in runs if run.candidate.by_chance or run.candidate.known]
@@ -581,6 +620,8 @@ def _fall_back(ground: Ground, runs: Sequence[Run]) -> None:
     stop = ground.settings.stop
     doubtful = [run for run in runs if _doubtful(run)]
     for turn in range(1, CONTENDERS):
+        if ground.told_to_stop:
+            return
         others = [(run, run.hills[turn], stop) for run in doubtful if len(run.hills) > turn]
         for run, fit in ground.climb("climb", others):
             run.best = fit if run.best is None else max(run.best, fit, key=_merit)

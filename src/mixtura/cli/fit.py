@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mixtura._version import __version__
+from mixtura.cli.interruption import listening, prepare_checkpoint, told_of_checkpoints
 from mixtura.cli.options import (
     as_counts,
     as_families,
@@ -22,7 +23,7 @@ from mixtura.cli.options import (
     json_option,
     quiet_option,
 )
-from mixtura.cli.output import line_width, note, output_folder, progress_bar, show_text
+from mixtura.cli.output import INTERRUPTED, line_width, note, output_folder, progress_bar, show_text
 from mixtura.cli.proposals import as_options, command_in_force, copyable
 from mixtura.cli.tables import opened_table, table_options
 
@@ -89,6 +90,8 @@ PROPOSED_FOLDER = "fitted"
 @click.option("--threads", metavar="N", type=click.IntRange(min=1), help="[default: all processors]")
 @table_options
 @click.option("--out", metavar="DIR", help="Write the model, a label a row and the summary into DIR.")
+@click.option("--checkpoint", metavar="FILE", help="Keep in FILE what each pass over all rows finds.")
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint of a fit that was killed.")
 @force_option
 @json_option(help="Print the summary as JSON.")
 @quiet_option
@@ -113,6 +116,8 @@ def fit(
     seed: int,
     threads: int | None,
     out: str | None,
+    checkpoint: str | None,
+    resume: bool,
     force: bool,
     as_json: bool,
     quiet: bool,
@@ -126,14 +131,17 @@ def fit(
 
     With --out, DIR holds afterwards model.mixtura (for the other commands), labels.csv (or as TABLE is: label,
     its probability, log density and the probability of each component, row for row) and summary.json.
+
+    Ctrl-C ends the fit with the best model so far.
     """
     import mixtura
     from mixtura.sources.sql import without_password
 
+    prepare_checkpoint(checkpoint, resume=resume, force=force, quiet=quiet)
     opened = opened_table(table, given(columns, as_names), weights, source, quiet=quiet, threads=threads)
     names = [MODEL_FILE, f"labels.{opened.format or 'parquet'}", SUMMARY_FILE]
     with output_folder(out, names, force) as folder:
-        with progress_bar(quiet) as observer:
+        with told_of_checkpoints(quiet), progress_bar(quiet) as observer, listening(observer) as heard:
             result = mixtura.fit(
                 opened,
                 as_counts(components),
@@ -147,7 +155,8 @@ def fit(
                 fixed=mixtura.Fixed(weights="equal") if equal_weights else None,
                 noise=noise if noise_density is None else noise_density,
                 random_state=seed,
-                progress=observer,
+                progress=heard,
+                checkpoint=checkpoint,
             )
         document = {
             "mixtura": __version__,
@@ -168,6 +177,10 @@ def fit(
         show_text(in_json(document))
     else:
         show_text(_report(result.summary(), ctx, folder))
+    if heard.interrupted:
+        again = "" if checkpoint is None else "; the same command with --resume goes on from the checkpoint"
+        note(f"Interrupted: this is the best model up to then{again}.")
+        ctx.exit(INTERRUPTED)
     if not result.fit.converged:
         if as_json and not quiet:
             note(result.fit.status.value)

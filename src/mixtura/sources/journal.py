@@ -287,6 +287,10 @@ class Journalled(Source):
         self.dtype, self.remote = source.dtype, source.remote
         self._known = False
 
+    def watch(self, tell: Callable[[int], object] | None) -> None:
+        """Pass on to the source who is to be told of rows."""
+        self.source.watch(tell)
+
     @cached_property
     def weight(self) -> float:
         """How much the rows count together."""

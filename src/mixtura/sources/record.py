@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import Field, fields, is_dataclass
 from functools import partial
 from hashlib import blake2b
@@ -93,7 +93,7 @@ def unpacked(content: bytes) -> Any:
         tree = json.loads(content[_LENGTH.size : start])
         reading = _Reading(content, start)
         value = reading.value(tree)
-    except (struct.error, LookupError, TypeError, OverflowError, RecursionError) as error:
+    except (struct.error, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"no record: {error}") from error
     if reading.start != len(content):
         raise ValueError("no record: it is too long")
@@ -119,7 +119,7 @@ class _Reading:
         dtype = np.dtype(kind)
         count = math.prod(shape)
         if dtype.kind not in _KINDS or min(shape, default=0) < 0:
-            raise ValueError("no record: its arrays do not hold numbers")
+            raise ValueError("its arrays do not hold numbers")
         flat = np.frombuffer(self.content, dtype, count, self.start).astype(dtype.newbyteorder("="))
         self.start += count * dtype.itemsize
         return flat.reshape(shape).transpose(np.argsort(axes))
@@ -149,61 +149,88 @@ def digest(value: Any) -> bytes:
     NotRecordableError
         If a function in it has no name of its own.
     """
-    hasher = blake2b(digest_size=DIGEST)
-    _feed(hasher.update, value, 0)
-    return hasher.digest()
+    asked = _Asked()
+    asked.take(value)
+    return asked.hasher.digest()
 
 
-def _feed(update: Callable[[bytes], Any], value: Any, depth: int) -> None:
-    """Hand over the bytes of a value, each part after its kind and length."""
-    if depth > _DEEPEST:
-        raise NotRecordableError(f"a {type(value).__name__} holds itself")
+class _Asked:
+    """Values are taken part by part, each after its kind and its length."""
 
-    def say(*parts: Any) -> None:
+    def __init__(self) -> None:
+        self.hasher = blake2b(digest_size=DIGEST)
+        self.depth = 0
+
+    def take(self, value: Any) -> None:
+        if self.depth > _DEEPEST:
+            raise NotRecordableError(f"a {type(value).__name__} holds itself")
+        way = next((way for kinds, way in self._WAYS if isinstance(value, kinds)), None)
+        if way is None:
+            way = _Asked._dataclass if is_dataclass(value) else _Asked._reduced
+        way(self, value)
+
+    def _say(self, *parts: Any) -> None:
         for part in parts:
             data = part if isinstance(part, bytes) else str(part).encode()
-            update(_LENGTH.pack(len(data)))
-            update(data)
+            self.hasher.update(_LENGTH.pack(len(data)))
+            self.hasher.update(data)
 
-    def each(values: Any) -> None:
-        for one in values:
-            _feed(update, one, depth + 1)
+    def _each(self, values: Iterable[Any]) -> None:
+        self.depth += 1
+        for value in values:
+            self.take(value)
+        self.depth -= 1
 
-    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in _KINDS:
-        array = np.ascontiguousarray(value)
-        say("array", array.dtype.str, np.shape(value))
-        update(array.tobytes())
-    elif value is None or isinstance(value, bool | int | float | str | bytes):
-        say(type(value).__name__, value.hex() if type(value) is float else value)
-    elif isinstance(value, tuple | list):
-        say(type(value).__qualname__, len(value))
-        each(value)
-    elif isinstance(value, dict):
-        say("dict", len(value))
-        each(value.items())
-    elif isinstance(value, partial):
-        say("partial")
-        each((value.func, value.args, value.keywords))
-    elif isinstance(value, ModuleType):
-        say("module", value.__name__)
-    elif isinstance(value, FunctionType | BuiltinFunctionType | type):
+    def _array(self, value: Any) -> None:
+        if value.dtype.kind not in _KINDS:
+            raise NotRecordableError(f"an array of {value.dtype} has no digest")
+        self._say("array", value.dtype.str, np.shape(value))
+        self.hasher.update(np.ascontiguousarray(value).tobytes())
+
+    def _plain(self, value: Any) -> None:
+        self._say(type(value).__name__, value.hex() if type(value) is float else value)
+
+    def _sequence(self, value: Any) -> None:
+        self._say(type(value).__qualname__, len(value))
+        self._each(value)
+
+    def _dict(self, value: dict[Any, Any]) -> None:
+        self._say("dict", len(value))
+        self._each(value.items())
+
+    def _partial(self, value: partial[Any]) -> None:
+        self._say("partial")
+        self._each((value.func, value.args, value.keywords))
+
+    def _module(self, value: ModuleType) -> None:
+        self._say("module", value.__name__)
+
+    def _name(self, value: Any) -> None:
         if "<" in value.__qualname__:  # a lambda or a function within another one
             raise NotRecordableError(f"{value.__qualname__} has no name of its own")
-        say("name", value.__module__, value.__qualname__)
-    elif is_dataclass(value):
-        say("dataclass", type(value).__qualname__)
-        each(getattr(value, field.name) for field in _fields(value))
-    else:
-        _feed_reduced(say, each, value)
+        self._say("name", value.__module__, value.__qualname__)
 
+    def _dataclass(self, value: Any) -> None:
+        self._say("dataclass", type(value).__qualname__)
+        self._each(getattr(value, field.name) for field in _fields(value))
 
-def _feed_reduced(say: Callable[..., None], each: Callable[[Any], None], value: Any) -> None:
-    """What an object would be made of again."""
-    try:
-        reduced = value.__reduce_ex__(2)
-    except TypeError as error:
-        raise NotRecordableError(str(error)) from error
-    if not isinstance(reduced, tuple):
-        raise NotRecordableError(f"a {type(value).__name__} has no digest")
-    say("object")
-    each(list(part) if hasattr(part, "__next__") else part for part in reduced)
+    def _reduced(self, value: Any) -> None:
+        """What an object would be made of again."""
+        try:
+            parts = value.__reduce_ex__(2)
+        except TypeError as error:
+            raise NotRecordableError(str(error)) from error
+        if not isinstance(parts, tuple):
+            raise NotRecordableError(f"a {type(value).__name__} has no digest")
+        self._say("object")
+        self._each(list(part) if isinstance(part, Iterator) else part for part in parts)  # type: ignore[misc]
+
+    _WAYS: tuple[tuple[Any, Callable[..., None]], ...] = (
+        ((np.ndarray, np.generic), _array),
+        ((bool, int, float, str, bytes, type(None)), _plain),
+        ((tuple, list), _sequence),
+        (dict, _dict),
+        (partial, _partial),
+        (ModuleType, _module),
+        ((FunctionType, BuiltinFunctionType, type), _name),
+    )

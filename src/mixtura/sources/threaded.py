@@ -77,7 +77,7 @@ class Threaded(Source):
             adding = _Adding(function, recipes, WAITING * self._threads)
             helpers = [self._pool().submit(adding.work) for _ in range(self._threads - 1)]
             try:
-                adding.work()
+                adding.work(self._tell)
             finally:
                 wait(helpers)
             for helper in helpers:
@@ -99,11 +99,11 @@ class _Adding(Generic[Sum]):
         self.room = Semaphore(most)  # for results that wait for those of earlier blocks
         self.taking, self.adding = Lock(), Lock()
         self.waiting: dict[int, Sum] = {}
-        self.added = 0
+        self.added = self.rows = 0
         self.over = False
 
-    def work(self) -> None:
-        """Take one block after the other, as long as there are any."""
+    def work(self, tell: Callable[[int], object] | None = None) -> None:
+        """Take one block after the other, as long as there are any; ``tell`` hears of the rows that are done."""
         try:
             while True:
                 self.room.acquire()
@@ -112,13 +112,17 @@ class _Adding(Generic[Sum]):
                 if taken is None:
                     break
                 number, recipe = taken
-                self._add(number, self.function(recipe()))
+                block = recipe()
+                self._add(number, self.function(block), len(block.rows))
+                if tell is not None:
+                    tell(self.rows)
         finally:  # at the end, or where something went wrong, the others come back too
             self.over = True
             self.room.release()
 
-    def _add(self, number: int, result: Sum) -> None:
+    def _add(self, number: int, result: Sum, rows: int) -> None:
         with self.adding:
+            self.rows += rows
             self.waiting[number] = result
             while self.added in self.waiting:
                 result = self.waiting.pop(self.added)
