@@ -118,8 +118,8 @@ class _Reading:
     def _array(self, kind: str, shape: list[int], axes: list[int]) -> Any:
         dtype = np.dtype(kind)
         count = math.prod(shape)
-        if dtype.kind not in _KINDS or min(shape, default=0) < 0:
-            raise ValueError("its arrays do not hold numbers")
+        if dtype.kind not in _KINDS or min(shape, default=0) < 0 or sorted(axes) != [*range(len(shape))]:
+            raise ValueError("there is an array that does not hold numbers")
         flat = np.frombuffer(self.content, dtype, count, self.start).astype(dtype.newbyteorder("="))
         self.start += count * dtype.itemsize
         return flat.reshape(shape).transpose(np.argsort(axes))
