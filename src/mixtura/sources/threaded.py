@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from queue import SimpleQueue
-from threading import Lock, Semaphore, Thread
+from threading import Lock, Semaphore, Thread, get_ident
 from typing import Any, Generic, TypeVar
 
 from mixtura.sources.source import Block, Result, Source, Sum
@@ -74,61 +74,99 @@ class Threaded(Source):
 
     def total(self, function: Callable[[Block], Sum]) -> Sum:
         with closing(self._recipes()) as recipes:
-            adding = _Adding(function, recipes, WAITING * self._threads)
-            helpers = [self._pool().submit(adding.work) for _ in range(self._threads - 1)]
-            try:
-                adding.work(self._tell)
-            finally:
-                wait(helpers)
-            for helper in helpers:
-                helper.result()
-        return adding.sum
+            return self._together(_Recipes(self._counted(function), recipes, WAITING * self._threads))
+
+    def _counted(self, function: Callable[[Block], Result]) -> Callable[[Block], Result]:
+        """The function; whoever watches is told of the rows that it has been called with."""
+        return function if self._tell is None else _Counted(function, self._tell)
+
+    def _together(self, work: Adding[Sum]) -> Sum:
+        """The sum, when all threads have worked on it."""
+        helpers = [self._pool().submit(work.work) for _ in range(self._threads - 1)]
+        try:
+            work.work()
+        finally:
+            wait(helpers)
+        for helper in helpers:
+            helper.result()
+        return work.sum
+
+
+class _Counted(Generic[Result]):
+    """A function that counts rows, and tells of them in the thread that made it."""
+
+    def __init__(self, function: Callable[[Block], Result], tell: Callable[[int], object]) -> None:
+        self.function, self.tell = function, tell
+        self.thread, self.lock = get_ident(), Lock()
+        self.rows = 0
+
+    def __call__(self, block: Block) -> Result:
+        result = self.function(block)
+        with self.lock:
+            self.rows += len(block.rows)
+        if get_ident() == self.thread:
+            self.tell(self.rows)
+        return result
 
 
 def _made_of(function: Callable[[Block], Result], recipe: Recipe) -> Result:
     return function(recipe())
 
 
-class _Adding(Generic[Sum]):
+class Adding(ABC, Generic[Sum]):
     """A pass: any number of threads may ``work``, and ``sum`` is there when all have come back."""
 
     sum: Sum
 
-    def __init__(self, function: Callable[[Block], Sum], recipes: Iterator[Recipe], most: int) -> None:
-        self.function, self.recipes = function, enumerate(recipes)
-        self.room = Semaphore(most)  # for results that wait for those of earlier blocks
-        self.taking, self.adding = Lock(), Lock()
-        self.waiting: dict[int, Sum] = {}
-        self.added = self.rows = 0
-        self.over = False
+    def __init__(self) -> None:
+        self._adding = Lock()
+        self._waiting: dict[int, Sum] = {}
+        self._added = 0
 
-    def work(self, tell: Callable[[int], object] | None = None) -> None:
-        """Take one block after the other, as long as there are any; ``tell`` hears of the rows that are done."""
+    @abstractmethod
+    def work(self) -> None:
+        """Take one piece of work after the other, as long as there are any."""
+
+    def _add(self, number: int, result: Sum) -> None:
+        """Add the result of a block, when those of the blocks before it are there."""
+        with self._adding:
+            self._waiting[number] = result
+            while self._added in self._waiting:
+                result = self._waiting.pop(self._added)
+                self.sum = self.sum + result if self._added else result
+                self._added += 1
+                self._room()
+
+    def _room(self) -> None:
+        """One result less is waiting."""
+
+
+class _Recipes(Adding[Sum]):
+    """Block after block, each taken by whoever is free."""
+
+    def __init__(self, function: Callable[[Block], Sum], recipes: Iterator[Recipe], most: int) -> None:
+        super().__init__()
+        self._function, self._recipes = function, enumerate(recipes)
+        self._space = Semaphore(most)  # for results that wait for those of earlier blocks
+        self._taking = Lock()
+        self._over = False
+
+    def work(self) -> None:
         try:
             while True:
-                self.room.acquire()
-                with self.taking:
-                    taken = None if self.over else next(self.recipes, None)
+                self._space.acquire()
+                with self._taking:
+                    taken = None if self._over else next(self._recipes, None)
                 if taken is None:
                     break
                 number, recipe = taken
-                block = recipe()
-                self._add(number, self.function(block), len(block.rows))
-                if tell is not None:
-                    tell(self.rows)
+                self._add(number, self._function(recipe()))
         finally:  # at the end, or where something went wrong, the others come back too
-            self.over = True
-            self.room.release()
+            self._over = True
+            self._space.release()
 
-    def _add(self, number: int, result: Sum, rows: int) -> None:
-        with self.adding:
-            self.rows += rows
-            self.waiting[number] = result
-            while self.added in self.waiting:
-                result = self.waiting.pop(self.added)
-                self.sum = self.sum + result if self.added else result
-                self.added += 1
-                self.room.release()
+    def _room(self) -> None:
+        self._space.release()
 
 
 def ahead(items: Generator[Item], most: int) -> Generator[Item]:
