@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -23,7 +24,7 @@ from mixtura.cli.options import (
     json_option,
     quiet_option,
 )
-from mixtura.cli.output import INTERRUPTED, line_width, note, output_folder, progress_bar, show_text
+from mixtura.cli.output import INTERRUPTED, line_width, note, output_folder, show_text
 from mixtura.cli.proposals import as_options, command_in_force, copyable
 from mixtura.cli.tables import opened_table, table_options
 
@@ -89,7 +90,8 @@ PROPOSED_FOLDER = "fitted"
 )  # fmt: skip
 @click.option("--threads", metavar="N", type=click.IntRange(min=1), help="[default: all processors]")
 @table_options
-@click.option("--out", metavar="DIR", help="Write the model, a label a row and the summary into DIR.")
+@click.option("--out", metavar="DIR", help="Write the model, a label a row, the summary and a report into DIR.")
+@click.option("--report/--no-report", default=None, help="With --out: write the report, as is the default, or do not.")
 @click.option("--checkpoint", metavar="FILE", help="Keep in FILE what each pass over all rows finds.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint of a fit that was killed.")
 @force_option
@@ -116,6 +118,7 @@ def fit(
     seed: int,
     threads: int | None,
     out: str | None,
+    report: bool | None,
     checkpoint: str | None,
     resume: bool,
     force: bool,
@@ -130,18 +133,24 @@ def fit(
     are tried in every covariance family, and BIC chooses. Columns that are not numeric are left out.
 
     With --out, DIR holds afterwards model.mixtura (for the other commands), labels.csv (or as TABLE is: label,
-    its probability, log density and the probability of each component, row for row) and summary.json.
+    its probability, log density and the probability of each component, row for row), summary.json, and a report to
+    read: report.html, one page with pictures that needs no other file, report.md and components.csv.
 
     Ctrl-C ends the fit with the best model so far.
     """
     import mixtura
+    from mixtura.progress import on_terminal
+    from mixtura.report import COMPONENTS, PAGE, PLAIN
     from mixtura.sources.sql import without_password
 
+    if report and out is None:
+        raise click.UsageError("--report needs --out: the folder that it goes into.")
     prepare_checkpoint(checkpoint, resume=resume, force=force, quiet=quiet)
     opened = opened_table(table, given(columns, as_names), weights, source, quiet=quiet, threads=threads)
     names = [MODEL_FILE, f"labels.{opened.format or 'parquet'}", SUMMARY_FILE]
+    names += [] if report is False else [PAGE, PLAIN, COMPONENTS]
     with output_folder(out, names, force) as folder:
-        with told_of_checkpoints(quiet), progress_bar(quiet) as observer, listening(observer) as heard:
+        with told_of_checkpoints(quiet), on_terminal(quiet) as observer, listening(observer) as heard:
             result = mixtura.fit(
                 opened,
                 as_counts(components),
@@ -164,19 +173,20 @@ def fit(
             "seed": seed,
             "table": without_password(table),
             "left_out": opened.left_out,
+            "fingerprint": result.fingerprint,
             **result.summary(),
         }
         if folder is not None:
-            with progress_bar(quiet) as observer:
-                _write_fit(folder, names, result, opened, document=document, observer=observer)
+            with on_terminal(quiet) as observer:
+                _write_fit(folder, names, _Fitted(result, opened, document, ctx), observer)
     if folder is not None and not quiet:
-        note(f"Wrote {', '.join(str(folder / name) for name in names)}.")
+        note(f"Wrote {', '.join(names)} into {folder}.")
     if as_json:
         from mixtura.summary import as_json as in_json
 
         show_text(in_json(document))
     else:
-        show_text(_report(result.summary(), ctx, folder))
+        show_text(_report(result.summary(), ctx, folder, page=PAGE if PAGE in names else None))
     if heard.interrupted:
         again = "" if checkpoint is None else "; the same command with --resume goes on from the checkpoint"
         note(f"Interrupted: this is the best model up to then{again}.")
@@ -187,27 +197,46 @@ def fit(
         ctx.exit(NOT_CONVERGED)
 
 
-def _write_fit(
-    folder: Path, names: list[str], result: Result, opened: Opened, *, document: Summary, observer: Observer | None
-) -> None:
+class _Fitted(NamedTuple):
+    """A result, the table that it is of, the summary with its origin, and the command that led there."""
+
+    result: Result
+    opened: Opened
+    document: Summary
+    ctx: click.Context
+
+    def remedy(self, change: Mapping[str, Any]) -> str:
+        """The command with other arguments of mixtura.fit."""
+        command = command_in_force(self.ctx, **as_options(dict(change)))
+        return shlex.join([word for words in command for word in words])
+
+
+def _write_fit(folder: Path, names: list[str], fitted: _Fitted, observer: Observer | None) -> None:
     """All the outputs of a fit, in place together or not at all."""
     from tempfile import TemporaryDirectory
 
     import mixtura
-    from mixtura import summary
+    from mixtura import report, summary
 
-    model_file, labels_file, summary_file = names
-    metadata = {key: document[key] for key in ("command", "seed", "table")} | summary.remember(document)
+    result, opened, document, _ = fitted
+    model_file, labels_file, summary_file, *report_files = names
+    told = {key: document[key] for key in ("command", "seed", "table", "fingerprint")}
     with TemporaryDirectory(dir=folder, prefix=".mixtura-") as name:
         staged = Path(name)
+        metadata = told | summary.remember(document)
         mixtura.save(result.model, staged / model_file, family=result.best.covariance, metadata=metadata)
         mixtura.write_scores(result.model, opened, staged / labels_file, progress=observer)
         (staged / summary_file).write_text(f"{summary.as_json(document)}\n", encoding="ascii")
+        if report_files:
+            found = report.of(result, document, fitted.remedy, str(folder / model_file), observer)
+            contents = found.html().encode(), found.markdown().encode(), report.components_csv(document)
+            for each, content in zip(report_files, contents, strict=True):
+                (staged / each).write_bytes(content)
         for each in names:
             (staged / each).replace(folder / each)
 
 
-def _report(numbers: Summary, ctx: click.Context, folder: Path | None) -> str:
+def _report(numbers: Summary, ctx: click.Context, folder: Path | None, page: str | None) -> str:
     """The summary of a fit, and commands to go on with."""
     from mixtura import text
 
@@ -227,6 +256,8 @@ def _report(numbers: Summary, ctx: click.Context, folder: Path | None) -> str:
             "Keep this model, with a label and probabilities for each row:", command_in_force(ctx, out=PROPOSED_FOLDER)
         )
     else:
+        if page is not None:
+            propose("Read the report in a browser:", [[str(folder / page)]])
         model = [str(folder / MODEL_FILE)]
         propose(
             "Look closer, score a table, draw new rows:",

@@ -51,13 +51,15 @@ def merge(
     and the probability of each cluster (c0, c1, ...).
     """
     from mixtura import merging, summary, text
+    from mixtura.progress import on_terminal
 
     for name, given in (("--clusters", clusters), ("--output-format", output_format)):
         if given and out is None:
             raise click.UsageError(f"{name} needs --out.")
     check_free(out, force)
     saved, (rows, _) = saved_and_source(model, table, columns, weights, source, quiet=quiet)
-    found = merging.merge(saved.mixture, rows)
+    with on_terminal(quiet) as observer:
+        found = merging.merge(saved.mixture, rows, progress=observer)
     if out is not None:
         share = found.responsibilities(rows, clusters)
         each = {f"c{j}": column for j, column in enumerate(share.T)}
