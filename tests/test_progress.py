@@ -121,7 +121,7 @@ def test_rows_within_a_pass_are_told_and_a_fit_can_be_ended_there():
             return super()._block(i)
 
     rng = np.random.default_rng(0)
-    rows = np.concatenate([rng.normal(size=(90_000, 8)), rng.normal(1.5, 1, size=(90_000, 8))])
+    rows = np.concatenate([rng.normal(size=(60_000, 8)), rng.normal(1.5, 1, size=(60_000, 8))])
     seen = []
 
     def end(told):
@@ -131,7 +131,7 @@ def test_rows_within_a_pass_are_told_and_a_fit_can_be_ended_there():
     result = mixtura.fit(Slow(rows, n_threads=1), 2, "full", random_state=0, progress=end)
     within = [told for told in seen if told.within]
     assert {told.stage for told in within} >= {"sample", "climb"}
-    assert all(0 < told.rows < told.n_rows == 180_000 for told in within)
+    assert all(0 < told.rows < told.n_rows == 120_000 for told in within)
     for one, two in pairwise(seen):
         if one.within and two.within and one.passes == two.passes and one.stage == two.stage:
             assert two.rows > one.rows

@@ -154,8 +154,9 @@ class Journal:
             if not os.path.lexists(path):
                 self._make(head)
             found = self._open()
-            if found != head and not self._places:  # nothing is lost
+            if found != head and not self._places.keys() - {_OF_ROWS}:  # nothing is lost
                 self._file.close()
+                self._places.clear()
                 self._make(head)
                 found = self._open()
         try:
