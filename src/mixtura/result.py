@@ -32,6 +32,7 @@ from mixtura.race import Observer, Settings, as_noise
 from mixtura.sources.journal import Journal, Journalled
 from mixtura.sources.opening import as_source
 from mixtura.sources.sketch import fingerprint
+from mixtura.sources.sql import without_password
 from mixtura.start import METHODS
 from mixtura.summary import summarise
 
@@ -288,7 +289,7 @@ class Result:
         progress : bool or callable, optional
             As in ``fit``; the stage is "merge".
         """
-        source = as_source(table, columns=self.model.columns, weights=sample_weight).source
+        source, _ = as_source(table, columns=self.model.columns, weights=sample_weight)
         with watched(progress) as observer:
             return merge(self.model, source, progress=observer)
 
@@ -526,7 +527,7 @@ def _call(given: Mapping[str, Any]) -> Call:
     table, seed = given["table"], given["random_state"]
     return Call(
         arguments,
-        fspath(table) if isinstance(table, str | PathLike) else None,
+        without_password(fspath(table)) if isinstance(table, str | PathLike) else None,
         int(seed) if isinstance(seed, int | np.integer) else None,
     )
 

@@ -147,8 +147,8 @@ def fit(
         raise click.UsageError("--report needs --out: the folder that it goes into.")
     prepare_checkpoint(checkpoint, resume=resume, force=force, quiet=quiet)
     opened = opened_table(table, given(columns, as_names), weights, source, quiet=quiet, threads=threads)
-    names = [MODEL_FILE, f"labels.{opened.format or 'parquet'}", SUMMARY_FILE]
-    names += [] if report is False else [PAGE, PLAIN, COMPONENTS]
+    labels_file = f"labels.{opened.format or 'parquet'}"
+    names = [MODEL_FILE, labels_file, SUMMARY_FILE, *([] if report is False else [PAGE, PLAIN, COMPONENTS])]
     with output_folder(out, names, force) as folder:
         with told_of_checkpoints(quiet), on_terminal(quiet) as observer, listening(observer) as heard:
             result = mixtura.fit(
