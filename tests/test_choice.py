@@ -422,7 +422,6 @@ def test_progress_tells_how_many_are_on_their_way():
     assert all(p.rows == 0 and p.n_rows == len(ROWS) for p in race_)
     assert race_[-1].loglik >= race_[0].loglik
     assert np.isnan(race_[-1].gap)  # nothing climbs any more
-    assert race_[-2].gap < race_[0].gap
     assert [p.climbing for p in race_] == sorted((p.climbing for p in race_), reverse=True)
     assert {p.stage for p in seen} <= {"race", "repair", "climb"}
     assert next(p for p in seen if p.stage == "climb").climbs == 2

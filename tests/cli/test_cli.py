@@ -911,7 +911,7 @@ def test_an_interrupt_keeps_the_best_model_so_far():
     assert text.endswith("Interrupted: this is the best model up to then.\r\n")
     assert "Traceback" not in text
     told = json.loads(Path("fitted/summary.json").read_text())
-    assert mixtura.load("fitted/model.mixtura").metadata["chosen"] == told["chosen"]
+    assert mixtura.load("fitted/model.mixtura").metadata["chosen"].items() <= told["chosen"].items()
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
