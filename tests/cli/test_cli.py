@@ -901,15 +901,17 @@ def test_colours_are_for_terminals_that_want_them(model):
 
 
 @needs_terminals
-def test_an_interrupt_ends_in_one_sentence():
+def test_an_interrupt_keeps_the_best_model_so_far():
     code, text = on_a_terminal(
         "fit", EXAMPLES / "banknote.csv", "--starts", "20", "--out", "fitted", interrupt_at="Racing starts",
         at_once=True,
     )  # fmt: skip
     assert code == 130
-    assert text.endswith("Interrupted.\r\n")
+    assert "Ending with the best model so far" in text
+    assert text.endswith("Interrupted: this is the best model up to then.\r\n")
     assert "Traceback" not in text
-    assert not Path("fitted").exists()
+    told = json.loads(Path("fitted/summary.json").read_text())
+    assert mixtura.load("fitted/model.mixtura").metadata["chosen"].items() <= told["chosen"].items()
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])

@@ -299,6 +299,8 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         printer = _Printer(int(self.verbose), int(self.verbose_interval))
 
         def observe(progress: Progress) -> bool:
+            if progress.within:
+                return False
             printer.passed(progress)
             return task.passed(progress)
 
