@@ -298,7 +298,7 @@ class Mixture:
 
     def noise_share(self, log_density: Array) -> Array:
         """The probability of noise where the logarithm of the density p(x) is this."""
-        if self.noise is None:
+        if self.noise is None or self.noise.weight == 0:
             return np.where(np.isnan(log_density), np.nan, 0.0)
         return np.exp(np.minimum(self.noise.log_joint - log_density, 0.0))
 
