@@ -68,6 +68,7 @@ html_theme_options = {
 }
 html_sidebars = {"index": [], "quickstart": [], "gallery/**": [], "**": ["sidebar-nav-bs"]}
 html_show_sourcelink = False
+suppress_warnings = ["toc.empty_glob"]
 
 
 def setup(app):

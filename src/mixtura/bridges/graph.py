@@ -165,19 +165,19 @@ class _Graph:
     def _softmax(self, joint: str, nearest: str) -> tuple[str, str, str | None]:
         """log p(x) (N, 1) (S3, S9), responsibilities (N, K) (S10) and, if there is noise, its probability (N, 1)."""
         top = self._over_columns("ReduceMax", joint)
-        noise = self._constant(self.model.whitened.noise)
-        if self.model.noise is not None:
+        noise = None if self.model.noise is None else self._constant(self.model.whitened.noise)
+        if noise is not None:
             top = self._node("Max", top, noise)
         far = self._node("IsInf", top, detect_positive=0)
         level = self._node("Where", far, self._constant(0.0), top)
         share = self._node("Exp", self._node("Sub", joint, level))
         total = self._over_columns("ReduceSum", share)
-        if self.model.noise is not None:
+        if noise is not None:
             total = self._node("Add", total, self._node("Exp", self._node("Sub", noise, level)))
         total = self._node("Where", far, self._constant(1.0), total)
         log_density = self._node("Add", top, self._node("Log", total))
         share = self._node("Where", far, nearest, self._node("Div", share, total))
-        if self.model.noise is None:
+        if noise is None:
             return log_density, share, None
         behind = self._node("Sub", noise, self._node("Where", far, self._constant(0.0), log_density))
         return log_density, share, self._node("Exp", self._node("Min", behind, self._constant(0.0)))
