@@ -66,9 +66,8 @@ html_theme_options = {
     "show_prev_next": False,
     "show_toc_level": 2,
 }
-html_sidebars = {"index": [], "quickstart": [], "gallery/**": [], "**": ["sidebar-nav-bs"]}
+html_sidebars = {"index": [], "quickstart": [], "gallery/*": []}
 html_show_sourcelink = False
-suppress_warnings = ["toc.empty_glob"]
 
 
 def setup(app):

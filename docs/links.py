@@ -38,7 +38,7 @@ def _page(path: Path) -> _Page:
 def dead(root: Path) -> list[str]:
     """Links that lead nowhere, one sentence each."""
     found = []
-    for path in sorted(root.rglob("*.html")):
+    for path in sorted(set(root.rglob("*.html")) - set(root.glob("_static/**/*.html"))):
         for link in sorted(_page(path).links):
             parts = urlsplit(link)
             if parts.scheme or parts.netloc:

@@ -60,7 +60,7 @@ def test_what_was_seen_is_told():
         "height": RNG.normal(size=400),
         "dose": 0.5 * RNG.integers(1, 9, 400),
     }
-    notes = mixtura.fit(pd.DataFrame(table), n_components=1, random_state=0).summary()["notes"]
+    notes = mixtura.fit(pd.DataFrame(table), n_components=1, random_state=0).summary()["about_rows"]
     zeros = np.mean(table["rain"] == 0)
     assert notes == [
         "Values of age are rounded to 1.",
@@ -68,7 +68,7 @@ def test_what_was_seen_is_told():
         f"{zeros:.0%} of the values of rain are 0.",
     ]
     few = mixtura.fit(RNG.normal(size=(50, 2))[RNG.integers(0, 50, 400)], n_components=1, random_state=0)
-    assert few.summary()["notes"][-1].endswith("count each as an observation of its own.")
+    assert few.summary()["about_rows"][-1].endswith("count each as an observation of its own.")
 
 
 @pytest.mark.parametrize("family", [None, *(family.name for family in FAMILIES)])

@@ -13,6 +13,7 @@ import numpy as np
 from mixtura import race
 from mixtura.core.em import Fit
 from mixtura.core.mixture import Mixture
+from mixtura.core.shown import Shown
 from mixtura.core.statistics import Array
 from mixtura.covariance import registry
 from mixtura.covariance.registry import Family
@@ -279,7 +280,7 @@ def counts_of(n_components: int | Iterable[int], n_rows: int) -> list[int]:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Survey:
+class Survey(Shown):
     """A table of cells over the same rows, the choice made from it, and what it takes to make it larger.
 
     Attributes
@@ -300,6 +301,9 @@ class Survey:
     criterion: str
     columns: tuple[str, ...] | None = None
     cells: tuple[Cell, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Survey of {len(self.cells)} candidates by {self.criterion.upper()}, the best of them {self.best!r}>"
 
     @cached_property
     def best(self) -> Cell:

@@ -21,12 +21,14 @@ COINCIDING = 1e-3
 class Note(NamedTuple):
     """One finding.
 
-    ``healthy`` is false where the fit should give way to another, and ``components`` are those that are to blame.
+    ``healthy`` is false where the fit should give way to another, and ``components`` are those that are to blame;
+    ``of_rows`` is true where the rows are as they are, and nothing is wrong with the fit.
     """
 
     sentence: str
     components: tuple[int, ...] = ()
     healthy: bool = True
+    of_rows: bool = False
 
 
 def diagnose(fit: Fit) -> tuple[Note, ...]:
@@ -55,7 +57,7 @@ def diagnose(fit: Fit) -> tuple[Note, ...]:
     if fit.prior.null_directions:
         sentence = f"The rows do not vary in every direction ({idle_directions(fit.prior, fit.model.columns)})"
         more = "a nominal variance stands in there, so the log-likelihood counts only for comparison."
-        notes.append(Note(f"{sentence}: {more}"))
+        notes.append(Note(f"{sentence}: {more}", of_rows=True))
     notes += [
         Note(f"Components {i} and {j} coincide: fewer components say the same.", (i, j))
         for i, j in _coinciding(fit, empty)

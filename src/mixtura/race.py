@@ -67,11 +67,11 @@ PATIENCE = 1
 SETTLE_ROUNDS = 4
 #: Pairs merged, and components split, of a neighbour's fit.
 OFFERS = 2
-#: Steps after which the best of several offers goes on, and those after which it is given up if it is further behind
-#: than this (nats a row).
-GLANCE = Stop(RACE_TOL, 1, verify=False)
-SCOUT = Stop(RACE_TOL, 8, verify=False)
-ABANDON = 0.02
+#: How offers are sifted: so many steps on, this many of a run's go on, if they are no further behind its best than this
+#: (nats a row). Of the scouts that won in the end, one in thirty was further behind.
+SIEVE = ((0, 2, 0.15), (2, 1, 0.05), (6, 1, 0.02))
+#: The last is followed to the end if it is no further behind than this many times the gap that it sees.
+HOPE = 2.0
 #: Larger samples, through which a climb comes to all rows, grow by this factor; the largest has no more than that part
 #: of the rows, nor more numbers, in the table of its rows or of their responsibilities, than …
 GROWTH = 8
@@ -483,7 +483,7 @@ def _repair(ground: Ground, runs: Sequence[Run], sample: Sample, rounds: int) ->
                 rng = np.random.default_rng([ground.seed, run.candidate.n_components, turn, 1])  # whatever n_init
                 with suppress(SingularError):  # that move led nowhere
                     moves.append((run, ground.start(_move(run.best, sample, rng), run.candidate, 1.0, sample)))
-        arrived = _arrivals(ground, _most_promising(ground, offers, sample) + moves, sample)
+        arrived = _arrivals(ground, offers + moves, sample)
         moving = {run for run, _ in moves}
         fresh = set[Run]()
         for run, fit in arrived:
@@ -527,26 +527,40 @@ def _offers(ground: Ground, fit: Fit, candidate: Candidate, sample: Sample) -> l
     return [ground.with_noise(model, least=noise) for model in models]
 
 
-def _most_promising(ground: Ground, offers: Sequence[tuple[Run, Mixture]], sample: Sample) -> list[tuple[Run, Fit]]:
-    """The best offer of each run, a few steps on."""
-    best: dict[Run, Fit] = {}
-    for run, fit in ground.climb("repair", [(run, model, GLANCE) for run, model in offers], sample):
-        if run not in best or _merit(fit) > _merit(best[run]):
-            best[run] = fit
-    return [(run, fit.model) for run, fit in best.items()]
-
-
-def _arrivals(ground: Ground, starts: Sequence[tuple[Run, Mixture | Fit]], sample: Sample) -> list[tuple[Run, Fit]]:
+def _arrivals(ground: Ground, starts: Sequence[tuple[Run, Mixture]], sample: Sample) -> list[tuple[Run, Fit]]:
     """Where those starts arrive that come near the best of their run soon."""
-    least = ABANDON * sample.weight
-    scouts = [
-        (run, fit)
-        for run, fit in ground.climb("repair", [(run, start, SCOUT) for run, start in starts], sample)
-        if run.best is not None and fit.objective > run.best.objective - least
+    going: list[tuple[Run, Mixture | Fit]] = [*starts]
+    for steps, most, behind in SIEVE:
+        stop = Stop(RACE_TOL, steps, verify=False)
+        going = [*_ahead(_further(ground, going, stop, sample), most, behind * sample.weight)]
+    hopeful = [
+        (run, fit) for run, fit in going if isinstance(fit, Fit) and _behind(run, fit) <= HOPE * fit.gap * sample.weight
     ]
-    stop = ground.settings.race_stop
-    climbed = ground.climb("repair", [(run, scout.model, stop) for run, scout in scouts], sample)
-    return [(run, _joined(scout, fit)) for (run, scout), (_, fit) in zip(scouts, climbed, strict=True)]
+    return _further(ground, hopeful, ground.settings.race_stop, sample)
+
+
+def _further(
+    ground: Ground, going: Sequence[tuple[Run, Mixture | Fit]], stop: Stop, sample: Sample
+) -> list[tuple[Run, Fit]]:
+    """Where those climbs come to from where they are."""
+    climbed = ground.climb("repair", [(run, start, stop) for run, start in going], sample)
+    return [
+        (run, _joined(start, fit) if isinstance(start, Fit) else fit)
+        for (run, start), (_, fit) in zip(going, climbed, strict=True)
+    ]
+
+
+def _ahead(climbed: Sequence[tuple[Run, Fit]], most: int, behind: float) -> list[tuple[Run, Fit]]:
+    """The most promising of each run, if they are no further behind its best."""
+    by_run: dict[Run, list[Fit]] = {}
+    for run, fit in climbed:
+        if run.best is not None and fit.objective >= run.best.objective - behind:
+            by_run.setdefault(run, []).append(fit)
+    return [(run, fit) for run, fits in by_run.items() for fit in sorted(fits, key=_merit, reverse=True)[:most]]
+
+
+def _behind(run: Run, fit: Fit) -> float:
+    return -np.inf if run.best is None else run.best.objective - fit.objective
 
 
 def _grow(ground: Ground, runs: Sequence[Run]) -> None:
@@ -701,6 +715,7 @@ def _finished(rough: Fit, end: Fit) -> Fit:
 
 def _joined(before: Fit, after: Fit) -> Fit:
     """One fit of a climb and the one that went on from it over the same rows."""
-    passes = before.trace[-1].passes if before.trace else 0
-    later = tuple(step._replace(passes=passes + step.passes) for step in after.trace[1:])
-    return replace(after, trace=before.trace + later, n_iter=before.n_iter + after.n_iter)
+    *earlier, last = before.trace
+    here = after.trace[0]._replace(passes=last.passes, kind=last.kind)  # the same point, measured again
+    later = (step._replace(passes=last.passes + step.passes) for step in after.trace[1:])
+    return replace(after, trace=(*earlier, here, *later), n_iter=before.n_iter + after.n_iter)

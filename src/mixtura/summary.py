@@ -5,24 +5,28 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mixtura.choice import TIE, Cell, bic, ranked, ties
+from mixtura.choice import TIE, Cell, aic, bic, ranked, ties
 from mixtura.core.em import Fit, n_parameters
 from mixtura.core.mixture import NOISE, Mixture
 from mixtura.core.overlap import Separation, overlapping
 from mixtura.core.status import Status
 from mixtura.covariance import registry
 from mixtura.kernels import Rows
+from mixtura.race import Observer, Progress
 
 #: Models named in one remark.
 MOST_NAMED = 5
 #: Pairs of components are told of when their overlap, ω_ij + ω_ji, is at least this; no more than so many.
 LEAST_OVERLAP = 0.1
 MOST_OVERLAPS = 10
+#: Rows labelled between two reports of how far that is.
+SCORED_ROWS = 262_144
 
 Summary = dict[str, Any]
 
@@ -63,7 +67,8 @@ def summarise(
             for c in cells
             if c.fit is None
         ],
-        "notes": [*(note.sentence for note in best.notes), *_seen(fit, columns, rows)],
+        "notes": [note.sentence for note in best.notes if not note.of_rows],
+        "about_rows": [*(note.sentence for note in best.notes if note.of_rows), *_seen(fit, columns, rows)],
         "advice": _advice(cells, best, criterion, fitted),
     }
 
@@ -116,15 +121,39 @@ def describe(model: Mixture, family: str, metadata: Mapping[str, Any]) -> Summar
         "overlaps": _overlaps(model),
         "rivals": [],
         "failed": [],
-        "notes": [note for note in told("notes", list) or [] if isinstance(note, str)],
+        **{key: [note for note in told(key, list) or [] if isinstance(note, str)] for key in ("notes", "about_rows")},
         "advice": [],
     }
+
+
+def describe_fit(fit: Fit) -> Summary:
+    """The summary of a fit alone, without a search."""
+    weight, loglik, free = fit.statistics.weight, fit.loglik, fit.n_parameters
+    return describe(
+        fit.model,
+        fit.family.name,
+        {
+            "weight": weight,
+            "chosen": {
+                "status": fit.status.name.lower(),
+                "sentence": fit.status.value,
+                "converged": fit.converged,
+                "gap": fit.gap,
+                "gradient_norm": fit.gradient_norm,
+                "passes": fit.n_iter,
+                "loglik": loglik,
+                "bic": bic(loglik, free, weight),
+                "aic": aic(loglik, free),
+                "n_parameters": free,
+            },
+        },
+    )
 
 
 def remember(summary: Summary) -> dict[str, Any]:
     """What of a summary belongs into the metadata of a model file; the rest is in the model itself."""
     chosen = {key: summary["chosen"][key] for key in _REMEMBERED}
-    kept = {key: summary[key] for key in ("rows", "weight", "criterion", "notes")}
+    kept = {key: summary[key] for key in ("rows", "weight", "criterion", "notes", "about_rows")}
     return finite({**kept, "chosen": chosen})
 
 
@@ -179,12 +208,19 @@ def correlations(model: Mixture) -> list[list[list[float]]]:
     return [(unit @ unit.T).tolist() for unit in units]
 
 
-def per_row(model: Mixture, rows: Rows) -> dict[str, NDArray[Any]]:
+def per_row(model: Mixture, rows: Rows, progress: Observer | None = None) -> dict[str, NDArray[Any]]:
     """Columns for each row: ``label``, its ``probability``, ``log_density``, and p0 … p(K−1) of all (S10).
 
     With a noise component, whose label is −1, its probability stands before those of the others, in ``noise``.
+    ``progress`` is told of the rows that are done; its stage is "rows".
     """
-    density, share = model.posterior(rows)
+    n = len(rows)
+    density, share = np.empty(n), np.empty((n, model.n_components))
+    edges = [*range(0, n - SCORED_ROWS + 1, SCORED_ROWS), n] if n >= 2 * SCORED_ROWS else [0, n]
+    for start, end in pairwise(edges):
+        if progress is not None:
+            progress(Progress("rows", 1, n - start, n))
+        density[start:end], share[start:end] = model.posterior(rows[start:end])
     noise = model.noise_share(density)
     top, called = share.max(1), share.argmax(1)
     return {

@@ -49,13 +49,15 @@ def merge(
     and the probability of each cluster (c0, c1, ...).
     """
     from mixtura import merging, summary, text
+    from mixtura.progress import on_terminal
 
     for name, given in (("--clusters", clusters), ("--output-format", output_format)):
         if given and out is None:
             raise click.UsageError(f"{name} needs --out.")
     check_free(out, force)
     saved, file = saved_and_table(model, table, columns, weights, input_format=input_format, quiet=quiet)
-    found = merging.merge(saved.mixture, file.rows, file.weights)
+    with on_terminal(quiet) as observer:
+        found = merging.merge(saved.mixture, file.rows, file.weights, progress=observer)
     if out is not None:
         share = found.responsibilities(file.rows, clusters)
         each = {f"c{j}": column for j, column in enumerate(share.T)}

@@ -15,8 +15,6 @@ import click
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from mixtura import race
-    from mixtura.race import Observer
     from mixtura.sources.files import FileTable
 
 #: Lines are as wide as the terminal, within these bounds.
@@ -60,40 +58,6 @@ def output_folder(out: str | None, names: Iterable[str], force: bool) -> Generat
             with suppress(OSError):
                 folder.rmdir()
         raise
-
-
-@contextmanager
-def progress_bar(quiet: bool) -> Generator[Observer | None]:
-    """An observer that draws a bar on standard error, if that is a terminal."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    stages = {"race": "Racing starts", "repair": "Repairing", "climb": "Climbing", "folds": "Validating"}
-    with Progress(
-        TextColumn("{task.description:<13}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("arrived, pass {task.fields[passes]}"),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bars:
-        task = bars.add_task("", visible=False, passes=0)
-
-        def observe(seen: race.Progress) -> None:
-            bars.update(
-                task,
-                description=stages.get(seen.stage, seen.stage),
-                total=seen.climbs,
-                completed=seen.climbs - seen.climbing,
-                passes=seen.passes,
-                visible=True,
-            )
-
-        yield observe
 
 
 def note_left_out(file: FileTable, quiet: bool) -> None:

@@ -50,6 +50,7 @@ def score(
     -1, and its probability stands in the column noise. Columns are matched by name.
     """
     from mixtura import summary, text
+    from mixtura.progress import on_terminal
 
     for name, given in (("--weights", weights), ("--json", as_json)):
         if given and not total:
@@ -60,7 +61,9 @@ def score(
     check_free(out, force)
     saved, file = saved_and_table(model, table, columns, weights, input_format=input_format, quiet=quiet)
     if not total:
-        write_columns(summary.per_row(saved.mixture, file.rows), out, output_format)
+        with on_terminal(quiet) as observer:
+            found = summary.per_row(saved.mixture, file.rows, observer)
+        write_columns(found, out, output_format)
         return
     free = summary.describe(saved.mixture, saved.family, saved.metadata)["chosen"]["n_parameters"]
     numbers = summary.totals(saved.mixture, saved.family, file.rows, file.weights, free)

@@ -7,7 +7,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import linear_sum_assignment
 
 from mixtura.core.mixture import WEIGHT_TOLERANCE, Mixture
 from mixtura.core.statistics import Array, Kind, Statistics
@@ -152,6 +151,8 @@ class Fixed:
         held = self.held_means(model.n_components)
         if self._means is None or not held.any():
             return model
+        from scipy.optimize import linear_sum_assignment  # which takes a third of a second to import
+
         apart = np.square((self._means[held][:, None] - model.means) / unit).sum(2)
         _, nearest = linear_sum_assignment(apart)
         order = np.empty(model.n_components, dtype=np.intp)

@@ -13,6 +13,7 @@ from scipy.special import entr
 from mixtura import kernels
 from mixtura.core.arguments import as_generator, as_labels, as_rows, as_source, column_indices, row_weights
 from mixtura.core.noise import Noise
+from mixtura.core.shown import Shown
 from mixtura.core.statistics import Array
 from mixtura.covariance.structure import Full, Structure
 from mixtura.kernels import Rows, Whitened
@@ -49,7 +50,7 @@ class Gradient(NamedTuple):
     covariances: Array
 
 
-class Mixture:
+class Mixture(Shown):
     """p(x) = Σ_k π_k N(x | μ_k, Σ_k) (S3), to which a noise component may add π_0/V.
 
     Parameters

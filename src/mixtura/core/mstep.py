@@ -93,9 +93,14 @@ def _mixture(
 def _scatter_is_rounding(statistics: Statistics, scatter: Array) -> bool:
     """Whether cancellation has eaten the scatter about the new means, which lie too far from the centres."""
     shift = statistics.shift()
-    rounding = 64 * np.finfo(np.float64).eps * np.abs(statistics.centre)
-    between = statistics.n[:, None] * np.square(np.where(np.abs(shift) > rounding, shift, 0.0))
-    if statistics.kind == "tied":
-        between = between.sum(0)
     within = scatter if statistics.kind == "diagonal" else np.diagonal(scatter, axis1=-2, axis2=-1)
-    return bool((between / SHIFT_LIMIT > np.maximum(within, 0.0)).any())
+    least = np.maximum(within, 0.0)
+
+    def far(shift: Array) -> bool:
+        between = statistics.n[:, None] * np.square(shift) / SHIFT_LIMIT
+        return bool(((between.sum(0) if statistics.kind == "tied" else between) > least).any())
+
+    if not far(shift):
+        return False
+    rounding = 64 * np.finfo(np.float64).eps * np.abs(statistics.centre)
+    return far(np.where(np.abs(shift) > rounding, shift, 0.0))

@@ -8,12 +8,12 @@ from functools import partial
 
 import numpy as np
 from scipy.linalg import solve_triangular, svd
-from scipy.optimize import brentq
 from scipy.special import entr, expit
 
 from mixtura.core.blas import LEAST_COLUMNS, one_thread
 from mixtura.core.divergence import bhattacharyya_pairs, living
 from mixtura.core.mixture import Mixture
+from mixtura.core.shown import Shown
 from mixtura.core.statistics import Array
 from mixtura.sources.source import Block, Source
 
@@ -101,6 +101,8 @@ def _exceeds(a: Array, b: Array, shift: Array, q: float) -> float:
         rest = 1 - 2 * s * a
         return float(s * ((a / rest + c / rest**2 + b * b * (s / rest) * ((1 - s * a) / rest)).sum() - q) - 1)
 
+    from scipy.optimize import brentq  # which takes a third of a second to import
+
     high = 35.0 if np.isfinite(most) else 300.0
     if slope(high) <= 0:
         return 0.0
@@ -126,8 +128,8 @@ def _exceeds(a: Array, b: Array, shift: Array, q: float) -> float:
     )  # at most M(s) exp(−sq), Chernoff's bound
 
 
-@dataclass(frozen=True, eq=False)
-class Separation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Separation(Shown):
     """How surely rows belong to one component or another; two of them add, as the rows do.
 
     Attributes
@@ -149,6 +151,10 @@ class Separation:
 
     entropy: float
     confusion: Array
+
+    def __repr__(self) -> str:
+        wrong = f"{self.error_rate:.3g} of labels expected wrong"
+        return f"<Separation of {len(self.confusion)} components: entropy {self.entropy:.4g} nats, {wrong}>"
 
     def __add__(self, other: Separation) -> Separation:
         return Separation(self.entropy + other.entropy, self.confusion + other.confusion)

@@ -25,6 +25,7 @@ diagonal (K, D)       their diagonals
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -160,6 +161,10 @@ class Statistics:
 
     def shift(self) -> Array:
         """How far each component's mean lies from its centre, s1/n, (K, D); 0 where n = 0."""
+        return self._shift
+
+    @cached_property
+    def _shift(self) -> Array:
         return self.s1 / np.where(self.n > 0, self.n, 1.0)[:, None]
 
     def scatter(self) -> Array:

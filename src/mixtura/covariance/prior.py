@@ -195,20 +195,21 @@ class Prior:
 
         ``rows`` (K,) is how many each component's covariance rests upon.
         """
-        shares = np.empty(len(rows))
-        for k in range(len(rows)):
-            white = np.linalg.solve(structure.factor(k), np.eye(structure.n_features))
-            if structure.kind == "diagonal":
-                shares[k] = (np.diagonal(white) ** 2 * np.diagonal(self.scatter)).max()
-            else:
-                shares[k] = np.linalg.eigvalsh(white @ self.scatter @ white.T)[-1]
+        white = structure.whitening
+        if structure.kind == "diagonal":
+            shares = (np.square(white) * np.diagonal(self.scatter)).max(1)
+        else:
+            largest = np.linalg.eigvalsh(white @ self.scatter @ np.swapaxes(white, -1, -2))[..., -1]
+            shares = np.broadcast_to(largest, rows.shape)
         total = rows + self.count
         return np.divide(shares, total, out=np.ones_like(shares), where=total > 0)
 
     def unresolved(self, structure: Structure) -> NDArray[np.bool_]:
         """(K, D) where a component is narrower than the column was recorded."""
-        variances = np.stack([np.square(structure.factor(k)).sum(1) for k in range(structure.n_components)])
-        return variances < (0.0 if self.resolution is None else self.resolution.floor)
+        shape = structure.n_components, structure.n_features
+        if self.resolution is None or not self.resolution.floor.any():
+            return np.zeros(shape, dtype=np.bool_)
+        return np.diagonal(structure.dense(), axis1=1, axis2=2) < self.resolution.floor
 
 
 class Moments(NamedTuple):

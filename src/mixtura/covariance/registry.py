@@ -49,7 +49,7 @@ class Family:
     pooled : bool
         Whether volume and shape are shared, so that the other components hold one without any scatter.
     continues : bool
-        Whether the maximum has to be searched for from a start, as there are several.
+        Whether the maximum is searched for from a start, by iteration; of several maxima it is the one near it.
     """
 
     name: str
@@ -151,9 +151,11 @@ FAMILIES = (
     Family("spherical", "VII", (), "diagonal", families.vii, lambda k, d: k, _columns_alike, "rotations"),
     Family("eii", "EII", (), "diagonal", families.eii, lambda k, d: 1, _all_alike, "rotations", pooled=True),
     Family("eei", "EEI", (), "diagonal", families.eei, lambda k, d: d, _components_alike, "units", pooled=True),
-    Family("vei", "VEI", (), "diagonal", families.vei, lambda k, d: k + d - 1, _additive, "units"),
+    Family("vei", "VEI", (), "diagonal", families.vei, lambda k, d: k + d - 1, _additive, "units", continues=True),
     Family("evi", "EVI", (), "diagonal", families.evi, lambda k, d: 1 + k * (d - 1), _means_alike, "units"),
-    Family("vee", "VEE", (), "full", families.vee, lambda k, d: k - 1 + d * (d + 1) // 2, maps="linear"),
+    Family(
+        "vee", "VEE", (), "full", families.vee, lambda k, d: k - 1 + d * (d + 1) // 2, maps="linear", continues=True
+    ),
     Family(
         "eve", "EVE", (), "full", families.eve, lambda k, d: 1 + k * (d - 1) + d * (d - 1) // 2,
         maps="rotations", continues=True,
@@ -165,7 +167,10 @@ FAMILIES = (
     Family(
         "eev", "EEV", (), "full", families.eev, lambda k, d: d + k * d * (d - 1) // 2, maps="rotations", pooled=True
     ),
-    Family("vev", "VEV", (), "full", families.vev, lambda k, d: k + d - 1 + k * d * (d - 1) // 2, maps="rotations"),
+    Family(
+        "vev", "VEV", (), "full", families.vev, lambda k, d: k + d - 1 + k * d * (d - 1) // 2,
+        maps="rotations", continues=True,
+    ),
     Family("evv", "EVV", (), "full", families.evv, lambda k, d: 1 + k * (d - 1) * (d + 2) // 2, maps="linear"),
 )  # fmt: skip
 

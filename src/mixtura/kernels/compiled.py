@@ -6,7 +6,7 @@ import importlib
 import math
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -85,6 +85,11 @@ def accumulate(rows: Rows, weights: Array | None, model: Whitened) -> Sums:
     if model.noise > -math.inf:
         return _with_noise(rows, weights, model)
     return sums(rows, weights, model.kind, _plain(model))
+
+
+def accumulate_all(rows: Rows, weights: Array | None, models: Sequence[Whitened]) -> list[Sums]:
+    """``accumulate`` under several models."""
+    return [accumulate(rows, weights, model) for model in models]
 
 
 def _with_noise(rows: Rows, weights: Array | None, model: Whitened) -> Sums:

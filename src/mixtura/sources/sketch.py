@@ -28,6 +28,7 @@ HELD = 262_144
 
 _LARGEST = np.uint64(2**64 - 1)
 _ODD = np.uint64(0x9E3779B97F4A7C15)
+_SEEDS = (np.uint64(1), np.uint64(2))
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 
@@ -125,8 +126,28 @@ def _of_block(limit: int, seed: np.uint64, ceiling: np.uint64, block: Block) -> 
     return Sketch(limit, hashes, np.asarray(rows, dtype=np.float64) + 0.0, weights, complete)
 
 
-def row_hashes(rows: NDArray[np.floating], seed: np.uint64) -> Hashes:
-    """64 well-mixed bits of each row (the finaliser of splitmix64, column after column)."""
+def fingerprint(source: Source) -> str:
+    """32 hexadecimal digits that stand for the numbers of all rows and their weights, in one pass.
+
+    They are two sums of hashes of the rows: neither their order nor the cut into blocks plays a part, nor whether they
+    are held in single or double precision, if the numbers are the same.
+    """
+    one, other = source.total(_hash_sums).tolist()
+    return f"{one:016x}{other:016x}"
+
+
+def _hash_sums(block: Block) -> Hashes:
+    sums: list[np.uint64] = []
+    for seed in _SEEDS:
+        hashes = row_hashes(block.rows, seed)
+        if block.weights is not None:
+            hashes = row_hashes(block.weights[:, None], hashes)
+        sums.append(hashes.sum(dtype=np.uint64))
+    return np.array(sums, dtype=np.uint64)
+
+
+def row_hashes(rows: NDArray[np.floating], seed: np.uint64 | Hashes) -> Hashes:
+    """64 well-mixed bits of each row (the finaliser of splitmix64, column after column), from one seed or one each."""
     state = np.full(len(rows), seed, dtype=np.uint64)
     with np.errstate(over="ignore"):
         for column in rows.T:
