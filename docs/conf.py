@@ -7,6 +7,7 @@ import mixtura
 
 sys.path.insert(0, str(Path(__file__).parent))
 import links
+import mathml
 import pictures
 
 project = "Mixtura"
@@ -56,6 +57,8 @@ sphinx_gallery_conf = {
 
 html_static_path = ["_static"]
 html_css_files = ["mixtura.css"]
+html_math_renderer = "mathml"
+html_context = {"default_mode": "auto"}
 html_theme = "pydata_sphinx_theme"
 html_title = "Mixtura"
 html_theme_options = {
@@ -72,5 +75,6 @@ html_show_sourcelink = False
 
 def setup(app):
     """The page in which EM is watched is made anew, as it is large; in the end, every link is followed."""
+    mathml.setup(app)
     app.connect("builder-inited", lambda app: pictures.watch(Path(app.srcdir) / "_static" / "watch.html"))
     app.connect("build-finished", links.check)

@@ -3,8 +3,8 @@ Thirteen columns, one picture
 =============================
 
 178 Italian wines of three growers, thirteen chemical measurements each. No pair of columns shows the groups; the
-directions in which the components differ most do. The family is VVE: all components have the same axes, each has lengths of its own
-along them, so that thirteen columns do not ask for 91 numbers a component.
+directions in which the components differ most do. The family is VVE: all components have the same axes, and each has
+lengths of its own along them, so that thirteen columns do not ask for 91 numbers a component.
 """
 
 import pandas as pd

@@ -24,7 +24,7 @@ theirs = [GaussianMixture(4, random_state=seed).fit(rows).score(rows) for seed i
 ours = [mixtura.GaussianMixture(4, random_state=seed).fit(rows).score(rows) for seed in seeds]
 
 figure, ax = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
-for place, (name, scores, colour) in enumerate([("scikit-learn", theirs, "#D55E00"), ("Mixtura", ours, "#0072B2")]):
+for place, (scores, colour) in enumerate([(theirs, "#D55E00"), (ours, "#0072B2")]):
     jitter = np.linspace(-0.2, 0.2, len(scores))
     ax.scatter(scores, place + jitter, s=28, color=colour, alpha=0.75, lw=0)
 ax.set(yticks=[0, 1], yticklabels=["scikit-learn", "Mixtura"], ylim=(-0.6, 1.6))
@@ -36,4 +36,4 @@ ax.spines[["top", "right", "left"]].set_visible(False)
 
 model = mixtura.GaussianMixture(4, random_state=0).fit(rows)
 taken = to_sklearn(model)
-np.abs(taken.score_samples(rows) - model.score_samples(rows)).max() < 1e-12
+print(f"largest difference {np.abs(taken.score_samples(rows) - model.score_samples(rows)).max():.0e} nats")
