@@ -71,7 +71,7 @@ def test_commands_of_a_page_run(page, tmp_path, monkeypatch):
     env = os.environ | {"PATH": f"{script.parent}{os.pathsep}{os.environ['PATH']}"}
     for command in commands(page):
         done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, env=env, check=False, timeout=60)
-        assert done.returncode == 0, f"{command}\n{done.stderr.decode()}"
+        assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stderr.decode()}"
 
 
 def test_the_gallery_is_twelve_examples_of_data_at_hand():

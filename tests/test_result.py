@@ -188,7 +188,7 @@ def test_progress_is_told():
         ({"reg_covar": float("inf")}, "reg_covar must be a finite number"),
         ({"n_threads": 0}, "n_threads must be a whole number of at least 1"),
         ({"random_state": "x"}, "cannot seed"),
-        ({"sample_weight": "w"}, "only when the table is a file"),
+        ({"sample_weight": "w"}, "has no column names: ask for 'w' by its number"),
         ({"sample_weight": np.ones(3)}, "3 entries for 200 rows"),
         ({"sample_weight": -np.ones(200)}, "must not be negative"),
         ({"sample_weight": np.zeros(200)}, "zero in every row"),

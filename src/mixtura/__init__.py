@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from mixtura.io import load, save
     from mixtura.merging import Merging, merge
     from mixtura.result import Result, fit, select
+    from mixtura.scores import score_table, write_scores
+    from mixtura.sources.sql import Query
 
 #: Where each public name lives; it is imported when it is first asked for.
 _HOMES = {
@@ -57,6 +59,9 @@ _HOMES = {
     "Result": "result",
     "fit": "result",
     "select": "result",
+    "score_table": "scores",
+    "write_scores": "scores",
+    "Query": "sources.sql",
     "load": "io",
     "save": "io",
     "Separation": "core.overlap",

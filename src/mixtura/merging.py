@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import entr
 
-from mixtura.core.arguments import as_source, finite_rows
+from mixtura.core.arguments import as_source
 from mixtura.core.mixture import NOISE, Labels, Mixture
 from mixtura.core.statistics import Array
 from mixtura.race import Observer, Progress
-from mixtura.sources.memory import Memory
-from mixtura.sources.source import Block
+from mixtura.sources.source import Block, Source
 
 #: The components of one cluster, in order.
 Group = tuple[int, ...]
@@ -108,11 +107,11 @@ class Merging:
             raise ValueError(f"there are 1 to {len(self.stages)} clusters, not {wanted}")
         return self.stages[-wanted].groups
 
-    def responsibilities(self, X: ArrayLike, n: int | None = None) -> Array:
+    def responsibilities(self, X: ArrayLike | Source, n: int | None = None) -> Array:
         """t_nc, the probability of each of n clusters, (N, n)."""
         return self._blockwise(X, partial(_together, groups=self.groups(n)))
 
-    def predict(self, X: ArrayLike, n: int | None = None) -> Labels:
+    def predict(self, X: ArrayLike | Source, n: int | None = None) -> Labels:
         """The most probable of n clusters for each row, (N,): the number of its place in ``groups(n)``; −1 for noise.
 
         Raises
@@ -123,10 +122,10 @@ class Merging:
         groups = self.groups(n)
         return self._blockwise(X, lambda share: called(_together(share, groups)))
 
-    def _blockwise(self, X: ArrayLike, function: Any) -> Any:
+    def _blockwise(self, X: ArrayLike | Source, function: Any) -> Any:
         """A function of the responsibilities of each block of rows, one block after the other."""
-        rows = finite_rows(X, self.model.n_features, self.model.columns)
-        parts = Memory(rows).map(lambda block: function(self.model.responsibilities(block.rows)))
+        source = as_source(X, self.model.n_features, self.model.columns)
+        parts = source.map(lambda block: function(self.model.responsibilities(block.rows)))
         return np.concatenate(list(parts))
 
 

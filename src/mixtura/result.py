@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from inspect import signature
 from os import PathLike, fspath
 from typing import Any, NamedTuple
@@ -25,12 +24,13 @@ from mixtura.core.overlap import Separation
 from mixtura.covariance import registry
 from mixtura.covariance.prior import ConjugatePrior, as_prior
 from mixtura.covariance.registry import Family
+from mixtura.lazy import cached_property
 from mixtura.merging import Merging, merge
 from mixtura.progress import watched
 from mixtura.race import Observer, Settings, as_noise
-from mixtura.sources.coerce import as_table, as_weights
-from mixtura.sources.memory import Memory
+from mixtura.sources.opening import as_source
 from mixtura.sources.sketch import fingerprint
+from mixtura.sources.sql import without_password
 from mixtura.start import METHODS
 from mixtura.summary import summarise
 
@@ -281,26 +281,28 @@ class Result:
 
         Parameters
         ----------
-        table : array-like, data frame, Arrow table, or path
+        table : array-like, data frame, path, or whatever else ``fit`` takes
             The table that was fitted.
-        sample_weight : array-like of shape (N,), or name of a column of a file, optional
+        sample_weight : array-like of shape (N,), or name of a column, optional
         progress : bool or callable, optional
             As in ``fit``; the stage is "merge".
         """
-        rows, _, weights = _read(table, self.model.columns, sample_weight)
+        source, _ = as_source(table, columns=self.model.columns, weights=sample_weight)
         with watched(progress) as observer:
-            return merge(self.model, rows, weights, progress=observer)
+            return merge(self.model, source, progress=observer)
 
     def compare(self, table: Any, labels: Iterable[Hashable]) -> CrossTable:
         """Lay the labels of the chosen model beside given ones; see ``mixtura.cross_table``.
 
         Parameters
         ----------
-        table : array-like, data frame, Arrow table, or path
+        table : array-like, data frame, path, or whatever else ``fit`` takes
         labels : array-like of shape (N,)
             Of any kind; None or NaN where a row has none.
         """
-        return cross_table(labels, self.model.predict(_read(table, self.model.columns, None)[0]))
+        source, _ = as_source(table, columns=self.model.columns)
+        found = source.map(lambda block: self.model.predict(block.rows))
+        return cross_table(labels, np.concatenate(list(found)))
 
     def __str__(self) -> str:
         return text.as_text(self._numbers)
@@ -321,6 +323,8 @@ def fit(
     criterion: str = "bic",
     sample_weight: ArrayLike | str | None = None,
     columns: Iterable[str | int] | None = None,
+    where: Any = None,
+    part: str | None = None,
     n_init: int = 4,
     tol: float = 1e-6,
     max_iter: int = 10_000,
@@ -331,15 +335,18 @@ def fit(
     fixed: Fixed | None = None,
     random_state: Any = None,
     n_threads: int | None = None,
+    spool: bool | None = None,
     progress: Observer | bool | None = None,
 ) -> Result:
     """Fit mixtures to a table and choose one.
 
     Parameters
     ----------
-    table : array-like, data frame, Arrow table, or path
-        (N, D) numbers: NumPy, lists, pandas, polars, pyarrow, anything with ``__arrow_c_stream__``; or the path of a
-        CSV, Parquet, Arrow or ``.npy`` file, of which the columns that are not numeric are left out.
+    table : array-like, data frame, path, or whatever else holds rows
+        (N, D) numbers: NumPy, lists, pandas, polars, pyarrow, anything with ``__arrow_c_stream__``; the path of a CSV,
+        Parquet, Arrow, ``.npy`` or HDF5 file or of a folder of files, of which the columns that are not numeric are
+        left out; a ``Query`` of a database, a lazy frame, an iterable of tables, a Source: see
+        ``mixtura.sources.as_source``. What does not fit into memory is read in every pass.
     n_components : int or iterable of int
         Numbers of components to try.
     covariance : str, or iterable of str, optional
@@ -348,10 +355,14 @@ def fit(
     criterion : {"bic", "icl", "aic", "cv"}
         What to choose by; smaller is better. "cv" is −2 log-likelihood of the rows, each under a model of the others,
         in five folds.
-    sample_weight : array-like of shape (N,), or name of a column of a file, optional
+    sample_weight : array-like of shape (N,), or name of a column, optional
         2 counts a row twice, 0 leaves it out; the criteria count weight, not rows.
     columns : iterable of str or int, optional
         Which columns to use, in this order.
+    where : str or pyarrow.compute.Expression, optional
+        Which rows to use, as in ``"dose > 3 and site in ('A', 'B')"``; see mixtura.sources.where.
+    part : str, optional
+        Which of several tables in a file, database or AnnData object.
     n_init : int
         Starts for each number of components, shared out among the families, which take over from each other what leads
         higher; each family makes at least one. They race on a bounded sample, so more of them cost little on many rows.
@@ -375,6 +386,9 @@ def fit(
         The same seed gives the same bits, on any number of threads.
     n_threads : int, optional
         By default as many as this process may use processors.
+    spool : bool, optional
+        Whether to copy the rows once to a temporary file that all passes read (to memory, if they are few): by default
+        that is done with CSV files, queries and whatever can be read only once.
     progress : bool or callable, optional
         Whether to show a bar if it takes more than two seconds; by default in a notebook and at the prompt of an
         interpreter. A callable is told of each pass instead (see mixtura.race.Progress); a true answer ends the fit
@@ -400,9 +414,18 @@ def fit(
     ('eruptions', 'waiting')
     """
     call = _call(locals())
-    rows, names, weights = _read(table, columns, sample_weight)
-    counts = counts_of(n_components, len(rows))
-    families = registry.several(covariance, rows.shape[1])
+    opened = as_source(
+        table,
+        columns=columns,
+        weights=sample_weight,
+        where=where,
+        part=part,
+        n_threads=None if n_threads is None else _at_least("n_threads", n_threads, 1),
+        spool=spool,
+    )
+    source, names = opened
+    counts = counts_of(n_components, source.n_rows)
+    families = registry.several(covariance, source.n_features)
     criterion = criterion.lower() if isinstance(criterion, str) else criterion
     if criterion not in CRITERIA:
         raise ValueError(f"criterion must be one of {', '.join(CRITERIA)}, got {criterion!r}")
@@ -416,16 +439,15 @@ def fit(
         max_iter=_at_least("max_iter", max_iter, 1),
         reg_covar=None if reg_covar is None else _at_least("reg_covar", reg_covar, 0.0),
         init_params=init_params,
-        noise=as_noise(noise, rows.shape[1]),
+        noise=as_noise(noise, source.n_features),
         prior=as_prior(prior),
         fixed=fixed or NOTHING,
     )
-    source = Memory(rows, weights, None if n_threads is None else _at_least("n_threads", n_threads, 1))
     seed = int(as_generator(random_state).integers(2**63))
     with watched(progress) as observer:
         survey = Survey(source, settings, seed, criterion, names).extended(counts, families, observer)
     chosen(survey.cells, criterion)  # raises where there is nothing to choose
-    return Result(survey, names or tuple(f"x{j}" for j in range(1, rows.shape[1] + 1)), call)
+    return Result(survey, names or tuple(f"x{j}" for j in range(1, source.n_features + 1)), call)
 
 
 def select(
@@ -440,7 +462,7 @@ def select(
 
     Parameters
     ----------
-    table : array-like, data frame, Arrow table, or path
+    table : array-like, data frame, path, or whatever else holds rows
         (N, D) numbers, as in ``fit``.
     n_components : int or iterable of int
         Numbers of components to try.
@@ -474,35 +496,18 @@ def select(
     return fit(table, n_components, covariances, criterion=criterion, **options)
 
 
-def _read(
-    table: Any, columns: Iterable[str | int] | None, sample_weight: ArrayLike | str | None
-) -> tuple[np.ndarray, tuple[str, ...] | None, np.ndarray | None]:
-    """Rows, column names and weights of whatever was passed."""
-    if isinstance(table, str | PathLike):
-        from mixtura.sources.files import read_table
-
-        named = sample_weight if isinstance(sample_weight, str) else None
-        file = read_table(table, columns=columns, weights=named)
-        weights = file.weights if named else as_weights(sample_weight, len(file.rows))
-        return file.rows, file.columns, weights
-    if isinstance(sample_weight, str):
-        raise ValueError("sample_weight can name a column only when the table is a file: pass the weights themselves")
-    coerced = as_table(table, columns=columns)
-    return coerced.rows, coerced.columns, as_weights(sample_weight, len(coerced.rows))
-
-
 def _call(given: Mapping[str, Any]) -> Call:
     """The arguments of ``fit`` that differ from what they are by default."""
     usual = signature(fit).parameters
     arguments = {
         name: value
         for name, value in given.items()
-        if name not in {"table", "progress", "n_threads"} and value is not usual[name].default
+        if name not in {"table", "progress", "n_threads", "spool"} and value is not usual[name].default
     }
     table, seed = given["table"], given["random_state"]
     return Call(
         arguments,
-        fspath(table) if isinstance(table, str | PathLike) else None,
+        without_password(fspath(table)) if isinstance(table, str | PathLike) else None,
         int(seed) if isinstance(seed, int | np.integer) else None,
     )
 

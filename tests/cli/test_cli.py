@@ -681,6 +681,11 @@ def broken_model():
     return "broken.mixtura"
 
 
+def folder_of():
+    Path("empty").mkdir(exist_ok=True)
+    return "empty"
+
+
 def file_of(text):
     Path("odd.csv").write_text(text)
     return "odd.csv"
@@ -725,7 +730,7 @@ ERRORS = {
     ),
     "empty": (lambda: ["fit", file_of("")], "odd.csv is empty"),
     "no rows": (lambda: ["fit", file_of("a,b\n")], "odd.csv has a header but no rows"),
-    "folder as table": (lambda: ["fit", "."], ". is a directory: name one file in it"),
+    "empty folder": (lambda: ["fit", folder_of()], "the folder empty holds no files"),
     "another format": (
         lambda: ["fit", "table.csv", "--input-format", "parquet"],
         "table.csv does not begin like a parquet file: it is damaged or another thing",
@@ -775,6 +780,7 @@ def test_errors_are_one_sentence(case, model):
     assert all(line.startswith("Left out column") for line in result.stderr.splitlines()[:-1])
     assert sorted(p.name for p in Path().iterdir()) in (
         ["table.csv"], ["odd.csv", "table.csv"], ["broken.mixtura", "table.csv"], ["d", "table.csv"],
+        ["empty", "table.csv"],
     )  # fmt: skip
 
 

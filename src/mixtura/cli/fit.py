@@ -20,17 +20,17 @@ from mixtura.cli.options import (
     columns_option,
     force_option,
     given,
-    input_format_option,
     json_option,
     quiet_option,
 )
-from mixtura.cli.output import arrow_table, line_width, note, note_left_out, output_folder, show_text
+from mixtura.cli.output import line_width, note, output_folder, progress_bar, show_text
 from mixtura.cli.proposals import as_options, command_in_force, copyable
+from mixtura.cli.tables import opened_table, table_options
 
 if TYPE_CHECKING:
     from mixtura.race import Observer
     from mixtura.result import Result
-    from mixtura.sources.files import FileTable
+    from mixtura.sources.reader import Opened
     from mixtura.summary import Summary
 
 #: Exit code of a fit that finished without converging.
@@ -88,7 +88,7 @@ PROPOSED_FOLDER = "fitted"
     help="The same seed gives the same result.",
 )  # fmt: skip
 @click.option("--threads", metavar="N", type=click.IntRange(min=1), help="[default: all processors]")
-@input_format_option
+@table_options
 @click.option("--out", metavar="DIR", help="Write the model, a label a row, the summary and a report into DIR.")
 @click.option("--report/--no-report", default=None, help="With --out: write the report, as is the default, or do not.")
 @force_option
@@ -114,40 +114,39 @@ def fit(
     noise_density: float | None,
     seed: int,
     threads: int | None,
-    input_format: str | None,
     out: str | None,
     report: bool | None,
     force: bool,
     as_json: bool,
     quiet: bool,
+    **source: Any,
 ) -> None:
     """Fit mixtures to TABLE and choose one.
 
-    TABLE is a CSV, Parquet, Arrow or .npy file, or - for standard input. Without options, one to nine components are
-    tried in every covariance family, and BIC chooses. Columns that are not numeric are left out.
+    TABLE is a CSV, Parquet, Arrow or .npy file, a folder or pattern of such files, file.h5::/dataset, file.db::table, a
+    database (see --sql), or - for standard input. It may be larger than memory. Without options, one to nine components
+    are tried in every covariance family, and BIC chooses. Columns that are not numeric are left out.
 
     With --out, DIR holds afterwards model.mixtura (for the other commands), labels.csv (or as TABLE is: label,
     its probability, log density and the probability of each component, row for row), summary.json, and a report to
     read: report.html, one page with pictures that needs no other file, report.md and components.csv.
     """
     import mixtura
-    from mixtura.progress import on_terminal
     from mixtura.report import COMPONENTS, PAGE, PLAIN
-    from mixtura.sources.files import read_table
+    from mixtura.sources.sql import without_password
 
     if report and out is None:
         raise click.UsageError("--report needs --out: the folder that it goes into.")
-    file = read_table(table, columns=given(columns, as_names), weights=weights, format=input_format)
-    note_left_out(file, quiet)
-    names = [MODEL_FILE, f"labels.{file.format}", SUMMARY_FILE, *([] if report is False else [PAGE, PLAIN, COMPONENTS])]
+    opened = opened_table(table, given(columns, as_names), weights, source, quiet=quiet, threads=threads)
+    labels_file = f"labels.{opened.format or 'parquet'}"
+    names = [MODEL_FILE, labels_file, SUMMARY_FILE, *([] if report is False else [PAGE, PLAIN, COMPONENTS])]
     with output_folder(out, names, force) as folder:
-        with on_terminal(quiet) as observer:
+        with progress_bar(quiet) as observer:
             result = mixtura.fit(
-                arrow_table(dict(zip(file.columns, file.rows.T, strict=True))),
+                opened,
                 as_counts(components),
                 given(covariance, as_families),
                 criterion=criterion,
-                sample_weight=file.weights,
                 n_init=starts,
                 tol=tol,
                 max_iter=max_iter,
@@ -156,21 +155,20 @@ def fit(
                 fixed=mixtura.Fixed(weights="equal") if equal_weights else None,
                 noise=noise if noise_density is None else noise_density,
                 random_state=seed,
-                n_threads=threads,
                 progress=observer,
             )
         document = {
             "mixtura": __version__,
-            "command": shlex.join([word for words in command_in_force(ctx) for word in words]),
+            "command": without_password(shlex.join([word for words in command_in_force(ctx) for word in words])),
             "seed": seed,
-            "table": table,
-            "left_out": file.left_out,
+            "table": without_password(table),
+            "left_out": opened.left_out,
             "fingerprint": result.fingerprint,
             **result.summary(),
         }
         if folder is not None:
-            with on_terminal(quiet) as observer:
-                _write_fit(folder, names, _Fitted(result, file, document, ctx), observer)
+            with progress_bar(quiet) as observer:
+                _write_fit(folder, names, _Fitted(result, opened, document, ctx), observer)
     if folder is not None and not quiet:
         note(f"Wrote {', '.join(names)} into {folder}.")
     if as_json:
@@ -189,7 +187,7 @@ class _Fitted(NamedTuple):
     """A result, the table that it is of, the summary with its origin, and the command that led there."""
 
     result: Result
-    file: FileTable
+    opened: Opened
     document: Summary
     ctx: click.Context
 
@@ -205,16 +203,15 @@ def _write_fit(folder: Path, names: list[str], fitted: _Fitted, observer: Observ
 
     import mixtura
     from mixtura import report, summary
-    from mixtura.sources.files import write_table
 
-    result, file, document, _ = fitted
+    result, opened, document, _ = fitted
     model_file, labels_file, summary_file, *report_files = names
     told = {key: document[key] for key in ("command", "seed", "table", "fingerprint")}
     with TemporaryDirectory(dir=folder, prefix=".mixtura-") as name:
         staged = Path(name)
         metadata = told | summary.remember(document)
         mixtura.save(result.model, staged / model_file, family=result.best.covariance, metadata=metadata)
-        write_table(arrow_table(summary.per_row(result.model, file.rows, observer)), staged / labels_file)
+        mixtura.write_scores(result.model, opened, staged / labels_file, progress=observer)
         (staged / summary_file).write_text(f"{summary.as_json(document)}\n", encoding="ascii")
         if report_files:
             found = report.of(result, document, fitted.remedy, str(folder / model_file), observer)

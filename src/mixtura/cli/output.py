@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -15,7 +15,9 @@ import click
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from mixtura.race import Observer
     from mixtura.sources.files import FileTable
+    from mixtura.sources.reader import Opened
 
 #: Lines are as wide as the terminal, within these bounds.
 WIDTHS = (40, 120)
@@ -60,7 +62,14 @@ def output_folder(out: str | None, names: Iterable[str], force: bool) -> Generat
         raise
 
 
-def note_left_out(file: FileTable, quiet: bool) -> None:
+def progress_bar(quiet: bool) -> AbstractContextManager[Observer | None]:
+    """An observer that draws a bar on standard error, if that is a terminal and it takes more than two seconds."""
+    from mixtura.progress import on_terminal
+
+    return on_terminal(quiet)
+
+
+def note_left_out(file: FileTable | Opened, quiet: bool) -> None:
     """Say which columns of a file are not used."""
     for name, reason in file.left_out.items():
         if not quiet:

@@ -25,11 +25,12 @@ diagonal (K, D)       their diagonals
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mixtura.lazy import cached_property
 
 Kind = Literal["full", "tied", "diagonal"]
 Array = NDArray[np.float64]
