@@ -130,6 +130,9 @@ def fit(
     With --out, DIR holds afterwards model.mixtura (for the other commands), labels.csv (or as TABLE is: label,
     its probability, log density and the probability of each component, row for row), summary.json, and a report to
     read: report.html, one page with pictures that needs no other file, report.md and components.csv.
+
+    With --engine, the workers of Dask or Spark read the files, which they must find under the same path as this
+    command does. The result is the same for any number of workers.
     """
     import mixtura
     from mixtura.report import COMPONENTS, PAGE, PLAIN
@@ -138,8 +141,9 @@ def fit(
     if report and out is None:
         raise click.UsageError("--report needs --out: the folder that it goes into.")
     opened = opened_table(table, given(columns, as_names), weights, source, quiet=quiet, threads=threads)
-    labels_file = f"labels.{opened.format or 'parquet'}"
-    names = [MODEL_FILE, labels_file, SUMMARY_FILE, *([] if report is False else [PAGE, PLAIN, COMPONENTS])]
+    labels = [f"labels.{opened.format or 'parquet'}"] if opened.source.ordered else []
+    reports = [] if report is False else [PAGE, PLAIN, COMPONENTS]
+    names = [MODEL_FILE, *labels, SUMMARY_FILE, *reports]
     with output_folder(out, names, force) as folder:
         with progress_bar(quiet) as observer:
             result = mixtura.fit(
@@ -171,6 +175,8 @@ def fit(
                 _write_fit(folder, names, _Fitted(result, opened, document, ctx), observer)
     if folder is not None and not quiet:
         note(f"Wrote {', '.join(names)} into {folder}.")
+        if not labels:
+            note("No labels were written, for Spark reads rows in an order of its own: see mixtura.score_table.")
     if as_json:
         from mixtura.summary import as_json as in_json
 
@@ -205,19 +211,19 @@ def _write_fit(folder: Path, names: list[str], fitted: _Fitted, observer: Observ
     from mixtura import report, summary
 
     result, opened, document, _ = fitted
-    model_file, labels_file, summary_file, *report_files = names
     told = {key: document[key] for key in ("command", "seed", "table", "fingerprint")}
     with TemporaryDirectory(dir=folder, prefix=".mixtura-") as name:
         staged = Path(name)
         metadata = told | summary.remember(document)
-        mixtura.save(result.model, staged / model_file, family=result.best.covariance, metadata=metadata)
-        mixtura.write_scores(result.model, opened, staged / labels_file, progress=observer)
-        (staged / summary_file).write_text(f"{summary.as_json(document)}\n", encoding="ascii")
-        if report_files:
-            found = report.of(result, document, fitted.remedy, str(folder / model_file), observer)
-            contents = found.html().encode(), found.markdown().encode(), report.components_csv(document)
-            for each, content in zip(report_files, contents, strict=True):
-                (staged / each).write_bytes(content)
+        mixtura.save(result.model, staged / MODEL_FILE, family=result.best.covariance, metadata=metadata)
+        for labels_file in (each for each in names if each.startswith("labels.")):
+            mixtura.write_scores(result.model, opened, staged / labels_file, progress=observer)
+        (staged / SUMMARY_FILE).write_text(f"{summary.as_json(document)}\n", encoding="ascii")
+        if report.PAGE in names:
+            found = report.of(result, document, fitted.remedy, str(folder / MODEL_FILE), observer)
+            (staged / report.PAGE).write_bytes(found.html().encode())
+            (staged / report.PLAIN).write_bytes(found.markdown().encode())
+            (staged / report.COMPONENTS).write_bytes(report.components_csv(document))
         for each in names:
             (staged / each).replace(folder / each)
 

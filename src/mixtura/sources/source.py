@@ -69,12 +69,15 @@ class Source(ABC):
         float64, or float32 where all columns are.
     remote : bool
         Whether functions are sent to where the rows are; they should then be small.
+    ordered : bool
+        Whether the rows come in an order that means something to the user.
     """
 
     n_rows: int
     n_features: int
     dtype: np.dtype[Any] = np.dtype(np.float64)
     remote: bool = False
+    ordered: bool = True
 
     @cached_property
     def weight(self) -> float:
