@@ -11,6 +11,7 @@ import click
 
 from mixtura._version import __version__
 from mixtura.cli.compare import compare
+from mixtura.cli.export import export
 from mixtura.cli.fit import fit
 from mixtura.cli.merge import merge
 from mixtura.cli.output import INTERRUPTED, fail
@@ -81,5 +82,5 @@ def main() -> None:
     """
 
 
-for command in (fit, score, compare, merge, sample, show):
+for command in (fit, score, compare, merge, sample, show, export):
     main.add_command(command)
