@@ -15,6 +15,7 @@ from scipy.special import entr
 from mixtura.core.arguments import as_source
 from mixtura.core.mixture import NOISE, Labels, Mixture
 from mixtura.core.statistics import Array
+from mixtura.race import Observer, Progress
 from mixtura.sources.source import Block, Source
 
 #: The components of one cluster, in order.
@@ -67,6 +68,11 @@ class Merging:
         return text.merging_as_text(self)
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        from mixtura import notebook, text
+
+        return notebook.fragment(text.told_of_merging(self))
 
     @property
     def curve(self) -> tuple[Array, Array]:
@@ -123,7 +129,9 @@ class Merging:
         return np.concatenate(list(parts))
 
 
-def merge(model: Mixture, X: Any, sample_weight: ArrayLike | None = None) -> Merging:
+def merge(
+    model: Mixture, X: Any, sample_weight: ArrayLike | None = None, *, progress: Observer | None = None
+) -> Merging:
     """Unite the components of a mixture into clusters, pair after pair, by entropy.
 
     A cluster that is no Gaussian takes several components to fit: it is certain then that a row belongs to the
@@ -138,6 +146,8 @@ def merge(model: Mixture, X: Any, sample_weight: ArrayLike | None = None) -> Mer
         The rows that it was fitted to; K − 1 passes are made.
     sample_weight : array-like of shape (N,), optional
         2 counts a row twice.
+    progress : callable, optional
+        Is told of each pass (see mixtura.race.Progress); the stage is "merge".
 
     Returns
     -------
@@ -168,6 +178,9 @@ def merge(model: Mixture, X: Any, sample_weight: ArrayLike | None = None) -> Mer
     united, rows = None, 0.0
     stages: list[Stage] = []
     while len(groups) > 1:
+        if progress is not None:
+            passes = model.n_components - len(groups)
+            progress(Progress("merge", passes, len(groups) - 1, model.n_components - 1))
         wanted = [group for group in (*groups, *_unions(groups)) if group not in known]
         sums = source.total(partial(_sums, model, groups, wanted))
         known.update(zip(wanted, sums[len(groups) :].tolist(), strict=True))

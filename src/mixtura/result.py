@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from inspect import signature
+from os import PathLike, fspath
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mixtura import text
+from mixtura._version import __version__
 from mixtura.agreement import CrossTable, cross_table
 from mixtura.choice import CRITERIA, Cell, Survey, chosen, counts_of, ranked, ties
 from mixtura.core.arguments import as_generator
@@ -22,14 +24,41 @@ from mixtura.core.overlap import Separation
 from mixtura.covariance import registry
 from mixtura.covariance.prior import ConjugatePrior, as_prior
 from mixtura.covariance.registry import Family
+from mixtura.lazy import cached_property
 from mixtura.merging import Merging, merge
+from mixtura.progress import watched
 from mixtura.race import Observer, Settings, as_noise
 from mixtura.sources.opening import as_source
+from mixtura.sources.sketch import fingerprint
+from mixtura.sources.sql import without_password
 from mixtura.start import METHODS
 from mixtura.summary import summarise
 
 #: Numbers of components tried when none are named.
 COMPONENTS = range(1, 10)
+
+
+class Call(NamedTuple):
+    """The call that led to a result, so that it can be shown and made again.
+
+    ``arguments`` are those that were given, by name, ``table`` as text; ``seed`` is the ``random_state``, if it was a
+    number.
+    """
+
+    arguments: Mapping[str, Any]
+    table: str | None = None
+    seed: int | None = None
+
+    def __str__(self) -> str:
+        return self.changed({})
+
+    def changed(self, change: Mapping[str, Any]) -> str:
+        """The call with other arguments, as it is written in Python."""
+        rows = "table" if self.table is None else repr(self.table)
+        return f"mixtura.fit({', '.join([rows, *text.as_arguments({**self.arguments, **change})])})"
+
+
+_NO_CALL = Call({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,10 +72,13 @@ class Result:
     survey : Survey
         The table and what it was made of.
     columns : tuple of str
+    call : Call, optional
+        What was asked.
     """
 
     survey: Survey
     columns: tuple[str, ...]
+    call: Call = _NO_CALL
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -131,7 +163,7 @@ class Result:
         n_components: int | Iterable[int] | None = None,
         covariances: str | Family | Iterable[str | Family] | None = None,
         *,
-        progress: Observer | None = None,
+        progress: Observer | bool | None = None,
     ) -> Result:
         """The result with more candidates. Those that are there are not fitted again.
 
@@ -143,7 +175,7 @@ class Result:
             Numbers of components; by default those that are there.
         covariances : str, or iterable of str, optional
             Covariance families, or "all"; by default those that are there.
-        progress : callable, optional
+        progress : bool or callable, optional
             As in ``fit``.
 
         Returns
@@ -168,12 +200,13 @@ class Result:
         """
         counts = [cell.n_components for cell in self.cells]
         families = [cell.covariance for cell in self.cells]
-        survey = self.survey.extended(
-            counts if n_components is None else counts_of(n_components, self.n_rows),
-            registry.several(families if covariances is None else covariances, len(self.columns)),
-            progress,
-        )
-        return Result(survey, self.columns)
+        wanted = counts if n_components is None else counts_of(n_components, self.n_rows)
+        several = registry.several(families if covariances is None else covariances, len(self.columns))
+        with watched(progress) as observer:
+            survey = self.survey.extended(wanted, several, observer)
+        counts = sorted({cell.n_components for cell in survey.cells})
+        tried = {"n_components": counts, "covariance": list(dict.fromkeys(cell.covariance for cell in survey.cells))}
+        return Result(survey, self.columns, self.call._replace(arguments={**self.call.arguments, **tried}))
 
     def summary(self) -> dict[str, Any]:
         """Plain numbers (JSON-able): the chosen model, its components, its rivals, notes and advice."""
@@ -183,7 +216,67 @@ class Result:
     def _numbers(self) -> dict[str, Any]:
         return summarise(self.cells, self.best, self.criterion, self.columns, self.n_rows, separation=self.separation)
 
-    def merge(self, table: Any, sample_weight: ArrayLike | str | None = None) -> Merging:
+    @cached_property
+    def fingerprint(self) -> str:
+        """32 hexadecimal digits that stand for the numbers of all rows and their weights, in whatever order."""
+        return fingerprint(self.survey.source)
+
+    def report(
+        self, path: str | PathLike[str], *, overwrite: bool = False, progress: Observer | bool | None = None
+    ) -> None:
+        """Write what was found as one page to read: an HTML file that needs no other, and no network.
+
+        It shows the chosen model and its rivals, the components, pictures of the rows, how sure the labels are, whether
+        the model fits, how the climb went, how to use the model and how to make it again. The same result gives the
+        same bytes.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file. A name in ``.md`` gets the same without pictures, as Markdown.
+        overwrite : bool, default False
+            Whether a file of that name may be replaced.
+        progress : bool or callable, optional
+            As in ``fit``; the stage is "report".
+
+        Raises
+        ------
+        FileExistsError
+            If there is such a file and ``overwrite`` is false.
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> import mixtura
+        >>> result = mixtura.fit("examples/faithful.csv", 2, "full", random_state=0)
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "faithful.html"
+        >>> result.report(path)
+        >>> path.read_text(encoding="utf-8")[:15]
+        '<!doctype html>'
+        """
+        from mixtura import report
+
+        with watched(progress) as observer:
+            report.write(path, self, self._document, self.call.changed, overwrite=overwrite, progress=observer)
+
+    @property
+    def _document(self) -> dict[str, Any]:
+        """What the report tells: the summary, and where it comes from."""
+        return {
+            "mixtura": __version__,
+            "command": str(self.call),
+            "seed": self.call.seed,
+            "table": self.call.table,
+            "left_out": {},
+            "fingerprint": self.fingerprint,
+            **self._numbers,
+        }
+
+    def merge(
+        self, table: Any, sample_weight: ArrayLike | str | None = None, *, progress: Observer | bool | None = None
+    ) -> Merging:
         """Unite components of the chosen model into clusters, by what the rows leave open; see ``mixtura.merge``.
 
         Parameters
@@ -191,8 +284,12 @@ class Result:
         table : array-like, data frame, path, or whatever else ``fit`` takes
             The table that was fitted.
         sample_weight : array-like of shape (N,), or name of a column, optional
+        progress : bool or callable, optional
+            As in ``fit``; the stage is "merge".
         """
-        return merge(self.model, as_source(table, columns=self.model.columns, weights=sample_weight).source)
+        source, _ = as_source(table, columns=self.model.columns, weights=sample_weight)
+        with watched(progress) as observer:
+            return merge(self.model, source, progress=observer)
 
     def compare(self, table: Any, labels: Iterable[Hashable]) -> CrossTable:
         """Lay the labels of the chosen model beside given ones; see ``mixtura.cross_table``.
@@ -213,7 +310,9 @@ class Result:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return text.as_html(self._numbers)
+        from mixtura import notebook
+
+        return notebook.as_html(self._numbers)
 
 
 def fit(
@@ -237,7 +336,7 @@ def fit(
     random_state: Any = None,
     n_threads: int | None = None,
     spool: bool | None = None,
-    progress: Observer | None = None,
+    progress: Observer | bool | None = None,
 ) -> Result:
     """Fit mixtures to a table and choose one.
 
@@ -290,8 +389,10 @@ def fit(
     spool : bool, optional
         Whether to copy the rows once to a temporary file that all passes read (to memory, if they are few): by default
         that is done with CSV files, queries and whatever can be read only once.
-    progress : callable, optional
-        Is told of each pass; see mixtura.race.Progress. A true answer ends the fit with the models as they are.
+    progress : bool or callable, optional
+        Whether to show a bar if it takes more than two seconds; by default in a notebook and at the prompt of an
+        interpreter. A callable is told of each pass instead (see mixtura.race.Progress); a true answer ends the fit
+        with the models as they are.
 
     Returns
     -------
@@ -312,6 +413,7 @@ def fit(
     >>> result.model.columns
     ('eruptions', 'waiting')
     """
+    call = _call(locals())
     opened = as_source(
         table,
         columns=columns,
@@ -342,9 +444,10 @@ def fit(
         fixed=fixed or NOTHING,
     )
     seed = int(as_generator(random_state).integers(2**63))
-    survey = Survey(source, settings, seed, criterion, names).extended(counts, families, progress)
+    with watched(progress) as observer:
+        survey = Survey(source, settings, seed, criterion, names).extended(counts, families, observer)
     chosen(survey.cells, criterion)  # raises where there is nothing to choose
-    return Result(survey, names or tuple(f"x{j}" for j in range(1, source.n_features + 1)))
+    return Result(survey, names or tuple(f"x{j}" for j in range(1, source.n_features + 1)), call)
 
 
 def select(
@@ -391,6 +494,22 @@ def select(
     ()
     """
     return fit(table, n_components, covariances, criterion=criterion, **options)
+
+
+def _call(given: Mapping[str, Any]) -> Call:
+    """The arguments of ``fit`` that differ from what they are by default."""
+    usual = signature(fit).parameters
+    arguments = {
+        name: value
+        for name, value in given.items()
+        if name not in {"table", "progress", "n_threads", "spool"} and value is not usual[name].default
+    }
+    table, seed = given["table"], given["random_state"]
+    return Call(
+        arguments,
+        without_password(fspath(table)) if isinstance(table, str | PathLike) else None,
+        int(seed) if isinstance(seed, int | np.integer) else None,
+    )
 
 
 def _at_least(name: str, value: Any, least: float) -> Any:

@@ -16,6 +16,7 @@ def streaming(monkeypatch):
     monkeypatch.setattr(opening, "LARGE", -1)
     monkeypatch.setattr(stream, "HELD", 1000)
     monkeypatch.setattr(stored, "BATCH_ROWS", 50)
+    monkeypatch.setattr(stored, "SEGMENT_ROWS", 200)
     monkeypatch.setattr(stored, "CSV_BLOCK", 1 << 12)
 
 

@@ -14,7 +14,7 @@ from mixtura.cli.options import (
     output_format_option,
     quiet_option,
 )
-from mixtura.cli.output import check_free, line_width, show_text, write_columns
+from mixtura.cli.output import check_free, line_width, progress_bar, show_text, write_columns
 from mixtura.cli.tables import table_options
 
 
@@ -57,7 +57,8 @@ def merge(
             raise click.UsageError(f"{name} needs --out.")
     check_free(out, force)
     saved, (rows, _) = saved_and_source(model, table, columns, weights, source, quiet=quiet)
-    found = merging.merge(saved.mixture, rows)
+    with progress_bar(quiet) as observer:
+        found = merging.merge(saved.mixture, rows, progress=observer)
     if out is not None:
         share = found.responsibilities(rows, clusters)
         each = {f"c{j}": column for j, column in enumerate(share.T)}

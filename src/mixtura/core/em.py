@@ -18,9 +18,10 @@ from mixtura import kernels
 from mixtura.core.acceleration import Curvature, Guide, Point, Probes, Proposals, View, steps_for
 from mixtura.core.arguments import finite_rows, row_weights
 from mixtura.core.blas import one_thread
-from mixtura.core.estep import of_block
+from mixtura.core.estep import of_block_all
 from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Mixture
+from mixtura.core.shown import Shown
 from mixtura.core.statistics import Statistics
 from mixtura.core.status import Status
 from mixtura.covariance import registry
@@ -44,7 +45,7 @@ class Stop:
     tol : float
         Converged when the estimated gap to the top is below this many nats a row.
     max_iter : int
-        The most passes over the rows.
+        The most passes over the rows; 0 measures the start alone.
     verify : bool
         Whether the end is looked at once more, see ``acceleration``.
     """
@@ -66,7 +67,7 @@ class Step(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Fit:
+class Fit(Shown):
     """What a fit found.
 
     Attributes
@@ -172,6 +173,9 @@ def climb(task: Task) -> Generator[Mixture, Statistics, Fit]:
     statistics = yield task.start
     here = Point(task.start, statistics, task.family, task.prior, task.fixed)
     try:
+        if not task.stop.max_iter:
+            trace.append(Step(passes, kind, statistics.loglik, here.objective, np.nan, np.inf))
+            raise _End(Status.MAX_ITER)
         while True:
             view = steps.look(here)
             gap = min(view.gap, trace[-1].gap) if arrived else view.gap
@@ -244,7 +248,7 @@ class _Records(tuple[Statistics, ...]):
 
 
 def _e_steps(models: Sequence[Mixture], kernel: Kernel, block: Block) -> _Records:
-    return _Records(of_block(model, kernel, block) for model in models)
+    return _Records(of_block_all(models, kernel, block))
 
 
 def climb_together(
@@ -255,7 +259,7 @@ def climb_together(
     The kernel is the one for a problem of that size unless one is given. A climb whose covariances become singular
     ends with that status and leaves the others alone.
     """
-    with one_thread(source.n_features):
+    with one_thread(), np.errstate(under="ignore"):
         return _together(tasks, source, callback, kernel)
 
 
@@ -350,9 +354,17 @@ def em(
     prior = prior or Prior.none(start.n_features)
     fixed = fixed or NOTHING
     fixed.check(start.n_components, start.n_features, family)
-    start = fixed.place(in_family(start, family), family)
+    start = fixed.place(settled(in_family(start, family), prior), family)
     task = Task(start, family, prior, Stop(tol, max_iter), accelerate, fixed)
     return climb_together([task], rows)[0]
+
+
+def settled(start: Mixture, prior: Prior) -> Mixture:
+    """The start with the variance that the prior gives to directions in which the rows do not vary."""
+    structure = prior.settled(start.structure)
+    if structure is start.structure:
+        return start
+    return Mixture(start.weights, start.means, structure, columns=start.columns, noise=start.noise)
 
 
 def in_family(start: Mixture, family: Family) -> Mixture:

@@ -29,6 +29,7 @@ from mixtura.covariance import registry
 from mixtura.covariance.prior import ConjugatePrior, as_prior
 from mixtura.covariance.registry import Family
 from mixtura.covariance.structure import Diagonal, Tied
+from mixtura.diagnosis import Grade
 from mixtura.estimators.callbacks import CallbackSupport, FitTask, with_callbacks
 from mixtura.estimators.checks import check_names, checked_table, used_rows, warn
 from mixtura.estimators.starts import from_mixture, from_parts, from_rows
@@ -130,7 +131,7 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
     status_ : Status
         How the fit ended; its text is a sentence with the remedy.
     notes_ : tuple of str
-        Findings about the fit: empty or collapsed components, constant columns, …
+        Findings about the fit (empty or collapsed components, …) and about the rows (constant columns, copies, …).
     n_iter_ : int
         Passes over the rows.
     lower_bound_ : float
@@ -257,7 +258,8 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         ConvergenceWarning
             If the fit ended before it converged, other than on request.
         UserWarning
-            If a component is empty or has collapsed, or there are too few rows.
+            If a component is empty or has collapsed, there are too few rows, or they are constant, linearly dependent,
+            much too far off or beyond double precision in some column.
         """
         self._fit(X, y, sample_weight)
         return self
@@ -357,8 +359,8 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         if not self.converged_ and self.status_ is not Status.STOPPED:
             warn(f"{NOT_CONVERGED} {self.status_.value}", ConvergenceWarning)
         for note in cell.notes:
-            if not note.healthy:
-                warn(note.sentence, UserWarning)
+            if note.grade > Grade.REMARK:
+                warn(str(note), UserWarning)
 
     # Where to start
 
@@ -614,7 +616,7 @@ def _fitted(cell: Cell, fit: Fit, dtype: np.dtype[Any], generator: np.random.Gen
     return {
         "mixture_": fit.model,
         "status_": fit.status,
-        "notes_": tuple(note.sentence for note in cell.notes),
+        "notes_": tuple(str(note) for note in cell.notes),
         "n_iter_": fit.n_iter,
         "lower_bound_": fit.loglik / weight,
         "lower_bounds_": [step.loglik / weight for step in fit.trace],

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import math
+import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -23,6 +24,16 @@ Framed = tuple[Any, Any, Any, tuple[Array, Array, Array, Array, float]]
 
 _passes: dict[tuple[str, Any], Callable[..., Any]] = {}
 _lock = threading.Lock()
+
+
+def _forked() -> None:
+    """In a forked process there is no thread that could be compiling."""
+    global _lock  # noqa: PLW0603 (the old one may be held for ever)
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 def _announce() -> None:
@@ -85,6 +96,11 @@ def accumulate(rows: Rows, weights: Array | None, model: Whitened) -> Sums:
     if model.noise > -math.inf:
         return _with_noise(rows, weights, model)
     return sums(rows, weights, model.kind, _plain(model))
+
+
+def accumulate_all(rows: Rows, weights: Array | None, models: Sequence[Whitened]) -> list[Sums]:
+    """``accumulate`` under several models."""
+    return [accumulate(rows, weights, model) for model in models]
 
 
 def _with_noise(rows: Rows, weights: Array | None, model: Whitened) -> Sums:

@@ -332,6 +332,25 @@ def from_arrow(table: pa.Table, positions: Sequence[int], labels: Labels, *, sin
     return rows
 
 
+def from_batches(batches: Sequence[pa.RecordBatch], columns: Sequence[int], *, single: bool) -> Rows:
+    """The same of columns that are known to hold numbers, of record batches: it is done for every block."""
+    import pyarrow as pa
+
+    kind = pa.float32() if single else pa.float64()
+    n_rows = sum(batch.num_rows for batch in batches)
+    rows: NDArray[Any] = np.empty((n_rows, len(columns)), np.float32 if single else np.float64, order="F")
+    start = 0
+    for batch in batches:
+        stop = start + batch.num_rows
+        for j, position in enumerate(columns):
+            column = batch.column(position)
+            if column.type != kind:
+                column = column.cast(kind, safe=False)
+            rows[start:stop, j] = column.to_numpy(zero_copy_only=False)
+        start = stop
+    return rows
+
+
 def no_numbers(table: str, label: str | int | None, reason: str) -> TableError:
     """The sentence about a column that cannot be taken as numbers."""
     return TableError(f"{table}: column {label!r} is not numeric but {reason}; leave it out or encode it as numbers")

@@ -281,7 +281,9 @@ class _Portion:
         self.called = f"{portion.file}, from row {portion.first + 1}" if portion.first else portion.file
 
     def tables(self) -> Iterator[Any]:
-        return self.choice.tables()
+        import pyarrow as pa
+
+        return (pa.Table.from_batches([batch]) for batch in self.choice.batches())
 
     def __call__(self) -> _Portion:
         return self

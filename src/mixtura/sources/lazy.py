@@ -87,10 +87,10 @@ class Streamed(Reader):
         with closing(run.batches) as batches:
             try:
                 for batch in batches:
-                    if batch.schema.names != self.schema.names:
+                    if batch.schema.names != run.schema.names:
                         raise TableError(
                             f"{self.name} has the columns {batch.schema.names} from row {n_rows + self.first_row} on, "
-                            f"but had {self.schema.names} before: make them the same throughout"
+                            f"but had {run.schema.names} before: make them the same throughout"
                         )
                     yield batch.select(list(columns))
                     n_rows += batch.num_rows
@@ -181,8 +181,8 @@ def open_polars(table: Any, request: Request) -> Opened | None:
 class _DuckDB(Reader):
     """A relation of DuckDB: a query that runs in every pass."""
 
-    def __init__(self, relation: Any) -> None:
-        self.relation, self.name, self.first_row = relation, "the relation", 0
+    def __init__(self, relation: Any, name: str) -> None:
+        self.relation, self.name, self.first_row = relation, name, 0
         with _reader_of(relation.limit(0)) as reader:
             self.schema = reader.schema
 
@@ -200,9 +200,12 @@ def _reader_of(relation: Any) -> Any:
 
 def open_duckdb(table: Any, request: Request) -> Opened | None:
     """A relation of DuckDB as a source; its result is copied, unless the request says otherwise."""
-    if not hasattr(table, "project"):
-        return None
-    return opened(_DuckDB(table), request, strict=True, spool=True)
+    return open_relation(table, request) if hasattr(table, "project") else None
+
+
+def open_relation(table: Any, request: Request, name: str = "the relation") -> Opened:
+    """``open_duckdb`` of what is known to be a relation."""
+    return opened(_DuckDB(table, name), request, strict=True, spool=True)
 
 
 # Python iterables
@@ -213,7 +216,7 @@ def open_iterable(table: Any, request: Request) -> Opened:
 
     An iterator, which can be read only once, is copied.
     """
-    once = not callable(table) and iter(table) is table
+    once = hasattr(table, "__next__")
     name = f"the {getattr(table, '__name__', type(table).__name__)}"
     named: list[bool] = []
 

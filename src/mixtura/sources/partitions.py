@@ -16,7 +16,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, reduce
+from functools import reduce
 from itertools import accumulate, zip_longest
 from operator import add
 from typing import Any, Literal, NamedTuple, Protocol, cast
@@ -24,6 +24,7 @@ from typing import Any, Literal, NamedTuple, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtura.lazy import cached_property
 from mixtura.sources.coerce import Columns, Labels, TableError, as_table, select, some_weights
 from mixtura.sources.memory import block_rows
 from mixtura.sources.source import Block, Floats, Result, Source, Sum

@@ -6,7 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from mixtura.sources.coerce import (
     Labels,
     Rows,
     TableError,
-    from_arrow,
+    from_batches,
     no_numbers,
     not_numeric,
     said,
@@ -116,6 +116,17 @@ class Opened:
         return iter((self.source, self.columns))
 
 
+class Segment(NamedTuple):
+    """Rows of a table that lie together and can be read by themselves: from ``start`` up to ``stop``.
+
+    ``batches`` are those of a Reader, of these rows.
+    """
+
+    start: int
+    stop: int
+    batches: Callable[[Sequence[str]], Generator[pa.RecordBatch]]
+
+
 class Reader(ABC):
     """A table that can be read again and again as Arrow record batches.
 
@@ -146,6 +157,10 @@ class Reader(ABC):
     @abstractmethod
     def batches(self, columns: Sequence[str], size: int | None = None) -> Generator[pa.RecordBatch]:
         """The rows in their order, with these columns in this order; ``size`` proposes how many at a time."""
+
+    def segments(self) -> Sequence[Segment]:
+        """The whole table in parts that can be read at the same time, if it can be read like that."""
+        return ()
 
     def head(self, columns: Sequence[str]) -> pa.Table:
         """Some of the first rows."""
@@ -255,17 +270,23 @@ class Choice:
             raise found
         return replace(self, columns=rest, left_out=self.left_out | {found.column: found.reason})
 
-    def tables(self) -> Generator[pa.Table]:
-        """The rows that are wanted, in the reader's batches: the columns, the weight, and what the filter looks at."""
+    @property
+    def wanted(self) -> Sequence[str]:
+        """The columns and, after them, the weight."""
+        return self.columns if self.weight is None else (*self.columns, self.weight)
+
+    def batches(self) -> Generator[pa.RecordBatch]:
+        """The rows that are wanted, as the reader's batches of the columns and, after them, of the weight."""
         import pyarrow as pa
 
-        names = list(self.columns if self.weight is None else (*self.columns, self.weight))
-        names += [] if self.where is None else [name for name in self.where.columns if name not in names]
-        batches = self.reader.batches(names)
+        looked_at = [] if self.where is None else [name for name in self.where.columns if name not in self.wanted]
+        batches = self.reader.batches([*self.wanted, *looked_at])
         try:
             for batch in batches:
-                table = pa.Table.from_batches([batch])
-                yield table if self.where is None else self.where.of(table, self.reader.name)
+                if self.where is None:
+                    yield batch
+                else:
+                    yield from self.where.of(pa.Table.from_batches([batch]), self.reader.name).to_batches()
         except TableError:
             raise
         except UNREADABLE as error:
@@ -273,13 +294,14 @@ class Choice:
         finally:
             batches.close()
 
-    def numbers(self, table: pa.Table) -> tuple[Rows, NDArray[np.float64] | None]:
-        """Rows and weights of such a table, finite or not."""
-        rows = from_arrow(table, range(len(self.columns)), self.labels, single=self.single)
+    def numbers(self, batches: Sequence[pa.RecordBatch]) -> tuple[Rows, NDArray[np.float64] | None]:
+        """Rows and weights of such batches, finite or not."""
+        n_features = len(self.columns)
+        rows = from_batches(batches, range(n_features), single=self.single)
         if self.weight is None:
             return rows, None
-        weights = from_arrow(table, [len(self.columns)], Labels([self.weight], self.reader.name), single=False)
-        return rows, np.asarray(weights[:, 0], dtype=np.float64)
+        weights: Any = from_batches(batches, [n_features], single=False)
+        return rows, weights[:, 0]
 
 
 def choose(reader: Reader, request: Request, *, strict: bool = False) -> Choice:

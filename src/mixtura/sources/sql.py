@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from mixtura.sources.coerce import TableError, said
-from mixtura.sources.lazy import Batches, Run, Streamed, run_of
+from mixtura.sources.lazy import Batches, Run, Streamed, open_relation, run_of
 from mixtura.sources.reader import NotNumeric, Opened, Request
 from mixtura.sources.stream import opened
 
@@ -62,6 +62,8 @@ class Query:
 
 def open_query(query: Query, request: Request) -> Opened:
     """A query as a source; its result is copied, unless the request says otherwise."""
+    if hasattr(query.database, "sql"):  # DuckDB has queries of its own
+        return open_relation(query.database.sql(query.text), request, "the query")
     return opened(_Result(query, lasting=request.spool is False), request, spool=True)
 
 
@@ -81,6 +83,7 @@ class _Result(Streamed):
         self.query = query
         self._connection: Any = None
         self._cursor: Any = None
+        self._not_numeric: set[str] = set()  # columns of SQLite in which text was found, which ends a result
         self._lite = isinstance(query.database, str) and _scheme(query.database) == "sqlite"
         self._lasting = lasting
         super().__init__(self._run, "the query", first_row=1)
@@ -101,10 +104,10 @@ class _Result(Streamed):
         cursor = self._cursor = self._connected().cursor()
         try:
             if self._lite:
-                text = _in_floats(text, _names(self._connected(), text))
+                names = _names(self._connected(), text)
+                text = _in_floats(text, [name for name in names if name not in self._not_numeric])
             cursor.execute(text)
-            fetch = getattr(cursor, "fetch_record_batch", None) or cursor.to_arrow_reader
-            run = run_of(fetch(), cursor.close)
+            run = run_of(cursor.fetch_record_batch(), cursor.close)
         except Exception as error:
             cursor.close()
             raise TableError(f"the query failed: {_reason(error)}") from error
@@ -148,6 +151,7 @@ class _Result(Streamed):
         if first is None:
             return None
         row, column, value = first
+        self._not_numeric.add(column)
         return NotNumeric(self.name, column, f"text ({value!r} in row {row}, rows counted from 1)")
 
     def _broken(self, n_rows: int, error: Exception) -> TableError:
@@ -183,7 +187,7 @@ def connect(address: str) -> Any:
 
 def without_password(text: str) -> str:
     """A text with the passwords of addresses blotted out."""
-    return re.sub(r"(://[^\s:/@]*):[^\s@]*@", r"\1:***@", text)
+    return re.sub(r"(://[^\s:/@]*):[^\s/]*@", r"\1:***@", text)
 
 
 def is_address(text: str) -> bool:

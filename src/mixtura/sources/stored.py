@@ -6,20 +6,23 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
 from contextlib import closing
 from copy import copy
+from functools import partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mixtura.sources.coerce import TableError, not_numeric, said
 from mixtura.sources.dialect import HEAD, Dialect, dialect_of, odd_row_sentence
 from mixtura.sources.files import GZIP, format_told
-from mixtura.sources.reader import UNREADABLE, NotNumeric, Reader
+from mixtura.sources.reader import UNREADABLE, NotNumeric, Reader, Segment
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow import fs
 
 #: Rows of a batch that is read from Parquet: as many as two large blocks have.
-BATCH_ROWS = 131_072
+BATCH_ROWS = 32_768
+#: Rows that are read by themselves, at least.
+SEGMENT_ROWS = 1 << 18
 #: Bytes of each column of a Parquet file that are read together, and of CSV that are parsed together: no line of it
 #: may be longer.
 BUFFER = 1 << 20
@@ -39,6 +42,10 @@ def typed(values: Sequence[str]) -> list[Any]:
         except ValueError:
             continue
     return list(plain)
+
+
+#: (columns, size) → record batches.
+Batches = Callable[..., Generator["pa.RecordBatch"]]
 
 
 class File(ABC):
@@ -63,6 +70,10 @@ class File(ABC):
     def batches(self, columns: Sequence[str], size: int | None = None) -> Generator[pa.RecordBatch]:
         """Its rows, as those of a Reader."""
 
+    def segments(self) -> Sequence[tuple[int, Batches]]:
+        """Parts that can be read by themselves, in their order: how many rows they have, and how to read them."""
+        return [] if self.n_rows is None else [(self.n_rows, self.batches)]
+
     def portions(self, most: int) -> Iterator[tuple[int, File]]:
         """Parts that can be read by themselves, of so many rows if possible, each with the number of its first one."""
         yield 0, self
@@ -86,6 +97,7 @@ class Parquet(File):
         super().__init__(system, path, name)
         with self._file() as file:
             self.schema, self.n_rows = file.schema_arrow, file.metadata.num_rows
+            self.groups = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
 
     def portions(self, most: int) -> Iterator[tuple[int, Parquet]]:
         with self._file() as file:
@@ -105,10 +117,27 @@ class Parquet(File):
         return pq.ParquetFile(self.stream(), pre_buffer=False, buffer_size=BUFFER)
 
     def batches(self, columns: Sequence[str], size: int | None = None) -> Generator[pa.RecordBatch]:
+        return self._batches(self.row_groups, columns, size)
+
+    def _batches(
+        self, groups: Sequence[int] | None, columns: Sequence[str], size: int | None = None
+    ) -> Generator[pa.RecordBatch]:
         with self._file() as file:
-            batch_size, groups = size or BATCH_ROWS, self.row_groups
-            for batch in file.iter_batches(batch_size, row_groups=groups, columns=list(columns)):
+            # threads of their own are no gain to those that compute, and cost time
+            for batch in file.iter_batches(size or BATCH_ROWS, groups, list(columns), use_threads=False):
                 yield batch.select(list(columns))
+
+    def segments(self) -> Sequence[tuple[int, Batches]]:
+        """Row groups, small ones together."""
+        found: list[tuple[int, Batches]] = []
+        held: list[int] = []
+        for group in range(len(self.groups)):
+            held.append(group)
+            n_rows = sum(self.groups[i] for i in held)
+            if n_rows >= SEGMENT_ROWS or group == len(self.groups) - 1:
+                found.append((n_rows, partial(self._batches, held)))
+                held = []
+        return found
 
 
 class Arrow(File):
@@ -300,10 +329,10 @@ class Stored(Reader):
         self.name = name
         kinds = [_kind(system, *each, kind) for each in zip(paths, names, strict=True)]
         if len(set(kinds)) > 1:
-            other = names[next(i for i, kind in enumerate(kinds) if kind != kinds[0])]
+            other = next(i for i, kind in enumerate(kinds) if kind != kinds[0])
             raise TableError(
-                f"{name} holds files of different kinds, {names[0]} ({kinds[0]}) and {other}: choose some of them by a "
-                "pattern, such as FOLDER/*.parquet"
+                f"{name} holds files of different kinds, {names[0]} ({kinds[0]}) and {names[other]} ({kinds[other]}): "
+                "choose some of them by a pattern, such as FOLDER/*.parquet"
             )
         self.format = kinds[0]
         self.files = [
@@ -348,23 +377,43 @@ class Stored(Reader):
         return self.files[number].name, row - starts[number]
 
     def batches(self, columns: Sequence[str], size: int | None = None) -> Generator[pa.RecordBatch]:
-        for number, (file, constants) in enumerate(zip(self.files, self.constants, strict=True)):
-            held = [column for column in columns if column in file.schema.names]
+        for number, file in enumerate(self.files):
             n_rows = 0
-            # a file of which nothing but constants is wanted is read for how many rows it has
-            with closing(file.batches(held or file.schema.names[:1], size)) as batches:
-                try:
-                    for batch in batches:
-                        n_rows += batch.num_rows
-                        yield batch if len(held) == len(columns) else self._completed(batch, columns, constants)
-                except TableError:
-                    raise
-                except UNREADABLE as error:
-                    raise TableError(
-                        f"{file.name} could not be read beyond row {n_rows}, it may be damaged or cut short: "
-                        f"{said(error)}"
-                    ) from error
+            for batch in self._of_file(number, file.batches, columns, size):
+                n_rows += batch.num_rows
+                yield batch
             self._counts[number] = n_rows
+
+    def segments(self) -> Sequence[Segment]:
+        found: list[Segment] = []
+        row = 0
+        for number, file in enumerate(self.files):
+            if file.n_rows is None:
+                return ()
+            for n_rows, batches in file.segments():
+                found.append(Segment(row, row + n_rows, partial(self._of_file, number, batches)))
+                row += n_rows
+        return found
+
+    def _of_file(
+        self, number: int, read: Batches, columns: Sequence[str], size: int | None = None
+    ) -> Generator[pa.RecordBatch]:
+        """A file, or what is read of it, with the columns that its folders name."""
+        file, constants = self.files[number], self.constants[number]
+        held = [column for column in columns if column in file.schema.names]
+        n_rows = 0
+        # a file of which nothing but constants is wanted is read for how many rows it has
+        with closing(read(held or file.schema.names[:1], size)) as batches:
+            try:
+                for batch in batches:
+                    n_rows += batch.num_rows
+                    yield batch if len(held) == len(columns) else self._completed(batch, columns, constants)
+            except TableError:
+                raise
+            except UNREADABLE as error:
+                raise TableError(
+                    f"{file.name} could not be read beyond row {n_rows}, it may be damaged or cut short: {said(error)}"
+                ) from error
 
     def _completed(self, batch: pa.RecordBatch, columns: Sequence[str], constants: Mapping[str, Any]) -> Any:
         """The batch, with the columns that the folders name."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable, Generator
-from contextlib import closing
+from bisect import bisect_right
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
+from threading import Condition
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -15,15 +17,17 @@ from numpy.typing import NDArray
 from mixtura.sources.checked import Checked, Findings, Place, Weights, check_total, findings_of, sound
 from mixtura.sources.coerce import Rows, TableError, as_weights, said
 from mixtura.sources.memory import Memory
-from mixtura.sources.reader import Choice, NotNumeric, Opened, Reader, Request, choose
-from mixtura.sources.source import Source
-from mixtura.sources.threaded import ahead
+from mixtura.sources.reader import Choice, NotNumeric, Opened, Reader, Request, Segment, choose
+from mixtura.sources.source import Block, Source, Sum
+from mixtura.sources.threaded import Adding, ahead
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 #: Pieces that are read before they are asked for.
 AHEAD = 4
+#: Segments of a table that may be begun while an earlier one is being worked on, for each thread.
+AHEAD_SEGMENTS = 2
 #: Copies that are no larger than this many bytes are held in memory, not in a file.
 HELD = 2**28
 
@@ -57,34 +61,76 @@ class Stream(Checked):
         self._version = choice.reader.version()
 
     @property
+    def edges(self) -> Sequence[int]:
+        """Where blocks begin, and where the last one ends."""
+        return self._edges
+
+    @property
     def _has_version(self) -> bool:
         return self._version is not None
 
-    def _pieces(self) -> Generator[tuple[int, pa.Table]]:
+    def _pieces(self) -> Generator[tuple[int, Sequence[pa.RecordBatch]]]:
         return ahead(self._cut(), AHEAD)
 
-    def _cut(self) -> Generator[tuple[int, pa.Table]]:
-        """The batches of the reader, cut and joined to what blocks are made of."""
-        import pyarrow as pa
-
-        self._check_version()
+    def _cut(self) -> Generator[tuple[int, Sequence[pa.RecordBatch]]]:
+        """The batches of the reader, cut and gathered to what blocks are made of."""
         ends = self._edges[1:]
         number, row, held = 0, 0, list[Any]()
-        with closing(self.choice.tables()) as tables:
-            for table in tables:
-                start = 0
-                while start < len(table) and number < len(ends):
-                    part = table.slice(start, ends[number] - row)
+        with self._one_version(), closing(self.choice.batches()) as batches:
+            for batch in batches:
+                start, size = 0, batch.num_rows
+                while start < size and number < len(ends):
+                    part = batch.slice(start, ends[number] - row)
                     held.append(part)
-                    start, row = start + len(part), row + len(part)
+                    start, row = start + part.num_rows, row + part.num_rows
                     if row == ends[number]:
-                        yield number, pa.concat_tables(held)
+                        yield number, held
                         number, held = number + 1, []
-                if start < len(table):
+                if start < size:
                     raise self._miscounted("more")
+            if row < self.n_rows:
+                raise self._miscounted(f"{row:,}")
+
+    def _total(self, function: Callable[[Block], Sum]) -> Sum:
+        segments = () if self.choice.where is not None else self.choice.reader.segments()
+        if self._threads < 2 or len(segments) < 2:
+            return super()._total(function)
+        with self._one_version():
+            return self._together(_Segments(self, function, segments))
+
+    def of_segment(self, segment: Segment) -> Generator[tuple[int, int, pa.RecordBatch]]:
+        """The batches of a segment, cut where blocks end: with the number of the block, and the row that is first."""
+        number, row = bisect_right(self._edges, segment.start) - 1, segment.start
+        with closing(segment.batches(self.choice.wanted)) as batches:
+            for batch in batches:
+                start = 0
+                while start < batch.num_rows:
+                    if row >= segment.stop:
+                        raise self._miscounted("more")
+                    part = batch.slice(start, self._edges[number + 1] - row)
+                    yield number, row, part
+                    start, row = start + part.num_rows, row + part.num_rows
+                    number += row == self._edges[number + 1]
+        if row < segment.stop:
+            raise self._miscounted("fewer")
+
+    def block_of(self, number: int, parts: Mapping[int, pa.RecordBatch]) -> Block | None:
+        """The block that parts make, by the rows that are first in them, if they are all there."""
+        size = self._edges[number + 1] - self._edges[number]
+        if sum(part.num_rows for part in parts.values()) < size:
+            return None
+        return self._block(number, [parts[row] for row in sorted(parts)])
+
+    @contextmanager
+    def _one_version(self) -> Generator[None]:
+        """Raise TableError if the rows are changed before or while they are read: that explains other errors."""
         self._check_version()
-        if row < self.n_rows:
-            raise self._miscounted(f"{row:,}")
+        try:
+            yield
+        except TableError:
+            self._check_version()
+            raise
+        self._check_version()
 
     def _check_version(self) -> None:
         if self._has_version and self.choice.reader.version() != self._version:
@@ -97,7 +143,7 @@ class Stream(Checked):
             "let them be copied once (spool) where that cannot be"
         )
 
-    def _numbers(self, number: int, piece: pa.Table) -> tuple[Rows, Weights]:
+    def _numbers(self, number: int, piece: Sequence[pa.RecordBatch]) -> tuple[Rows, Weights]:
         rows, weights = self.choice.numbers(piece)
         if self.weights is not None:
             weights = self.weights[self._edges[number] : self._edges[number + 1]]
@@ -105,6 +151,74 @@ class Stream(Checked):
 
     def _place(self, row: int) -> Place:
         return place(self.choice, row)
+
+
+class _Segments(Adding[Sum]):
+    """Segments of a table, each read and worked on by one thread, so that its rows stay near one processor.
+
+    Blocks that reach beyond their segment are made by the thread that has read the last part of them.
+    """
+
+    def __init__(self, stream: Stream, function: Callable[[Block], Sum], segments: Sequence[Segment]) -> None:
+        super().__init__()
+        self._stream, self._function, self._segments = stream, function, segments
+        self._change = Condition()
+        self._taken, self._first, self._done, self._over = 0, 0, set[int](), False
+        self._shared: dict[int, dict[int, pa.RecordBatch]] = {}
+        edges = stream.edges
+        ends = {segment.stop for segment in segments} - set(edges)
+        self._cut = {bisect_right(edges, end) - 1 for end in ends}  # blocks in more than one segment
+
+    def work(self) -> None:
+        try:
+            while (which := self._next()) is not None:
+                with closing(self._stream.of_segment(self._segments[which])) as parts:
+                    self._segment(parts)
+                self._finish(which)
+        except BaseException:
+            with self._change:  # the others come back too
+                self._over = True
+                self._change.notify_all()
+            raise
+
+    def _next(self) -> int | None:
+        """The next segment; not far beyond one that takes long, for results wait for those of earlier blocks."""
+        with self._change:
+            most = AHEAD_SEGMENTS * self._stream.n_threads
+            while not self._over and self._taken < len(self._segments) and self._taken - self._first >= most:
+                self._change.wait()
+            if self._over or self._taken == len(self._segments):
+                return None
+            self._taken += 1
+            return self._taken - 1
+
+    def _finish(self, which: int) -> None:
+        with self._change:
+            self._done.add(which)
+            while self._first in self._done:
+                self._done.remove(self._first)
+                self._first += 1
+            self._change.notify_all()
+
+    def _segment(self, parts: Generator[tuple[int, int, pa.RecordBatch]]) -> None:
+        """Work on the blocks of a segment."""
+        held: dict[int, pa.RecordBatch] = {}
+        for number, row, part in parts:
+            if number in self._cut:
+                with self._change:
+                    shared = self._shared.setdefault(number, {})
+                    shared[row] = part
+                    block = self._stream.block_of(number, shared)
+                    if block is not None:
+                        del self._shared[number]
+            else:
+                held[row] = part
+                block = self._stream.block_of(number, held)
+            if block is not None:
+                held = {}
+                self._add(number, self._function(block))
+            if self._over:
+                return
 
 
 def place(choice: Choice, row: int) -> Place:
@@ -169,8 +283,8 @@ def _counted(choice: Choice) -> tuple[Choice, int]:
         return choice, choice.reader.n_rows
     while True:
         try:
-            with closing(choice.tables()) as tables:
-                return choice, sum(map(len, tables))
+            with closing(choice.batches()) as batches:
+                return choice, sum(batch.num_rows for batch in batches)
         except NotNumeric as found:
             choice = choice.without(found)
 
@@ -212,9 +326,9 @@ class _Spool:
         TableError
             If one is no finite number, or there is no room.
         """
-        with closing(ahead(self.choice.tables(), AHEAD)) as tables:
-            for table in tables:
-                self._add(*self.choice.numbers(table))
+        with closing(ahead(self.choice.batches(), AHEAD)) as batches:
+            for batch in batches:
+                self._add(*self.choice.numbers([batch]))
         error = self.found.error(lambda row: place(self.choice, row))
         if error is not None:
             raise error

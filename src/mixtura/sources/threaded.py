@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from contextlib import closing, suppress
 from queue import SimpleQueue
 from threading import Lock, Semaphore, Thread
 from typing import Any, Generic, TypeVar
@@ -62,7 +62,7 @@ class Threaded(Source):
             pending: deque[Future[Result]] = deque()
             try:
                 for recipe in recipes:
-                    pending.append(self._pool().submit(_made_of, function, recipe))
+                    pending.append(self._submitted(function, recipe))
                     if len(pending) >= WAITING * self._threads:
                         yield pending.popleft().result()
                 while pending:
@@ -72,59 +72,90 @@ class Threaded(Source):
                     future.cancel()
                 wait(pending)
 
+    def _submitted(self, function: Callable[[Block], Result], recipe: Recipe) -> Future[Result]:
+        try:
+            return self._pool().submit(_made_of, function, recipe)
+        except RuntimeError:  # no thread is to be had
+            done = Future[Result]()
+            done.set_result(function(recipe()))
+            return done
+
     def total(self, function: Callable[[Block], Sum]) -> Sum:
         with closing(self._recipes()) as recipes:
-            adding = _Adding(function, recipes, WAITING * self._threads)
-            helpers = [self._pool().submit(adding.work) for _ in range(self._threads - 1)]
-            try:
-                adding.work()
-            finally:
-                wait(helpers)
-            for helper in helpers:
-                helper.result()
-        return adding.sum
+            return self._together(_Recipes(function, recipes, WAITING * self._threads))
+
+    def _together(self, work: Adding[Sum]) -> Sum:
+        """The sum, when all threads have worked on it."""
+        helpers: list[Future[None]] = []
+        try:
+            with suppress(RuntimeError):  # no more threads are to be had: those that there are do it all
+                helpers.extend(self._pool().submit(work.work) for _ in range(self._threads - 1))
+            work.work()
+        finally:
+            wait(helpers)
+        for helper in helpers:
+            helper.result()
+        return work.sum
 
 
 def _made_of(function: Callable[[Block], Result], recipe: Recipe) -> Result:
     return function(recipe())
 
 
-class _Adding(Generic[Sum]):
+class Adding(ABC, Generic[Sum]):
     """A pass: any number of threads may ``work``, and ``sum`` is there when all have come back."""
 
     sum: Sum
 
+    def __init__(self) -> None:
+        self._adding = Lock()
+        self._waiting: dict[int, Sum] = {}
+        self._added = 0
+
+    @abstractmethod
+    def work(self) -> None:
+        """Take one piece of work after the other, as long as there are any."""
+
+    def _add(self, number: int, result: Sum) -> None:
+        """Add the result of a block, when those of the blocks before it are there."""
+        with self._adding:
+            self._waiting[number] = result
+            while self._added in self._waiting:
+                result = self._waiting.pop(self._added)
+                self.sum = self.sum + result if self._added else result
+                self._added += 1
+                self._room()
+
+    def _room(self) -> None:
+        """One result less is waiting."""
+
+
+class _Recipes(Adding[Sum]):
+    """Block after block, each taken by whoever is free."""
+
     def __init__(self, function: Callable[[Block], Sum], recipes: Iterator[Recipe], most: int) -> None:
-        self.function, self.recipes = function, enumerate(recipes)
-        self.room = Semaphore(most)  # for results that wait for those of earlier blocks
-        self.taking, self.adding = Lock(), Lock()
-        self.waiting: dict[int, Sum] = {}
-        self.added = 0
-        self.over = False
+        super().__init__()
+        self._function, self._recipes = function, enumerate(recipes)
+        self._space = Semaphore(most)  # for results that wait for those of earlier blocks
+        self._taking = Lock()
+        self._over = False
 
     def work(self) -> None:
-        """Take one block after the other, as long as there are any."""
         try:
             while True:
-                self.room.acquire()
-                with self.taking:
-                    taken = None if self.over else next(self.recipes, None)
+                self._space.acquire()
+                with self._taking:
+                    taken = None if self._over else next(self._recipes, None)
                 if taken is None:
                     break
                 number, recipe = taken
-                self._add(number, self.function(recipe()))
+                self._add(number, self._function(recipe()))
         finally:  # at the end, or where something went wrong, the others come back too
-            self.over = True
-            self.room.release()
+            self._over = True
+            self._space.release()
 
-    def _add(self, number: int, result: Sum) -> None:
-        with self.adding:
-            self.waiting[number] = result
-            while self.added in self.waiting:
-                result = self.waiting.pop(self.added)
-                self.sum = self.sum + result if self.added else result
-                self.added += 1
-                self.room.release()
+    def _room(self) -> None:
+        self._space.release()
 
 
 def ahead(items: Generator[Item], most: int) -> Generator[Item]:
