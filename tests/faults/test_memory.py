@@ -20,22 +20,24 @@ def limit(spare):
     pages = int(open("/proc/self/statm").read().split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + spare if spare else -1, -1))
 
-before = {name: bits(fit().model) for name, fit in FITS.items()}  # and everything is loaded
+before = {name: bits(fit().model) for name, fit in FITS.items()}
+FITS["threads"]().model.predict(two_groups(80_000, 5))  # everything is loaded and compiled
 """
 
 
+@pytest.mark.slow
 def test_a_fit_that_needs_more_than_there_is():
     code = f"""{LIMITED}
 rows = two_groups(300_000, 20)
 failed = 0
-for spare in (1 << 20, 4 << 20, 16 << 20, 64 << 20):
-    limit(spare)
+for spare in (0, 100_000, 500_000):  # with more, OpenBLAS may be the one to notice, and it ends the process
+    limit(spare or 1)
     try:
         GaussianMixture(8, n_threads=3, max_iter=3, random_state=0).fit(rows)
     except MemoryError:
         failed += 1
     limit(0)
-assert failed >= 2, failed
+assert failed == 3, failed
 gc.collect()
 after = {{name: bits(fit().model) for name, fit in FITS.items()}}
 assert after == before
@@ -46,6 +48,7 @@ print("went on")
     assert done.stdout == "went on\n"
 
 
+@pytest.mark.slow
 def test_where_no_further_thread_can_be_started():
     code = f"""{LIMITED}
 import threading
@@ -81,5 +84,5 @@ main(["fit", {str(tmp_path / "t.npy")!r}, "--out", {str(tmp_path / "out")!r}])
     done = in_a_process(code)
     assert done.returncode == 1, done.stderr
     assert done.stderr.startswith("Error: not enough memory"), done.stderr
-    assert done.stderr.count("\\n") == 1
+    assert done.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
