@@ -30,8 +30,8 @@ def test_a_fit_that_needs_more_than_there_is():
     code = f"""{LIMITED}
 rows = two_groups(300_000, 20)
 failed = 0
-for spare in (0, 100_000, 500_000):  # with more, OpenBLAS may be the one to notice, and it ends the process
-    limit(spare or 1)
+for spare in (1 << 18, 1 << 20, 1 << 21):  # with more, OpenBLAS may be the one to notice, and it ends the process
+    limit(spare)
     try:
         GaussianMixture(8, n_threads=3, max_iter=3, random_state=0).fit(rows)
     except MemoryError:
