@@ -1,6 +1,12 @@
 """Sphinx settings: `sphinx-build -W docs docs/_build` from the repository's root."""
 
+import sys
+from pathlib import Path
+
 import mixtura
+
+sys.path.insert(0, str(Path(__file__).parent))
+import pictures
 
 project = "Mixtura"
 author = "The Mixtura developers"
@@ -26,8 +32,14 @@ numpydoc_show_class_members = False  # the class template lists them
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
+html_static_path = ["_static"]
 html_theme = "pydata_sphinx_theme"
 html_title = "Mixtura"
 html_theme_options = {"show_prev_next": False, "secondary_sidebar_items": ["page-toc"]}
 html_sidebars = {"**": []}
 html_show_sourcelink = False
+
+
+def setup(app):
+    """The page in which EM is watched is made anew, as it is large."""
+    app.connect("builder-inited", lambda app: pictures.watch(Path(app.srcdir) / "_static" / "watch.html"))

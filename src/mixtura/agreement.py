@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import linear_sum_assignment
 
 from mixtura.core.arguments import as_source
 from mixtura.core.divergence import bhattacharyya_pairs, check_columns
@@ -57,6 +56,11 @@ class CrossTable:
 
     __repr__ = __str__
 
+    def _repr_html_(self) -> str:
+        from mixtura import notebook, text
+
+        return notebook.fragment(text.told_of_cross_table(self))
+
     @property
     def adjusted_rand_index(self) -> float:
         """1 where the partitions are the same but for names, 0 in the mean where one is drawn at random.
@@ -84,6 +88,8 @@ class CrossTable:
 
     @property
     def _best(self) -> tuple[Labels, Labels]:
+        from scipy.optimize import linear_sum_assignment  # which takes a third of a second to import
+
         return linear_sum_assignment(self.counts, maximize=True)
 
 
@@ -214,6 +220,8 @@ def match(reference: Mixture, other: Mixture, X: Any = None, sample_weight: Arra
     >>> found.pairs, found.extra, found.order.tolist()
     (((0, 2), (1, 0)), (1,), [2, 0, 1])
     """
+    from scipy.optimize import linear_sum_assignment
+
     check_columns(reference, other)
     distances = bhattacharyya_pairs(reference, other)
     cost = distances

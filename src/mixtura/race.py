@@ -7,6 +7,7 @@ the tolerance.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -19,18 +20,19 @@ import numpy as np
 
 from mixtura import kernels
 from mixtura.core.blas import one_thread
-from mixtura.core.em import Fit, Stop, Task, climb_together, in_family
+from mixtura.core.em import Fit, Stop, Task, climb_together, in_family, settled
 from mixtura.core.estep import of_block
 from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Mixture
 from mixtura.core.noise import INITIAL_WEIGHT, Noise
-from mixtura.core.statistics import Statistics
+from mixtura.core.statistics import Kind, Statistics
 from mixtura.core.status import Status
-from mixtura.covariance.prior import ConjugatePrior, Moments, Prior, column_spread
+from mixtura.covariance.prior import ConjugatePrior, Moments, Prior
 from mixtura.covariance.registry import Family
+from mixtura.covariance.resolution import Resolution
 from mixtura.covariance.structure import SingularError
 from mixtura.denoise import noise_over, without_noise
-from mixtura.diagnosis import idle_directions, misplaced_components
+from mixtura.diagnosis import Grade, Note, diagnose_rows, idle_directions, misplaced_components, name_columns, of_units
 from mixtura.kernels import Kernel
 from mixtura.lazy import cached_property
 from mixtura.sources.sketch import Sample, samples
@@ -40,7 +42,6 @@ from mixtura.start import (
     Parts,
     Rule,
     around,
-    column_unit,
     completed,
     mergers,
     mixture_of,
@@ -69,11 +70,11 @@ PATIENCE = 1
 SETTLE_ROUNDS = 4
 #: Pairs merged, and components split, of a neighbour's fit.
 OFFERS = 2
-#: Steps after which the best of several offers goes on, and those after which it is given up if it is further behind
-#: than this (nats a row).
-GLANCE = Stop(RACE_TOL, 1, verify=False)
-SCOUT = Stop(RACE_TOL, 8, verify=False)
-ABANDON = 0.02
+#: How offers are sifted: so many steps on, this many of a run's go on, if they are no further behind its best than this
+#: (nats a row). Of the scouts that won in the end, one in thirty was further behind.
+SIEVE = ((0, 2, 0.15), (2, 1, 0.05), (6, 1, 0.02))
+#: The last is followed to the end if it is no further behind than this many times the gap that it sees.
+HOPE = 2.0
 #: Larger samples, through which a climb comes to all rows, grow by this factor; the largest has no more than that part
 #: of the rows, nor more numbers, in the table of its rows or of their responsibilities, than …
 GROWTH = 8
@@ -84,8 +85,10 @@ CONTENDERS = 3
 #: A component which on more rows keeps less than this part of its weight was but a speck of the sample.
 WITHERED = 0.2
 GROWN_ROUNDS = 4
-#: The largest value, and the inverse of the smallest spread, of a column that can be fitted.
-LARGEST = 1e152
+#: The most that the squares of all values may add up to, weights included, and the least square of a spread, likewise;
+#: so values of up to so many rows of weight 1 may reach 3·10¹⁵¹.
+MOST_SQUARE, LEAST_SQUARE = 1e306, 1e-300
+LARGE = 1e3
 
 
 @dataclass(frozen=True)
@@ -183,8 +186,8 @@ class Run:
         Why others did not get that far.
     best : Fit or None
         The best so far.
-    remark : str
-        What else there is to say of a failure.
+    causes : list of str
+        What of the rows may be the reason that there is none.
     """
 
     candidate: Candidate
@@ -193,7 +196,7 @@ class Run:
     hills: list[Fit] = field(default_factory=list[Fit])
     failures: list[str] = field(default_factory=list[str])
     best: Fit | None = None
-    remark: str = ""
+    causes: list[str] = field(default_factory=list[str])
 
     @property
     def unmoved(self) -> bool:
@@ -232,6 +235,8 @@ class Ground:
     kernel: Kernel
     rough: Kernel
     observer: _Obeyed
+    _relative: dict[tuple[bool, ...], Prior] = field(default_factory=dict[tuple[bool, ...], Prior])
+    _moments: dict[Kind, Moments] = field(default_factory=dict[Kind, Moments])
 
     @property
     def told_to_stop(self) -> bool:
@@ -249,9 +254,16 @@ class Ground:
         return self.small.weight if self.small.complete else self.source.total(attrgetter("weight"))
 
     @cached_property
-    def relative(self) -> Prior:
-        """The default prior, for the sample."""
-        return Prior.relative(self.small.rows, self.small.weights)
+    def resolution(self) -> Resolution:
+        """How finely the rows were recorded."""
+        return Resolution.of(self.small.rows, self.small.weights)
+
+    def relative(self, family: Family) -> Prior:
+        """The default prior of a family, for the sample."""
+        key = family.kind == "diagonal", family.isotropic, family.one_unit
+        if key not in self._relative:
+            self._relative[key] = Prior.relative(self.small.rows, self.small.weights, family, self.resolution)
+        return self._relative[key]
 
     @cached_property
     def noise(self) -> Noise | None:
@@ -266,7 +278,8 @@ class Ground:
         if self.noise is None:
             return model
         share = max(INITIAL_WEIGHT if model.noise is None else model.noise.weight, least)
-        weights = model.weights * ((1 - share) / model.weights.sum())
+        among = model.weights if model.weights.any() else np.ones_like(model.weights)
+        weights = among * ((1 - share) / among.sum())
         noise = self.noise.weighing(share)
         return Mixture(weights, model.means, model.structure, columns=model.columns, noise=noise)
 
@@ -281,27 +294,29 @@ class Ground:
             return self.small
         return self.quiet
 
-    @cached_property
-    def moments(self) -> Moments:
-        """Mean, scatter and weight of all rows."""
-        return overall_moments(self.rows)
+    def moments(self, family: Family) -> Moments:
+        """Mean, scatter and weight of all rows, as a family's prior needs them."""
+        kind = "diagonal" if family.kind == "diagonal" else "full"
+        if kind not in self._moments:
+            self._moments[kind] = overall_moments(self.rows, kind)
+        return self._moments[kind]
 
     def prior(self, weight: float, n_components: int, family: Family) -> Prior:
         """The prior of a fit to rows of that weight."""
         if self.settings.prior is not None:
-            return self.settings.prior.of(self.moments, family, n_components, self.relative)
+            return self.settings.prior.of(self.moments(family), family, n_components, self.relative(family))
         ridge, n_features = self.settings.reg_covar, self.small.n_features
         if ridge is None:
-            return self.relative.for_weight(weight)
+            return self.relative(family).for_weight(weight)
         prior = Prior.absolute(ridge, weight, n_components, n_features) if ridge else Prior.none(n_features)
-        return replace(prior, resolution=self.relative.resolution)
+        return replace(prior, resolution=self.resolution, idle=self.relative(family).idle)
 
     def start(self, rule: Rule, candidate: Candidate, lean: float, sample: Sample) -> Mixture:
         """The mixture that a rule makes of a sample."""
         n_components, family, _ = candidate
         prior = self.prior(sample.weight, n_components, family)
         model = mixture_of(rule, sample, n_components, family, prior, lean=lean, noise=self.noise)
-        model = self.settings.fixed.matched(model, column_unit(self.small))
+        model = self.settings.fixed.matched(model, self.small.unit)
         return self.with_noise(model, least=max(INITIAL_WEIGHT, 1 - sample.weight / self.small.weight))
 
     def first(self, rule: Rule, candidate: Candidate, rows: Sample) -> Mixture:
@@ -312,30 +327,30 @@ class Ground:
             return model
         return completed(parts, model, self.small, family, self.prior(self.small.weight, n_components, family))
 
+    def in_family(self, model: Mixture, candidate: Candidate) -> Mixture:
+        """A mixture made one of a candidate's family."""
+        prior = self.prior(self.small.weight, candidate.n_components, candidate.family)
+        return settled(in_family(model, candidate.family), prior)
+
     def guide(self, model: Mixture) -> Statistics:
         """The statistics of the largest sample under a model, at the weight of all rows."""
         statistics = self.larger[-1].total(partial(of_block, model, self.kernel))
         return statistics.scale(self.weight / statistics.weight)
 
     def climb(
-        self, stage: str, starts: Iterable[tuple[Run, Mixture, Stop]], sample: Sample | None = None
+        self, stage: str, starts: Iterable[tuple[Run, Mixture | Fit, Stop]], sample: Sample | None = None
     ) -> list[tuple[Run, Fit]]:
-        """Climb from all the starts together, on a sample or on all rows."""
+        """Climb from all the starts together, or on from where other climbs ended, on a sample or on all rows."""
         starts = list(starts)
         source, weight = (self.rows, self.weight) if sample is None else (sample, sample.weight)
         accelerate, guide = self.settings.accelerate, self.guide if sample is None and self.larger else None
-        tasks = [
-            Task(
-                self.settings.fixed.place(self.with_noise(model), run.candidate.family),
-                run.candidate.family,
-                self.prior(weight, model.n_components, run.candidate.family),
-                stop,
-                accelerate,
-                self.settings.fixed,
-                guide,
-            )
-            for run, model, stop in starts
-        ]
+        tasks: list[Task] = []
+        for run, begin, stop in starts:
+            family, fixed = run.candidate.family, self.settings.fixed
+            model, curvature = (begin.model, begin.curvature) if isinstance(begin, Fit) else (begin, None)
+            prior = self.prior(weight, model.n_components, family)
+            start = fixed.place(self.with_noise(model), family)
+            tasks.append(Task(start, family, prior, stop, accelerate, fixed, guide, curvature))
 
         def watch(passes: int, climbing: int) -> bool:
             return self.observer(Progress(stage, passes, climbing, len(tasks)))
@@ -344,7 +359,11 @@ class Ground:
         fits: Sequence[Fit] = climb_together(tasks, source, watch, kernel)
         if sample is None and kernel is not self.kernel:
             rest = [
-                task._replace(start=fit.model, stop=Stop(task.stop.tol, max(task.stop.max_iter - fit.n_iter, 1)))
+                task._replace(
+                    start=fit.model,
+                    stop=Stop(task.stop.tol, max(task.stop.max_iter - fit.n_iter, 1)),
+                    curvature=fit.curvature,
+                )
                 for task, fit in zip(tasks, fits, strict=True)
             ]
             ends = climb_together(rest, source, watch, self.kernel)
@@ -362,10 +381,11 @@ def search(
     *,
     observer: Observer | None = None,
     columns: Sequence[str] | None = None,
-) -> tuple[list[Run], Source]:
+) -> tuple[list[Run], Source, tuple[Note, ...]]:
     """Fit every candidate to the rows of a source; one that fails is recorded and leaves the others alone.
 
-    Also returned are the rows that the best fits belong to: the source, or a sample that stands for it.
+    Also returned are the rows that the best fits belong to, the source or a sample that stands for it, and what is
+    odd about them.
     """
     for candidate in candidates:
         settings.fixed.check(candidate.n_components, source.n_features, candidate.family)
@@ -374,7 +394,7 @@ def search(
     small, *larger = samples(source, _sizes(source, largest, free), seed)
     if small.complete:
         larger = []
-    _check_range(small, columns)
+    _check_range(small, source.n_rows, columns)
     n_rows = small.n_rows if small.complete else source.n_rows
     components = sum(candidate.n_components for candidate in candidates)  # of a pass, which all of them share
     # one edition for the samples and for all rows; only ends need double precision
@@ -389,10 +409,18 @@ def search(
     _climb(ground, runs)
     _fall_back(ground, [run for run in runs if run.candidate.by_chance])
     _settle(ground, open_to_others)
+    notes = diagnose_rows(small, source.n_rows, ground.resolution, columns)
     for run in runs:
-        if settings.reg_covar == 0 and (run.best is None or run.best.status.failed) and ground.relative.null_directions:
-            run.remark = f"the rows do not vary in every direction: {idle_directions(ground.relative, columns)}"
-    return runs, ground.rows
+        if run.best is None or run.best.status.failed:
+            run.causes = _causes(ground, run.candidate.family, notes, columns)
+    return runs, ground.rows, notes
+
+
+def _causes(ground: Ground, family: Family, notes: Sequence[Note], columns: Sequence[str] | None) -> list[str]:
+    """What of the rows may be the reason that no fit was found."""
+    found = [*of_units(family, ground.resolution, columns), *notes]
+    told = [note.sentence for note in found if note.grade > Grade.REMARK]
+    return told if ground.settings.reg_covar is None else idle_directions(ground.relative(family).idle, columns) + told
 
 
 def _sizes(source: Source, n_components: int, free: int) -> list[int]:
@@ -406,16 +434,19 @@ def _sizes(source: Source, n_components: int, free: int) -> list[int]:
     return sizes
 
 
-def _check_range(small: Sample, columns: Sequence[str] | None) -> None:
-    """Whether squares of the values fit into double precision, with room for sums."""
-    size = np.abs(small.rows).max(0, initial=0.0)
-    _, spread = column_spread(small.rows, small.weights)
-    for j in np.flatnonzero((size > LARGEST) | ((spread > 0) & (spread < 1 / LARGEST))):
-        name = repr(columns[int(j)]) if columns else str(j)
+def _check_range(small: Sample, n_rows: int, columns: Sequence[str] | None) -> None:
+    """Whether squares of the values, times their weights, fit into double precision."""
+    each = small.weight / small.n_rows  # in a sample, distinct rows have the weight of their copies
+    size = np.maximum(np.abs(small.box.low), np.abs(small.box.high))
+    _, spread = small.middle_and_spread
+    least, most = LEAST_SQUARE / min(each, 1.0), MOST_SQUARE / max(each * n_rows, LARGE)
+    least, most = math.sqrt(least), math.sqrt(most)
+    for j in np.flatnonzero((size > most) | ((spread > 0) & (spread < least))).tolist():
+        weigh = "" if 1 / LARGE < each < LARGE else f" (the weights, {each:.1e} on average, count too)"
         raise ValueError(
-            f"the values of column {name} reach {size[j]:.1e} and spread over {spread[j]:.1e}: their squares leave the "
-            f"range of double precision. Measure the column in a unit that keeps both between {1 / LARGEST:.0e} and "
-            f"{LARGEST:.0e}"
+            f"the values of {name_columns([j], columns)} reach {size[j]:.1e} and spread over {spread[j]:.1e}: their "
+            f"squares leave the range of double precision. Measure the column in a unit that keeps both between "
+            f"{least:.0e} and {most:.0e}{weigh}"
         )
 
 
@@ -436,7 +467,9 @@ def _race(ground: Ground, runs: Sequence[Run]) -> None:
     settings = ground.settings
     stop = settings.race_stop
     methods = METHODS[settings.init_params]
-    starts = [(run, run.candidate.known.model, stop) for run in runs if run.candidate.known]
+    starts: list[tuple[Run, Mixture | Fit, Stop]] = [
+        (run, run.candidate.known, stop) for run in runs if run.candidate.known
+    ]
     for run in runs:
         n_components = run.candidate.n_components
         for attempt in run.attempts:
@@ -479,7 +512,7 @@ def _repair(ground: Ground, runs: Sequence[Run], sample: Sample, rounds: int) ->
                 rng = np.random.default_rng([ground.seed, run.candidate.n_components, turn, 1])  # whatever n_init
                 with suppress(SingularError):  # that move led nowhere
                     moves.append((run, ground.start(_move(run.best, sample, rng), run.candidate, 1.0, sample)))
-        arrived = _arrivals(ground, _most_promising(ground, offers, sample) + moves, sample)
+        arrived = _arrivals(ground, offers + moves, sample)
         moving = {run for run, _ in moves}
         fresh = set[Run]()
         for run, fit in arrived:
@@ -515,34 +548,48 @@ def _offers(ground: Ground, fit: Fit, candidate: Candidate, sample: Sample) -> l
             prior = ground.prior(sample.weight, n_components, family)
             models = splits(fit.model, sample, family, prior, OFFERS)
         elif n_components < fit.model.n_components:
-            models = [in_family(model, family) for model in mergers(fit.model, OFFERS)]
+            models = [ground.in_family(model, candidate) for model in mergers(fit.model, OFFERS)]
         else:
-            models = [in_family(fit.model, family)]
+            models = [ground.in_family(fit.model, candidate)]
     except SingularError:
         return []
     return [ground.with_noise(model, least=noise) for model in models]
 
 
-def _most_promising(ground: Ground, offers: Sequence[tuple[Run, Mixture]], sample: Sample) -> list[tuple[Run, Mixture]]:
-    """The best offer of each run, a few steps on."""
-    best: dict[Run, Fit] = {}
-    for run, fit in ground.climb("repair", [(run, model, GLANCE) for run, model in offers], sample):
-        if run not in best or _merit(fit) > _merit(best[run]):
-            best[run] = fit
-    return [(run, fit.model) for run, fit in best.items()]
-
-
 def _arrivals(ground: Ground, starts: Sequence[tuple[Run, Mixture]], sample: Sample) -> list[tuple[Run, Fit]]:
     """Where those starts arrive that come near the best of their run soon."""
-    least = ABANDON * sample.weight
-    scouts = [
-        (run, fit)
-        for run, fit in ground.climb("repair", [(run, model, SCOUT) for run, model in starts], sample)
-        if run.best is not None and fit.objective > run.best.objective - least
+    going: list[tuple[Run, Mixture | Fit]] = [*starts]
+    for steps, most, behind in SIEVE:
+        stop = Stop(RACE_TOL, steps, verify=False)
+        going = [*_ahead(_further(ground, going, stop, sample), most, behind * sample.weight)]
+    hopeful = [
+        (run, fit) for run, fit in going if isinstance(fit, Fit) and _behind(run, fit) <= HOPE * fit.gap * sample.weight
     ]
-    stop = ground.settings.race_stop
-    climbed = ground.climb("repair", [(run, scout.model, stop) for run, scout in scouts], sample)
-    return [(run, _joined(scout, fit)) for (run, scout), (_, fit) in zip(scouts, climbed, strict=True)]
+    return _further(ground, hopeful, ground.settings.race_stop, sample)
+
+
+def _further(
+    ground: Ground, going: Sequence[tuple[Run, Mixture | Fit]], stop: Stop, sample: Sample
+) -> list[tuple[Run, Fit]]:
+    """Where those climbs come to from where they are."""
+    climbed = ground.climb("repair", [(run, start, stop) for run, start in going], sample)
+    return [
+        (run, _joined(start, fit) if isinstance(start, Fit) else fit)
+        for (run, start), (_, fit) in zip(going, climbed, strict=True)
+    ]
+
+
+def _ahead(climbed: Sequence[tuple[Run, Fit]], most: int, behind: float) -> list[tuple[Run, Fit]]:
+    """The most promising of each run, if they are no further behind its best."""
+    by_run: dict[Run, list[Fit]] = {}
+    for run, fit in climbed:
+        if run.best is not None and fit.objective >= run.best.objective - behind:
+            by_run.setdefault(run, []).append(fit)
+    return [(run, fit) for run, fits in by_run.items() for fit in sorted(fits, key=_merit, reverse=True)[:most]]
+
+
+def _behind(run: Run, fit: Fit) -> float:
+    return -np.inf if run.best is None else run.best.objective - fit.objective
 
 
 def _grow(ground: Ground, runs: Sequence[Run]) -> None:
@@ -557,6 +604,11 @@ def _grow(ground: Ground, runs: Sequence[Run]) -> None:
             run.best = run.hills[0] if run.hills else run.best
         if number == 0:
             _repair(ground, runs, sample, GROWN_ROUNDS)
+    if ground.larger:  # to the top there, at a fraction of what each step costs on all rows
+        ends = [(run, run.best, ground.settings.stop) for run in runs if run.best is not None and run.hills]
+        for run, fit in ground.climb("grow", ends, ground.larger[-1]):
+            run.best = fit
+            run.hills[0] = fit
 
 
 def _apart(fits: Sequence[Fit]) -> list[Fit]:
@@ -573,7 +625,7 @@ def _fall_back(ground: Ground, runs: Sequence[Run]) -> None:
     stop = ground.settings.stop
     doubtful = [run for run in runs if _doubtful(run)]
     for turn in range(1, CONTENDERS):
-        others = [(run, run.hills[turn].model, stop) for run in doubtful if len(run.hills) > turn]
+        others = [(run, run.hills[turn], stop) for run in doubtful if len(run.hills) > turn]
         for run, fit in ground.climb("climb", others):
             run.best = fit if run.best is None else max(run.best, fit, key=_merit)
         doubtful = [run for run in doubtful if not _sound(run.best)]
@@ -590,7 +642,7 @@ def _doubtful(run: Run) -> bool:
 def _climb(ground: Ground, runs: Sequence[Run]) -> None:
     """The best of each candidate, or the start that it came with, on all rows, to the tolerance."""
     settings = ground.settings
-    starts: list[tuple[Run, Mixture, Stop]] = []
+    starts: list[tuple[Run, Mixture | Fit, Stop]] = []
     for run in runs:
         if run.unmoved:
             run.best = run.candidate.known
@@ -605,11 +657,11 @@ def _climb(ground: Ground, runs: Sequence[Run]) -> None:
                     run.best = replace(best, status=Status.MAX_ITER)
                 continue
         try:
-            model = _given(ground, run.candidate) if best is None else best.model
+            start = _given(ground, run.candidate) if best is None else best
         except SingularError as error:
             run.failures.append(str(error))
         else:
-            starts.append((run, model, Stop(settings.tol, settings.max_iter - passes)))
+            starts.append((run, start, Stop(settings.tol, settings.max_iter - passes)))
     for run, fit in ground.climb("climb", starts):
         known = run.candidate.known
         whole = _joined(run.best, fit) if run.best is not None and ground.small.complete else fit
@@ -629,7 +681,7 @@ def _settle(ground: Ground, runs: Sequence[Run]) -> None:
             top = max(held, key=_merit, default=None)
             if run.best is not None and top is not None and _merit(top) > _merit(run.best, margin):
                 with suppress(SingularError):
-                    starts.append((run, in_family(top.model, run.candidate.family), stop))
+                    starts.append((run, ground.in_family(top.model, run.candidate), stop))
         better = [(r, fit) for r, fit in ground.climb("climb", starts) if r.best and _merit(fit) > _merit(r.best)]
         for run, fit in better:
             run.best = fit
@@ -650,9 +702,9 @@ def _given(ground: Ground, candidate: Candidate) -> Mixture:
     if isinstance(start, Mixture):
         if start.noise is not None and ground.noise is None:
             raise ValueError("the start has a noise component: ask for noise, or start from its without_noise()")
-        return in_family(start, family)
+        return ground.in_family(start, candidate)
     if isinstance(start, Parts) and start.means is not None:
-        unit = column_unit(ground.small)
+        unit = ground.small.unit
         return completed(start, around(start.means, ground.source, family, prior, unit), ground.source, family, prior)
     if callable(start):
         return mixture_of(start, ground.source, n_components, family, prior)
@@ -691,7 +743,13 @@ def _finished(rough: Fit, end: Fit) -> Fit:
 
 
 def _joined(before: Fit, after: Fit) -> Fit:
-    """One fit of a climb and the one that went on from it over the same rows."""
-    passes = before.trace[-1].passes if before.trace else 0
-    later = tuple(step._replace(passes=passes + step.passes) for step in after.trace[1:])
-    return replace(after, trace=before.trace + later, n_iter=before.n_iter + after.n_iter)
+    """One fit of a climb and the one that went on from it over the same rows.
+
+    The model of the last step has been measured again, in double precision if it was not before: of the steps before
+    it, those stay that it does not contradict.
+    """
+    last, (seam, *later) = before.trace[-1], after.trace
+    former = (step for step in before.trace[:-1] if step.objective <= seam.objective)
+    steps = (step._replace(passes=last.passes + step.passes) for step in later)
+    trace = (*former, seam._replace(passes=last.passes, kind=last.kind), *steps)
+    return replace(after, trace=trace, n_iter=before.n_iter + after.n_iter)

@@ -147,7 +147,7 @@ def test_slope_in_the_coordinates_of_a_structure(model, kind):
         "diagonal": np.diagonal(scatter, axis1=1, axis2=2),
     }[kind]
     structure = model.structure
-    expected = slope(lambda v: objective(structure.at(v), n, scatter), structure.coordinates())
+    expected = slope(lambda v: objective(structure.at(v), n, scatter), structure.coordinates)
     assert_allclose(structure.slope(n, given), expected, rtol=1e-7, atol=1e-7)
 
 

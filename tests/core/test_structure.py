@@ -158,7 +158,7 @@ def test_parameters_rebuild(structure, kind):
 
 
 def test_coordinates_round_trip(structure):
-    coordinates = structure.coordinates()
+    coordinates = structure.coordinates
     twin = structure.at(coordinates)
     for name, array in structure.parameters().items():
         assert_allclose(twin.parameters()[name], array, rtol=1e-13)
@@ -166,7 +166,7 @@ def test_coordinates_round_trip(structure):
 
 
 def test_every_vector_is_a_structure(structure):
-    shape = structure.coordinates().shape
+    shape = structure.coordinates.shape
     anywhere = structure.at(np.random.default_rng(0).normal(scale=3, size=shape))
     assert (np.linalg.eigvalsh(anywhere.dense()) > 0).all()
 
@@ -182,7 +182,7 @@ def test_slope_by_finite_differences(kind):
         trace = np.trace(np.linalg.solve(dense, scatter), axis1=1, axis2=2)
         return -0.5 * (n * np.linalg.slogdet(dense)[1] + trace).sum()
 
-    at, step = structure.coordinates(), 1e-5
+    at, step = structure.coordinates, 1e-5
     expected = np.empty_like(at)
     for index in np.ndindex(at.shape):
         unit = np.zeros_like(at)
@@ -197,9 +197,9 @@ def test_uphill_is_the_slope_over_the_fisher_information(kind):
     n = np.array([5.0, 8.0, 11.0])
     scatter = n[:, None, None] * matrices
     given = {"full": scatter, "tied": scatter.sum(0), "diagonal": np.diagonal(scatter, axis1=1, axis2=2)}[kind]
-    direction = np.random.default_rng(4).normal(size=structure.coordinates().shape)
+    direction = np.random.default_rng(4).normal(size=structure.coordinates.shape)
     uphill, step = structure.uphill(direction, n), 1e-6
-    ahead, back = (structure.at(structure.coordinates() + s * uphill) for s in (step, -step))
+    ahead, back = (structure.at(structure.coordinates + s * uphill) for s in (step, -step))
     change = (ahead.slope(n, given) - back.slope(n, given)) / (2 * step)
     assert_allclose(change, -direction, rtol=1e-4, atol=1e-4)
 
@@ -207,9 +207,9 @@ def test_uphill_is_the_slope_over_the_fisher_information(kind):
 def test_distance_is_the_information_of_a_small_step(kind):
     structure, _ = build(kind)
     n = np.array([5.0, 8.0, 11.0])
-    shape = structure.coordinates().shape
+    shape = structure.coordinates.shape
     step = 1e-5 * np.random.default_rng(4).normal(size=shape)
-    other = structure.at(structure.coordinates() + step)
+    other = structure.at(structure.coordinates + step)
     # ½ n ‖L⁻¹ Σ' L⁻ᵀ − I‖², densely
     expected = 0.0
     for m, mine, theirs in zip(n, structure.dense(), other.dense(), strict=True):

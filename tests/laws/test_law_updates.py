@@ -221,7 +221,7 @@ def test_tangents_are_orthogonal_projections_onto_the_family(family):
         pytest.skip("the family has no coordinates, or all of the structure's")
     n, scatter = moments(5, 4, 3)
     one, other = updated(family, n, scatter), updated(family, n[::-1], scatter[::-1] ** 2)
-    along = other.coordinates() - one.coordinates()
+    along = other.coordinates - one.coordinates
     assert family.tangent(along, n) == pytest.approx(along, abs=1e-12)
     change = np.random.default_rng(0).standard_normal((4, 3))
     rest = change - family.tangent(change, n)

@@ -38,7 +38,7 @@ class _Program(click.Group):
         except BrokenPipeError:
             _let_go()
             ctx.exit(BROKEN_PIPE)
-        except (ValueError, OSError, MemoryError) as error:
+        except (ValueError, OSError, MemoryError, ImportError) as error:
             if os.environ.get("MIXTURA_DEBUG"):
                 raise
             if isinstance(error, OSError):

@@ -23,7 +23,7 @@ def command_in_force(ctx: click.Context, **change: Any) -> list[list[str]]:
         value = change.get(name, ctx.params[name] if written else None)
         if isinstance(parameter, click.Argument):
             words.append([str(value)])
-        elif name in change or (written and name not in {"out", "force", "as_json", "quiet"}):
+        elif name in change or (written and name not in {"out", "report", "force", "as_json", "quiet"}):
             option = max(parameter.opts, key=len)
             words.append([option] if getattr(parameter, "is_flag", False) else [option, str(value)])
     return words

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -74,7 +75,7 @@ class Point:
         """By how much two computations of the objective may differ."""
         return 4 * float(np.finfo(np.float64).eps) * (abs(self.objective) + self.statistics.weight)
 
-    @property
+    @cached_property
     def dying(self) -> bool:
         """Whether a component has lost its rows: nothing then holds it but EM steps, which keep it among the rows.
 
@@ -93,7 +94,12 @@ class Point:
         That is the norm of the gradient (S13, S15, S17) along the family in the same metric, to first order; half
         its square is what the EM step may be expected to gain, in nats a row.
         """
-        return _length(self.model, self.image)
+        return self.length(self.model, self.image)
+
+    def length(self, here: Mixture, there: Mixture) -> float:
+        """How far one mixture is from another beside it, in that unit; what the prior is worth counts too."""
+        weight = self.statistics.weight
+        return _length(here, there, self.prior.shrinkage / weight, self.prior.count / weight)
 
     @cached_property
     def slope(self) -> Array:
@@ -118,17 +124,21 @@ class Point:
         """
         model = self.model
         total = 1.0 if self.fixed.weights is None else model.weights.sum()
-        parts = (np.log(_all_weights(model) / total), model.means, model.structure.coordinates())
+        parts = (np.log(_all_weights(model) / total), model.means, model.structure.coordinates)
         return np.concatenate([part.ravel() for part in parts])
 
 
 @dataclass(frozen=True)
 class View:
-    """What a point shows: the norm of the gradient, the gap to the top (nats a row), and a direction to go."""
+    """What a point shows: the norm of the gradient, the gap to the top (nats a row), and a direction to go.
+
+    The curvature is ``measured`` if it is that of the objective here, not what steps on the way met.
+    """
 
     gradient_norm: float
     gap: float
     direction: Array | None = None
+    measured: bool = False
 
 
 Proposals = Generator[tuple[str, Mixture], float, None]
@@ -139,7 +149,15 @@ Guide = Callable[[Mixture], Statistics]
 
 
 class Steps(ABC):
-    """A way to go up; one object a climb, for it remembers the climb so far."""
+    """A way to go up; one object a climb, for it remembers the climb so far.
+
+    Attributes
+    ----------
+    curvature : Curvature or None
+        What it remembers that another climb nearby can use, on other rows of the same kind too.
+    """
+
+    curvature: Curvature | None = None
 
     @abstractmethod
     def look(self, here: Point) -> View:
@@ -186,7 +204,7 @@ def _rate(here: Point, there: Point) -> float:
     """How much nearer to each other an EM step brings two points."""
     if there.model is here.image:
         return there.gradient_norm / here.gradient_norm
-    return _length(here.image, there.image) / _length(here.model, there.model)
+    return here.length(here.image, there.image) / here.length(here.model, there.model)
 
 
 class Momentum(EM):
@@ -233,6 +251,44 @@ def _later(inertia: float) -> float:
     return 0.5 * (1 + float(np.sqrt(1 + 4 * inertia**2)))
 
 
+@dataclass(frozen=True, eq=False)
+class Curvature:
+    """What the last few steps told about the curvature (limited-memory BFGS), the newest in the last row.
+
+    Attributes
+    ----------
+    steps, changes : ndarray of shape (M, P)
+        Steps s, and by how much the gradient was less after each, y.
+    products : ndarray of shape (M, M)
+        R, the upper triangle of s_i · y_j.
+    """
+
+    steps: Array
+    changes: Array
+    products: Array
+
+    @classmethod
+    def of(cls, step: Array, change: Array, before: Curvature | None) -> Curvature:
+        """Of one more step; only the last ``MEMORY`` are kept."""
+        steps, changes = step[None], change[None]
+        if before is not None:
+            steps = np.concatenate([before.steps[1 - MEMORY :], steps])
+            changes = np.concatenate([before.changes[1 - MEMORY :], changes])
+        return cls(steps, changes, np.triu(steps @ changes.T))
+
+    def newton(self, slope: Array, uphill: Callable[[Array], Array]) -> Array:
+        """The quasi-Newton direction for a gradient; ``uphill`` applies the inverse Hessian to begin with.
+
+        The two loops of Nocedal ("Updating quasi-Newton matrices with limited storage", Mathematics of Computation 35
+        (1980)) are triangular systems: R a = S g, and Rᵀ b = diag(R) a − Y r in the order of time.
+        """
+        shares = np.linalg.solve(self.products, self.steps @ slope)
+        direction = uphill(slope - shares @ self.changes)
+        rest = np.diagonal(self.products) * shares - self.changes @ direction
+        # backwards, the lower triangle is an upper one, which elimination leaves as it is
+        return direction + np.linalg.solve(self.products.T[::-1, ::-1], rest[::-1])[::-1] @ self.steps
+
+
 class QuasiNewton(Steps):
     """L-BFGS in coordinates where every vector is a mixture, preconditioned by the complete-data information.
 
@@ -240,15 +296,18 @@ class QuasiNewton(Steps):
     that the hidden labels took away (the idea of Lange, "A quasi-Newton acceleration of the EM algorithm",
     Statistica Sinica 5 (1995), with limited memory and the information at the present point).
 
-    Where the rows are many, ``guide`` is a sample of them, on which ends are verified.
+    Where the rows are many, ``guide`` is a sample of them: near the top, where it is concave, its curvature makes
+    Newton steps and says how much there is to gain. A climb that goes on from where one on a sample ended begins with
+    the ``curvature`` that that one met.
     """
 
-    def __init__(self, verified: bool = True, guide: Guide | None = None) -> None:
+    def __init__(self, verified: bool = True, guide: Guide | None = None, curvature: Curvature | None = None) -> None:
         self.verified = verified
-        self.pairs: deque[tuple[Array, Array]] = deque(maxlen=MEMORY)
+        self.curvature = curvature
         self.plain = EM()
         self.guide = guide
         self.doubtful = np.inf
+        self.waiting, self.patience = 0, 1  # looks until the guide is asked again, now and after its next refusal
 
     def look(self, here: Point) -> View:
         norm = here.gradient_norm
@@ -256,38 +315,44 @@ class QuasiNewton(Steps):
             return View(norm, 0.5 * norm**2)
         if here.dying:
             return self.plain.look(here)
-        slope = here.slope
-        remembered: list[tuple[float, Array, Array]] = []
-        direction = slope
-        for step, change in reversed(self.pairs):
-            share = float(step @ direction) / float(step @ change)
-            remembered.append((share, step, change))
-            direction = direction - share * change
-        direction = _uphill(here, direction)
-        for share, step, change in reversed(remembered):
-            direction = direction + step * (share - float(change @ direction) / float(step @ change))
+        view = self._ask(here) if norm < NEAR else None
+        return view or self._remember(here)
+
+    def _ask(self, here: Point) -> View | None:
+        """What the guide says, where there is one that is concave; it is asked less often while it is not."""
+        if self.guide is None:
+            return None
+        if self.waiting:
+            self.waiting -= 1
+            return None
+        view = _guided(self.guide, here)
+        if np.isfinite(view.gap):
+            self.patience = 1
+            return view
+        self.waiting, self.patience = self.patience, 2 * self.patience
+        return None
+
+    def _remember(self, here: Point) -> View:
+        """What the steps on the way say."""
+        norm, slope = here.gradient_norm, here.slope
+        uphill = partial(_uphill, here)
+        direction = uphill(slope) if self.curvature is None else self.curvature.newton(slope, uphill)
         direction = _along(here, direction)  # steps lead out of the family by their rounding, and rounding adds up
         rise = float(direction @ slope)
         if not rise > 0:
             return View(norm, np.inf)
-        unseen = UNSEEN if self.verified else MOST_UNSEEN if self.pairs else np.inf
+        unseen = UNSEEN if self.verified else np.inf if self.curvature is None else MOST_UNSEEN
         return View(norm, unseen * 0.5 * max(rise, norm**2), direction)
 
     def verify(self, here: Point, view: View) -> Probes:
         if view.direction is None or not self.verified:
             return replace(view, direction=None)
+        if view.measured:
+            return view
         if view.gap > self.doubtful:
             return replace(view, gap=np.inf)
         self.doubtful = view.gap / 2
-        if self.guide is None:
-            return (yield from _newton(here, here.slope))
-        probes = _newton(replace(here, statistics=self.guide(here.model)), here.slope)
-        model = next(probes)
-        while True:
-            try:
-                model = probes.send(self.guide(model))
-            except StopIteration as ended:
-                return replace(ended.value, gradient_norm=view.gradient_norm)
+        return (yield from _newton(here, here.slope))
 
     def propose(self, here: Point, view: View) -> Proposals:
         if view.direction is not None and view.gradient_norm < NEAR:
@@ -295,7 +360,10 @@ class QuasiNewton(Steps):
             length = min(1.0, STEP_CAP / _largest_logarithm(here.model, view.direction))
             weight = here.statistics.weight
             for kind in ("quasi-newton", "shortened"):
-                model = _at(origin + length * view.direction, here.model)
+                try:
+                    model = _at(origin + length * view.direction, here.model)
+                except SingularError:
+                    break
                 reached = yield kind, here.fixed.keep(here.model, model)
                 lost = 2 * (here.objective - reached) / weight + 2 * length * rise
                 best = length**2 * rise / lost if lost > 0 else 0.0  # top of the parabola through both
@@ -305,20 +373,39 @@ class QuasiNewton(Steps):
     def learn(self, here: Point, there: Point) -> None:
         self.plain.learn(here, there)
         if here.dying or there.dying:
-            self.pairs.clear()
+            self.curvature = None
             return
         step = there.position - here.position
         change = here.slope - there.slope
         # curvature beyond rounding, in a comparison that the units of the columns do not enter
         if step @ change > 1e-8 * (abs(step @ here.slope) + abs(step @ there.slope)):
-            self.pairs.append((step, change))
+            self.curvature = Curvature.of(step, change, self.curvature)
 
 
-def steps_for(family: Family, prior: Prior, accelerate: bool, verify: bool = True, guide: Guide | None = None) -> Steps:
+def steps_for(
+    family: Family,
+    prior: Prior,
+    accelerate: bool,
+    verify: bool = True,
+    *,
+    guide: Guide | None = None,
+    curvature: Curvature | None = None,
+) -> Steps:
     """Quasi-Newton steps where the family has coordinates and the rows leave no direction open, else momentum."""
     if not accelerate:
         return EM()
-    return QuasiNewton(verify, guide) if family.tangent and not prior.null_directions else Momentum()
+    return QuasiNewton(verify, guide, curvature) if family.tangent and prior.span is None else Momentum()
+
+
+def _guided(guide: Guide, here: Point) -> View:
+    """The Newton step for the gradient of all rows, with the curvature of a sample of them."""
+    probes = _newton(replace(here, statistics=guide(here.model)), here.slope)
+    model = next(probes)
+    while True:
+        try:
+            model = probes.send(guide(model))
+        except StopIteration as ended:
+            return replace(ended.value, gradient_norm=here.gradient_norm)
 
 
 def _newton(here: Point, slope: Array) -> Probes:
@@ -340,7 +427,7 @@ def _newton(here: Point, slope: Array) -> Probes:
         bent = (base - replace(here, model=probe, statistics=(yield probe)).slope) / small
         curvature = float(ahead @ bent)
         if not curvature > FLAT * length:
-            return View(here.gradient_norm, np.inf, ESCAPE / np.sqrt(length) * ahead)
+            return View(here.gradient_norm, np.inf, ESCAPE / np.sqrt(length) * ahead, measured=True)
         share = left / curvature
         direction = direction + share * ahead
         residual = residual - share * bent
@@ -351,17 +438,21 @@ def _newton(here: Point, slope: Array) -> Probes:
         if not left > SOLVED * first:
             break
         ahead, informed = aside + left / before * ahead, residual + left / before * informed
-    return View(here.gradient_norm, decrement + 0.5 * max(left, 0.0) / least, direction)
+    return View(here.gradient_norm, decrement + 0.5 * max(left, 0.0) / least, direction, measured=True)
 
 
-def _length(here: Mixture, there: Mixture) -> float:
-    """How far one mixture is from another beside it, in units of the complete-data Fisher information of one row."""
+def _length(here: Mixture, there: Mixture, at_means: float, at_covariances: float) -> float:
+    """How far one mixture is from another beside it, in units of the complete-data Fisher information of one row.
+
+    The last two are what the pseudo-rows of a prior weigh beside that row.
+    """
     before = _all_weights(here)
     alive = before > 0
     weights = before[alive]
     moved = float((np.square(_all_weights(there)[alive] - weights) / weights).sum())
-    moved += float((here.weights @ np.square(here.structure.whiten(there.means - here.means))).sum())
-    return float(np.sqrt(moved + here.structure.distance(there.structure, here.weights)))
+    means = np.square(here.structure.whiten(there.means - here.means)).sum(1)
+    moved += float((here.weights + at_means) @ means)
+    return float(np.sqrt(moved + here.structure.distance(there.structure, here.weights + at_covariances)))
 
 
 def _all_weights(model: Mixture) -> Array:
@@ -374,11 +465,13 @@ def _parts(vector: Array, model: Mixture) -> tuple[Array, Array, Array]:
     size = model.n_components + (model.noise is not None)
     rest = size + model.means.size
     means = vector[size:rest].reshape(model.means.shape)
-    return vector[:size], means, vector[rest:].reshape(model.structure.coordinates().shape)
+    return vector[:size], means, vector[rest:].reshape(model.structure.coordinates.shape)
 
 
 def _at(vector: Array, like: Mixture) -> Mixture:
     """The mixture at a position, of the same size and structure as another."""
+    if not np.isfinite(vector).all():
+        raise SingularError("a step leaves the range of double precision")
     logs, means, coordinates = _parts(vector, like)
     weights = np.exp(logs - logs.max())
     weights /= weights.sum()

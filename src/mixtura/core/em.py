@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mixtura import kernels
-from mixtura.core.acceleration import Guide, Point, Probes, Proposals, View, steps_for
+from mixtura.core.acceleration import Curvature, Guide, Point, Probes, Proposals, View, steps_for
 from mixtura.core.arguments import finite_rows, row_weights
 from mixtura.core.blas import one_thread
-from mixtura.core.estep import of_block
+from mixtura.core.estep import of_block_all
 from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Mixture
+from mixtura.core.shown import Shown
 from mixtura.core.statistics import Statistics
 from mixtura.core.status import Status
 from mixtura.covariance import registry
@@ -44,7 +45,7 @@ class Stop:
     tol : float
         Converged when the estimated gap to the top is below this many nats a row.
     max_iter : int
-        The most passes over the rows.
+        The most passes over the rows; 0 measures the start alone.
     verify : bool
         Whether the end is looked at once more, see ``acceleration``.
     """
@@ -66,7 +67,7 @@ class Step(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Fit:
+class Fit(Shown):
     """What a fit found.
 
     Attributes
@@ -94,6 +95,8 @@ class Fit:
     prior : Prior
     fixed : Fixed
         What was held where it is.
+    curvature : Curvature or None
+        What the last steps told about the curvature of the objective, for a climb that goes on from here.
     """
 
     model: Mixture
@@ -108,6 +111,7 @@ class Fit:
     family: Family
     prior: Prior
     fixed: Fixed = NOTHING
+    curvature: Curvature | None = None
 
     def __repr__(self) -> str:
         found = f"{self.model.n_components} {self.family.name}, log-likelihood {self.loglik:.6g}"
@@ -144,6 +148,7 @@ class Task(NamedTuple):
     accelerate: bool = True
     fixed: Fixed = NOTHING
     guide: Guide | None = None
+    curvature: Curvature | None = None
 
 
 #: Called after each pass with (passes so far, climbs still on their way); a true answer ends them where they are.
@@ -162,12 +167,15 @@ def climb(task: Task) -> Generator[Mixture, Statistics, Fit]:
     """From a start to the top of its hill; the objective never falls on the way."""
     # the EM step of one component is the answer itself
     accelerate = task.accelerate and task.start.n_components > 1
-    steps = steps_for(task.family, task.prior, accelerate, task.stop.verify, task.guide)
+    steps = steps_for(task.family, task.prior, accelerate, task.stop.verify, guide=task.guide, curvature=task.curvature)
     trace: list[Step] = []
     passes, kind, arrived = 1, "start", False
     statistics = yield task.start
     here = Point(task.start, statistics, task.family, task.prior, task.fixed)
     try:
+        if not task.stop.max_iter:
+            trace.append(Step(passes, kind, statistics.loglik, here.objective, np.nan, np.inf))
+            raise _End(Status.MAX_ITER)
         while True:
             view = steps.look(here)
             gap = min(view.gap, trace[-1].gap) if arrived else view.gap
@@ -199,7 +207,7 @@ def climb(task: Task) -> Generator[Mixture, Statistics, Fit]:
     last = trace[-1]
     return Fit(
         here.model, status, tuple(trace), last.loglik, last.objective, last.gradient_norm, last.gap,
-        max(passes - 1, 1), here.statistics, task.family, task.prior, task.fixed,
+        max(passes - 1, 1), here.statistics, task.family, task.prior, task.fixed, steps.curvature,
     )  # fmt: skip
 
 
@@ -240,7 +248,7 @@ class _Records(tuple[Statistics, ...]):
 
 
 def _e_steps(models: Sequence[Mixture], kernel: Kernel, block: Block) -> _Records:
-    return _Records(of_block(model, kernel, block) for model in models)
+    return _Records(of_block_all(models, kernel, block))
 
 
 def climb_together(
@@ -346,9 +354,17 @@ def em(
     prior = prior or Prior.none(start.n_features)
     fixed = fixed or NOTHING
     fixed.check(start.n_components, start.n_features, family)
-    start = fixed.place(in_family(start, family), family)
+    start = fixed.place(settled(in_family(start, family), prior), family)
     task = Task(start, family, prior, Stop(tol, max_iter), accelerate, fixed)
     return climb_together([task], rows)[0]
+
+
+def settled(start: Mixture, prior: Prior) -> Mixture:
+    """The start with the variance that the prior gives to directions in which the rows do not vary."""
+    structure = prior.settled(start.structure)
+    if structure is start.structure:
+        return start
+    return Mixture(start.weights, start.means, structure, columns=start.columns, noise=start.noise)
 
 
 def in_family(start: Mixture, family: Family) -> Mixture:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,7 +12,7 @@ from mixtura import kernels
 from mixtura.core.arguments import finite_rows, row_weights
 from mixtura.core.mixture import Gradient, Mixture
 from mixtura.core.statistics import Array, Statistics
-from mixtura.kernels import Kernel, Rows, reference
+from mixtura.kernels import Kernel, Rows, Sums, reference
 from mixtura.sources.source import Block
 
 
@@ -55,17 +56,27 @@ def e_step(model: Mixture, rows: ArrayLike, weights: ArrayLike | None = None) ->
 
 def accumulate(model: Mixture, kernel: Kernel, rows: Rows, weights: Array | None) -> Statistics:
     """``e_step`` on a given kernel, for rows and weights that have been checked."""
-    sums = kernel.accumulate(rows, weights, model.whitened)
-    if not math.isfinite(sums.loglik):  # a row so far off that its density underflows: the careful way
-        sums = reference.accumulate(rows, weights, model.whitened)
-    weight = float(len(rows)) if weights is None else float(weights.sum())
-    kind = model.structure.kind
-    return Statistics(kind, model.means, sums.n, sums.s1, sums.s2, sums.loglik, weight, len(rows), sums.noise)
+    return _statistics(model, rows, weights, kernel.accumulate(rows, weights, model.whitened))
 
 
 def of_block(model: Mixture, kernel: Kernel, block: Block) -> Statistics:
     """``accumulate`` of a block of a source."""
     return accumulate(model, kernel, block.rows, block.weights)
+
+
+def of_block_all(models: Sequence[Mixture], kernel: Kernel, block: Block) -> Iterator[Statistics]:
+    """``of_block`` under each of several models."""
+    found = kernel.accumulate_all(block.rows, block.weights, [model.whitened for model in models])
+    for model, sums in zip(models, found, strict=True):
+        yield _statistics(model, block.rows, block.weights, sums)
+
+
+def _statistics(model: Mixture, rows: Rows, weights: Array | None, sums: Sums) -> Statistics:
+    if not math.isfinite(sums.loglik):  # a row so far off that its density underflows: the careful way
+        sums = reference.accumulate(rows, weights, model.whitened)
+    weight = float(len(rows)) if weights is None else float(weights.sum())
+    kind = model.structure.kind
+    return Statistics(kind, model.means, sums.n, sums.s1, sums.s2, sums.loglik, weight, len(rows), sums.noise)
 
 
 def gradient(model: Mixture, statistics: Statistics) -> Gradient:

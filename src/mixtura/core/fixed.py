@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import linear_sum_assignment
 
 from mixtura.core.mixture import WEIGHT_TOLERANCE, Mixture
 from mixtura.core.statistics import Array, Kind, Statistics
+from mixtura.covariance.prior import Prior
 from mixtura.covariance.registry import Family
 from mixtura.covariance.structure import Diagonal, Full, SingularError, Structure, Tied, from_parameters
 from mixtura.lazy import cached_property
@@ -152,6 +152,8 @@ class Fixed:
         held = self.held_means(model.n_components)
         if self._means is None or not held.any():
             return model
+        from scipy.optimize import linear_sum_assignment  # which takes a third of a second to import
+
         apart = np.square((self._means[held][:, None] - model.means) / unit).sum(2)
         _, nearest = linear_sum_assignment(apart)
         order = np.empty(model.n_components, dtype=np.intp)
@@ -166,7 +168,7 @@ class Fixed:
         held = self.held_means(len(statistics.n))
         return replace(statistics, s1=np.where(held[:, None], 0.0, statistics.s1))
 
-    def update(self, model: Mixture, n: Array, scatter: Array, family: Family) -> Structure:
+    def update(self, model: Mixture, n: Array, scatter: Array, family: Family, prior: Prior) -> Structure:
         """The family's M-step for the covariances that are free."""
         held = self.held_covariances(model.n_components)
         if held.all():
@@ -175,7 +177,7 @@ class Fixed:
             n = np.where(held, 1.0, n)
             scatter = scatter.copy()
             scatter[held] = _scatter(model.covariances[held], family.kind)
-        return family.update(n, scatter, model.structure)
+        return prior.update(family, n, scatter, model.structure)
 
     def free_slope(self, logs: Array, rest: Array, n_components: int) -> tuple[Array, Array]:
         """Slopes in the log weights (the noise's the last, if there is one) and the structure, zero where fixed."""

@@ -30,6 +30,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtura.lazy import cached_property
+
 Kind = Literal["full", "tied", "diagonal"]
 Array = NDArray[np.float64]
 
@@ -160,6 +162,10 @@ class Statistics:
 
     def shift(self) -> Array:
         """How far each component's mean lies from its centre, s1/n, (K, D); 0 where n = 0."""
+        return self._shift
+
+    @cached_property
+    def _shift(self) -> Array:
         return self.s1 / np.where(self.n > 0, self.n, 1.0)[:, None]
 
     def scatter(self) -> Array:

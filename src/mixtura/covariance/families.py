@@ -42,12 +42,12 @@ def eei(n: Array, scatter: Array) -> Diagonal:
     return Diagonal.from_variances(np.repeat(scatter.sum(0, keepdims=True) / n.sum(), len(n), axis=0))
 
 
-def vei(n: Array, scatter: Array) -> Diagonal:
+def vei(n: Array, scatter: Array, start: Structure | None = None) -> Diagonal:
     """λ_k A: axis-aligned, the shape shared. Free parameters: K + D − 1.
 
     λA = Σ_k diag(W_k)/λ_k / N, and the λ_k by Newton's method (``volumes``).
     """
-    size = volumes(n, scatter)[:, None]
+    size = volumes(n, scatter, start)[:, None]
     return Diagonal.from_variances(size * ((scatter / size).sum(0) / n.sum()))
 
 
@@ -74,12 +74,12 @@ def eee(n: Array, scatter: Array) -> Tied:
     return Tied.from_covariance(scatter / n.sum(), len(n))
 
 
-def vee(n: Array, scatter: Array) -> Full:
+def vee(n: Array, scatter: Array, start: Structure | None = None) -> Full:
     """λ_k D A Dᵀ: shape and orientation shared. Free parameters: K − 1 + D (D + 1) / 2.
 
     λ D A Dᵀ = Σ_k W_k/λ_k / N, and the λ_k by Newton's method (``volumes``).
     """
-    size = volumes(n, scatter)[:, None, None]
+    size = volumes(n, scatter, start)[:, None, None]
     return Full(np.sqrt(size) * cholesky((scatter / size).sum(0) / n.sum()))
 
 
@@ -111,10 +111,10 @@ def eev(n: Array, scatter: Array) -> Full:
     return _turned(axes, eei(n, along))
 
 
-def vev(n: Array, scatter: Array) -> Full:
+def vev(n: Array, scatter: Array, start: Structure | None = None) -> Full:
     """λ_k D_k A D_kᵀ: the shape shared. VEI along the axes of W_k. Free parameters: K + D − 1 + K D (D − 1) / 2."""
     along, axes = eigen(scatter)
-    return _turned(axes, vei(n, along))
+    return _turned(axes, vei(n, along, start))
 
 
 def evv(n: Array, scatter: Array) -> Full:

@@ -13,7 +13,7 @@ import numpy as np
 
 from mixtura.core.statistics import Array, Kind
 from mixtura.covariance import families
-from mixtura.covariance.structure import Structure
+from mixtura.covariance.structure import SingularError, Structure
 
 #: The maps of the rows under which a family is closed, so that they move a fit with them: all linear ones, changes of
 #: the units of the columns, rotations and one change of unit for all columns, or only the latter.
@@ -49,7 +49,7 @@ class Family:
     pooled : bool
         Whether volume and shape are shared, so that the other components hold one without any scatter.
     continues : bool
-        Whether the maximum has to be searched for from a start, as there are several.
+        Whether the maximum is searched for from a start, by iteration; of several maxima it is the one near it.
     """
 
     name: str
@@ -70,6 +70,11 @@ class Family:
     def isotropic(self) -> bool:
         """Whether all columns of a component share one variance: the columns are axes, and so is anything else."""
         return self.kind == "diagonal" and self.maps == "rotations"
+
+    @property
+    def one_unit(self) -> bool:
+        """Whether it counts all columns in one unit, so that their scales have a say."""
+        return self.maps not in ("linear", "units")
 
     def within(self, other: Family) -> bool:
         """Whether the other family holds every mixture of this one: no letter of its name leaves less free.
@@ -95,20 +100,32 @@ class Family:
         return k - 1 + k * d + self.free(k, d)
 
     def update(self, n: Array, scatter: Array, start: Structure | None = None) -> Structure:
-        """The exact M-step for the covariances (S16); where it has several local maxima, the one near ``start``."""
-        return self.rule(n, scatter, start) if self.continues else self.rule(n, scatter)
+        """The exact M-step for the covariances (S16); where it has several local maxima, the one near ``start``.
+
+        Raises
+        ------
+        SingularError
+            If a matrix is not positive definite, or the numbers leave the range of double precision on the way.
+        """
+        try:
+            with np.errstate(all="ignore"):  # what is not finite is found below
+                structure = self.rule(n, scatter, start) if self.continues else self.rule(n, scatter)
+                variances = structure.variances()
+        except np.linalg.LinAlgError as error:
+            raise SingularError(f"the covariances of the family {self.name} cannot be computed: {error}") from None
+        if not ((variances > 0) & np.isfinite(variances)).all():
+            raise SingularError(f"the covariances of the family {self.name} leave the range of double precision")
+        return structure
 
     def nearest(self, structure: Structure, n: Array) -> Structure:
         """The structure itself, or its nearest in the family: the M-step of its own moments with n rows a component."""
         shape = structure.n_components, structure.n_features
-        if structure.kind == self.kind and self.free(*shape) == structure.coordinates().size:
+        if structure.kind == self.kind and self.free(*shape) == structure.coordinates.size:
             return structure
+        if self.kind == "diagonal":
+            return self.update(n, n[:, None] * structure.variances())
         scatter = n[:, None, None] * structure.dense()
-        if self.kind == "tied":
-            scatter = scatter.sum(0)
-        elif self.kind == "diagonal":
-            scatter = np.diagonal(scatter, axis1=1, axis2=2)
-        return self.update(n, scatter)
+        return self.update(n, scatter.sum(0) if self.kind == "tied" else scatter)
 
 
 # Tangents: the coordinates of a Diagonal are logarithms of its scales (K, D), with n_k rows' information each
@@ -151,9 +168,11 @@ FAMILIES = (
     Family("spherical", "VII", (), "diagonal", families.vii, lambda k, d: k, _columns_alike, "rotations"),
     Family("eii", "EII", (), "diagonal", families.eii, lambda k, d: 1, _all_alike, "rotations", pooled=True),
     Family("eei", "EEI", (), "diagonal", families.eei, lambda k, d: d, _components_alike, "units", pooled=True),
-    Family("vei", "VEI", (), "diagonal", families.vei, lambda k, d: k + d - 1, _additive, "units"),
+    Family("vei", "VEI", (), "diagonal", families.vei, lambda k, d: k + d - 1, _additive, "units", continues=True),
     Family("evi", "EVI", (), "diagonal", families.evi, lambda k, d: 1 + k * (d - 1), _means_alike, "units"),
-    Family("vee", "VEE", (), "full", families.vee, lambda k, d: k - 1 + d * (d + 1) // 2, maps="linear"),
+    Family(
+        "vee", "VEE", (), "full", families.vee, lambda k, d: k - 1 + d * (d + 1) // 2, maps="linear", continues=True
+    ),
     Family(
         "eve", "EVE", (), "full", families.eve, lambda k, d: 1 + k * (d - 1) + d * (d - 1) // 2,
         maps="rotations", continues=True,
@@ -165,7 +184,10 @@ FAMILIES = (
     Family(
         "eev", "EEV", (), "full", families.eev, lambda k, d: d + k * d * (d - 1) // 2, maps="rotations", pooled=True
     ),
-    Family("vev", "VEV", (), "full", families.vev, lambda k, d: k + d - 1 + k * d * (d - 1) // 2, maps="rotations"),
+    Family(
+        "vev", "VEV", (), "full", families.vev, lambda k, d: k + d - 1 + k * d * (d - 1) // 2,
+        maps="rotations", continues=True,
+    ),
     Family("evv", "EVV", (), "full", families.evv, lambda k, d: 1 + k * (d - 1) * (d + 2) // 2, maps="linear"),
 )  # fmt: skip
 

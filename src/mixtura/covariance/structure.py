@@ -11,7 +11,12 @@ no harm) and each owing the same few things; everything else in the library is w
 ``whiten(x)``       L_k⁻¹ x_k for (K, D) vectors, one a component
 ``weigh(x)``        Σ_k x_k, likewise
 ``precision(x)``    Σ_k⁻¹ x_k, likewise
-``traces(P)``       (K,) tr(Σ_k⁻¹ P) for one (D, D) matrix P
+``colour(k, z)``    L_k z for (N, D) rows z
+``axis(k, u)``      (D,) the longest axis of Σ_k, with the columns in units u
+``plus(other)``     the structure of Σ_k + T_k
+``variances()``     (K, D) diagonals of Σ_k
+``traces(P)``       (K,) tr(Σ_k⁻¹ P) for one (D, D) matrix P, or a diagonal one given as (D,)
+``ratios(P)``       (K, D) the eigenvalues of Σ_k⁻¹ P, likewise
 ``take(indices)``   the structure of some of the components
 ``condition(b)``    the pieces of the conditional distribution given the columns b
 ``marginal(a)``     the structure of the columns a
@@ -24,7 +29,7 @@ For optimisers there are coordinates in which every vector is a structure (the l
 and what stands below it):
 
 =================== ==========================================================================================
-``coordinates()``   where this structure is
+``coordinates``     where this structure is
 ``at(v)``           the structure there
 ``logarithms()``    which coordinates are logarithms
 ``slope(n, W)``     derivative there of −½ Σ_k [n_k log det Σ_k + tr(Σ_k⁻¹ W_k)]
@@ -112,12 +117,18 @@ def lower_of(factors: Array) -> Array:
             f"a map from {factors.shape[-1]} to {factors.shape[-2]} columns has a singular covariance: "
             "use at most as many rows in A as there are columns"
         )
-    upper = np.linalg.qr(np.swapaxes(factors, -1, -2), mode="r")
-    diagonal = np.diagonal(upper, axis1=-2, axis2=-1)
+    lower = triangle_of(factors)
     size = np.sqrt(np.square(factors).sum(-1))
-    if np.any(np.abs(diagonal) <= np.sqrt(SINGULAR_PIVOT * factors.shape[-2]) * size):
+    diagonal = np.diagonal(lower, axis1=-2, axis2=-1)
+    if np.any(diagonal <= np.sqrt(SINGULAR_PIVOT * factors.shape[-2]) * size):
         raise SingularError("the transformed covariance is singular: the rows of A are linearly dependent")
-    return np.swapaxes(upper, -1, -2) * np.sign(diagonal)[..., None, :]
+    return lower
+
+
+def triangle_of(factors: Array) -> Array:
+    """Lower triangular L with L Lᵀ = F Fᵀ for (…, M, D) matrices F, M ≤ D, with a diagonal that is not negative."""
+    upper = np.linalg.qr(np.swapaxes(factors, -1, -2), mode="r")
+    return np.swapaxes(upper, -1, -2) * np.sign(np.diagonal(upper, axis1=-2, axis2=-1))[..., None, :]
 
 
 @dataclass(frozen=True)
@@ -144,6 +155,10 @@ class Structure(ABC):
 
     kind: ClassVar[Kind]
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what can be derived: a pass over a cluster sends mixtures out."""
+        return {name: value for name, value in self.__dict__.items() if name != "whitening"}
+
     @property
     @abstractmethod
     def n_components(self) -> int: ...
@@ -166,7 +181,11 @@ class Structure(ABC):
     @abstractmethod
     def precision(self, vectors: Array) -> Array: ...
     @abstractmethod
+    def variances(self) -> Array: ...
+    @abstractmethod
     def traces(self, matrix: Array) -> Array: ...
+    @abstractmethod
+    def ratios(self, matrix: Array) -> Array: ...
     @abstractmethod
     def take(self, indices: Index) -> Self: ...
     @abstractmethod
@@ -179,6 +198,18 @@ class Structure(ABC):
     def parameters(self) -> dict[str, Array]: ...
     @abstractmethod
     def distance(self, other: Any, n: Array) -> float: ...
+
+    def colour(self, k: int, rows: Array) -> Array:
+        return rows @ self.factor(k).T
+
+    def axis(self, k: int, unit: Array) -> Array:
+        return np.linalg.svd(self.factor(k) / unit[:, None])[0][:, 0]
+
+    def plus(self, other: Structure) -> Structure:
+        mine, theirs = (np.stack([s.factor(k) for k in range(s.n_components)]) for s in (self, other))
+        return Full(triangle_of(np.concatenate([mine, theirs], axis=-1)))
+
+    @cached_property
     @abstractmethod
     def coordinates(self) -> Array: ...
     @abstractmethod
@@ -191,6 +222,22 @@ class Structure(ABC):
     def uphill(self, slope: Array, n: Array) -> Array: ...
 
 
+def diagonal_of(matrix: Array) -> Array:
+    """The diagonal of a (D, D) matrix, which may be given by it alone, (D,)."""
+    return matrix if matrix.ndim == 1 else np.diagonal(matrix)
+
+
+def matrix_of(matrix: Array) -> Array:
+    """The (D, D) matrix, which may be given by its diagonal alone, (D,)."""
+    return np.diag(matrix) if matrix.ndim == 1 else matrix
+
+
+def _ratios(white: Array, matrix: Array) -> Array:
+    """Eigenvalues of (…, D, D) matrices A P Aᵀ, in ascending order."""
+    inside: Array = white @ matrix_of(matrix) @ np.swapaxes(white, -1, -2)
+    return np.asarray(np.linalg.eigvalsh(inside), dtype=np.float64)
+
+
 def _log_diagonal(factor: Array) -> Array:
     return 2 * np.log(np.diagonal(factor, axis1=-2, axis2=-1)).sum(-1)
 
@@ -201,12 +248,12 @@ def inverse_lower(factor: Array) -> Array:
     unit = factor / scale[..., :, None]  # unit diagonal: the inverse is safe for columns in any unit
     size = factor.shape[-1]
     if size < WIDE:
-        return np.tril(np.linalg.inv(unit)) / scale[..., None, :]
+        return _lower(np.linalg.inv(unit)) / scale[..., None, :]
     from scipy.linalg import get_lapack_funcs  # a sixth of the work, but matrix by matrix
 
     (invert,) = get_lapack_funcs(("trtri",), (unit,))
     inverse = np.stack([invert(matrix, lower=1)[0] for matrix in unit.reshape(-1, size, size)])
-    return np.tril(inverse.reshape(unit.shape)) / scale[..., None, :]
+    return _lower(inverse.reshape(unit.shape)) / scale[..., None, :]
 
 
 def _rest_of(n_features: int, given: Index) -> Index:
@@ -227,8 +274,7 @@ def _split(factor: Array, given: Index) -> tuple[Array, Array, Array]:
 
 def _pack(lower: Array) -> Array:
     out = lower[_triangle(lower.shape[-1])]
-    on = _on_diagonal(lower.shape[-1])
-    out[..., on] = np.log(out[..., on])
+    out[..., _on_diagonal(lower.shape[-1])] = np.log(np.diagonal(lower, axis1=-2, axis2=-1))
     return out
 
 
@@ -253,10 +299,25 @@ def _on_diagonal(n_features: int) -> NDArray[np.bool_]:
     return row == column
 
 
+@lru_cache(maxsize=64)
+def _identity(n_features: int) -> Array:
+    return np.eye(n_features)
+
+
+@lru_cache(maxsize=64)
+def _below(n_features: int) -> NDArray[np.bool_]:
+    return np.tri(n_features, dtype=np.bool_)
+
+
+def _lower(matrices: NDArray[np.floating]) -> Array:
+    """Lower triangles of (…, D, D) matrices; np.tril makes its mask anew each time."""
+    return np.where(_below(matrices.shape[-1]), matrices, 0.0)
+
+
 def _factor_slope(factor: Array, white: Array, n: Array, scatter: Array) -> Array:
     """In these coordinates: L⁻ᵀ tril(L⁻¹ W L⁻ᵀ − n I), times L_ii where the coordinate is log L_ii."""
     size = factor.shape[-1]
-    relative = np.tril(white @ scatter @ np.swapaxes(white, -1, -2) - n[..., None, None] * np.eye(size))
+    relative = _lower(white @ scatter @ np.swapaxes(white, -1, -2) - n[..., None, None] * _identity(size))
     slope = (np.swapaxes(white, -1, -2) @ relative)[_triangle(size)]
     slope[..., _on_diagonal(size)] *= np.diagonal(factor, axis1=-2, axis2=-1)
     return slope
@@ -270,7 +331,7 @@ def _factor_uphill(factor: Array, slope: Array, n: Array) -> Array:
     values[..., on] /= diagonal
     lower = np.zeros_like(factor)
     lower[_triangle(size)] = values
-    relative = np.tril(np.swapaxes(factor, -1, -2) @ lower) / (1 + np.eye(size)) / n[..., None, None]
+    relative = _lower(np.swapaxes(factor, -1, -2) @ lower) / (1 + _identity(size)) / n[..., None, None]
     out = (factor @ relative)[_triangle(size)]
     out[..., on] /= diagonal
     return out
@@ -279,7 +340,7 @@ def _factor_uphill(factor: Array, slope: Array, n: Array) -> Array:
 def _factor_distance(white: Array, other: Array, n: Array) -> float:
     """½ Σ n ‖L⁻¹ Σ' L⁻ᵀ − I‖² (Frobenius)."""
     relative = white @ other
-    change = relative @ np.swapaxes(relative, -1, -2) - np.eye(white.shape[-1])
+    change = relative @ np.swapaxes(relative, -1, -2) - _identity(white.shape[-1])
     return 0.5 * float((n * np.square(change).sum((-1, -2))).sum())
 
 
@@ -331,8 +392,14 @@ class Full(Structure):
     def precision(self, vectors: Array) -> Array:
         return (np.swapaxes(self.whitening, 1, 2) @ (self.whitening @ vectors[:, :, None]))[:, :, 0]
 
+    def variances(self) -> Array:
+        return np.square(self.cholesky).sum(2)
+
     def traces(self, matrix: Array) -> Array:
-        return ((self.whitening @ matrix) * self.whitening).sum((1, 2))
+        return ((self.whitening @ matrix_of(matrix)) * self.whitening).sum((1, 2))
+
+    def ratios(self, matrix: Array) -> Array:
+        return _ratios(self.whitening, matrix)
 
     def take(self, indices: Index) -> Full:
         return Full(self.cholesky[indices])
@@ -353,6 +420,7 @@ class Full(Structure):
     def distance(self, other: Any, n: Array) -> float:
         return _factor_distance(self.whitening, other.cholesky, n)
 
+    @cached_property
     def coordinates(self) -> Array:
         return _pack(self.cholesky)
 
@@ -420,8 +488,14 @@ class Tied(Structure):
     def precision(self, vectors: Array) -> Array:
         return vectors @ self.whitening.T @ self.whitening
 
+    def variances(self) -> Array:
+        return np.repeat(np.square(self.cholesky).sum(1)[None], self.size, axis=0)
+
     def traces(self, matrix: Array) -> Array:
-        return np.full(self.size, float(np.vdot(self.whitening, self.whitening @ matrix)))
+        return np.full(self.size, float(np.vdot(self.whitening, self.whitening @ matrix_of(matrix))))
+
+    def ratios(self, matrix: Array) -> Array:
+        return np.repeat(_ratios(self.whitening, matrix)[None], self.size, axis=0)
 
     def take(self, indices: Index) -> Tied:
         return Tied(self.cholesky, len(indices))
@@ -443,6 +517,7 @@ class Tied(Structure):
     def distance(self, other: Any, n: Array) -> float:
         return _factor_distance(self.whitening, other.cholesky, n.sum())
 
+    @cached_property
     def coordinates(self) -> Array:
         return _pack(self.cholesky)
 
@@ -511,8 +586,25 @@ class Diagonal(Structure):
     def precision(self, vectors: Array) -> Array:
         return vectors / self.scale / self.scale
 
+    def variances(self) -> Array:
+        return np.square(self.scale)
+
+    def colour(self, k: int, rows: Array) -> Array:
+        return rows * self.scale[k]
+
+    def axis(self, k: int, unit: Array) -> Array:
+        return (np.arange(self.n_features) == np.argmax(self.scale[k] / unit)).astype(np.float64)
+
+    def plus(self, other: Structure) -> Structure:
+        if isinstance(other, Diagonal):
+            return Diagonal(np.hypot(self.scale, other.scale))
+        return super().plus(other)
+
     def traces(self, matrix: Array) -> Array:
-        return (np.diagonal(matrix) / self.scale / self.scale).sum(1)
+        return self.ratios(matrix).sum(1)
+
+    def ratios(self, matrix: Array) -> Array:
+        return diagonal_of(matrix) / self.scale / self.scale
 
     def take(self, indices: Index) -> Diagonal:
         return Diagonal(self.scale[indices])
@@ -536,6 +628,7 @@ class Diagonal(Structure):
     def distance(self, other: Any, n: Array) -> float:
         return 0.5 * float((n[:, None] * np.square(np.square(other.scale / self.scale) - 1)).sum())
 
+    @cached_property
     def coordinates(self) -> Array:
         return np.log(self.scale)
 
@@ -561,3 +654,10 @@ def from_parameters(kind: str, arrays: Mapping[str, Array], n_components: int) -
     if kind == "diagonal":
         return Diagonal(arrays["scale"])
     raise ValueError(f"unknown covariance structure {kind!r}: expected 'full', 'tied' or 'diagonal'")
+
+
+def of_no_columns(kind: Kind, n_components: int) -> Structure:
+    """The structure of that kind over no columns at all."""
+    k = n_components
+    nothing = np.zeros({"full": (k, 0, 0), "tied": (0, 0), "diagonal": (k, 0)}[kind])
+    return from_parameters(kind, {"cholesky": nothing, "scale": nothing}, k)

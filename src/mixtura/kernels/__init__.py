@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
@@ -54,7 +55,7 @@ class Sums(NamedTuple):
 
 
 class Kernel(Protocol):
-    """The two functions that every edition offers, for blocks of rows (B, D) in float64 or float32."""
+    """The functions that every edition offers, for blocks of rows (B, D) in float64 or float32."""
 
     def log_joint(self, rows: Rows, model: Whitened) -> Array:
         """(B, K) log π_k + log N(x|μ_k,Σ_k) (S6); −inf where the density underflows even in logarithms."""
@@ -62,6 +63,10 @@ class Kernel(Protocol):
 
     def accumulate(self, rows: Rows, weights: Array | None, model: Whitened) -> Sums:
         """The sums of the E-step over these rows; NaN in ``loglik`` asks for the careful edition."""
+        ...
+
+    def accumulate_all(self, rows: Rows, weights: Array | None, models: Sequence[Whitened]) -> list[Sums]:
+        """``accumulate`` under several models; one is the same bits whatever the others are."""
         ...
 
 

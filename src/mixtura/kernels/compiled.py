@@ -7,7 +7,7 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Any
@@ -104,6 +104,11 @@ def accumulate(rows: Rows, weights: Array | None, model: Whitened) -> Sums:
     if model.noise > -math.inf:
         return _with_noise(rows, weights, model)
     return sums(rows, weights, model.kind, _plain(model))
+
+
+def accumulate_all(rows: Rows, weights: Array | None, models: Sequence[Whitened]) -> list[Sums]:
+    """``accumulate`` under several models."""
+    return [accumulate(rows, weights, model) for model in models]
 
 
 def _with_noise(rows: Rows, weights: Array | None, model: Whitened) -> Sums:

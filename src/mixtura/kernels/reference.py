@@ -5,7 +5,7 @@ Temporary memory is K numbers for each row of a block, and some arrays of a fixe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from mixtura.kernels import Rows, Sums, Whitened
 
 #: Numbers in a temporary array, (K, rows of a tile, D).
 TILE_NUMBERS = 65_536
+#: The most numbers in one, of several models that are taken together.
+TOGETHER = 16_384
 
 
 #: What underflows is zero to all purposes, whatever the caller has NumPy do about it.
@@ -91,6 +93,69 @@ def accumulate(rows: Rows, weights: Array | None, model: Whitened) -> Sums:
         share = share * weights[:, None]
     sums = moments(rows, share, model.means, model.kind)
     return sums._replace(loglik=float(density.sum()), noise=float(noise.sum()))
+
+
+def accumulate_all(rows: Rows, weights: Array | None, models: Sequence[Whitened]) -> list[Sums]:
+    """``accumulate`` under several models; NaN in ``loglik`` asks for ``accumulate``.
+
+    Small ones of one kind are taken together: for them, calls cost more than numbers.
+    """
+    if weights is not None and not weights.all():
+        rows, weights = rows[weights > 0], weights[weights > 0]
+    found: dict[int, Sums] = {}
+    for batch in _batches(models, len(rows)):
+        if len(rows) * models[batch[0]].means.size > TOGETHER:
+            found[batch[0]] = accumulate(rows, weights, models[batch[0]])
+        else:
+            found.update(zip(batch, _together(rows, weights, [models[i] for i in batch]), strict=True))
+    return [found[i] for i in range(len(models))]
+
+
+def _batches(models: Sequence[Whitened], n_rows: int) -> Iterator[list[int]]:
+    """Numbers of models of one kind, as many as may be taken together."""
+    waiting: dict[Kind, list[int]] = {}
+    numbers: dict[Kind, int] = {}
+    for i, model in enumerate(models):
+        more = n_rows * model.means.size
+        if numbers.get(model.kind, 0) + more > TOGETHER and model.kind in waiting:
+            yield waiting.pop(model.kind)
+        numbers[model.kind] = more + (numbers[model.kind] if model.kind in waiting else 0)
+        waiting.setdefault(model.kind, []).append(i)
+    yield from waiting.values()
+
+
+def _together(rows: Rows, weights: Array | None, models: Sequence[Whitened]) -> Iterator[Sums]:
+    """``accumulate`` under models of one kind, component by component; a model's sums do not depend on the others."""
+    sizes = [len(model.means) for model in models]
+    first = np.cumsum([0, *sizes[:-1]])
+    means, noise = np.concatenate([model.means for model in models]), np.array([[model.noise] for model in models])
+    constants = np.concatenate([model.log_constants for model in models])
+    diagonal = models[0].kind == "diagonal"
+    with np.errstate(all="ignore"):  # rows that no component reaches, or beyond double precision, end as NaN
+        centred = rows - means[:, None]
+        if diagonal:
+            white = centred * np.concatenate([model.whitening for model in models])[:, None]
+        else:
+            each = [
+                np.broadcast_to(m.whitening, (k, *m.whitening.shape[-2:])) for m, k in zip(models, sizes, strict=True)
+            ]
+            white = centred @ np.swapaxes(np.concatenate(each), 1, 2)
+        joint = constants[:, None] - 0.5 * np.einsum("kni,kni->kn", white, white)
+        top = np.maximum(np.maximum.reduceat(joint, first), noise)
+        share = np.exp(joint - np.repeat(top, sizes, axis=0))
+        total = np.add.reduceat(share, first) + np.exp(noise - top)
+        share /= np.repeat(total, sizes, axis=0)
+        density = top + np.log(total)
+        rest = np.exp(noise - density)
+        if weights is not None:
+            share, density, rest = share * weights, density * weights, rest * weights
+        s1 = (share[:, None] @ centred)[:, 0]
+        weighted = np.square(centred) if diagonal else centred * share[:, :, None]
+        s2 = (share[:, None] @ weighted)[:, 0] if diagonal else np.swapaxes(centred, 1, 2) @ weighted
+    n, logliks, noises = share.sum(1), density.sum(1).tolist(), rest.sum(1).tolist()
+    for i, (start, size) in enumerate(zip(first, sizes, strict=True)):
+        mine = slice(start, start + size)
+        yield Sums(logliks[i], n[mine], s1[mine], s2[mine].sum(0) if models[i].kind == "tied" else s2[mine], noises[i])
 
 
 @_tiny

@@ -14,6 +14,7 @@ are brought back to the means in force. So the log-likelihood is off by the squa
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -75,3 +76,8 @@ def accumulate(rows: Rows, weights: Array | None, model: Whitened) -> Sums:
         if math.isfinite(sums.loglik):
             return sums
     return compiled.accumulate(rows, weights, model)
+
+
+def accumulate_all(rows: Rows, weights: Array | None, models: Sequence[Whitened]) -> list[Sums]:
+    """``accumulate`` under several models."""
+    return [accumulate(rows, weights, model) for model in models]

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mixtura.lazy import cached_property
 
 Floats = NDArray[np.float64] | NDArray[np.float32]
 
@@ -62,10 +65,24 @@ class Source(ABC):
     ----------
     n_rows, n_features : int
         N and D.
+    dtype : dtype
+        float64, or float32 where all columns are.
+    remote : bool
+        Whether functions are sent to where the rows are; they should then be small.
+    ordered : bool
+        Whether the rows come in an order that means something to the user.
     """
 
     n_rows: int
     n_features: int
+    dtype: np.dtype[Any] = np.dtype(np.float64)
+    remote: bool = False
+    ordered: bool = True
+
+    @cached_property
+    def weight(self) -> float:
+        """How much the rows count together."""
+        return self.total(attrgetter("weight"))
 
     @abstractmethod
     def map(self, function: Callable[[Block], Result]) -> Iterator[Result]:
