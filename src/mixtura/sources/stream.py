@@ -29,7 +29,7 @@ AHEAD = 4
 #: Segments of a table that may be begun while an earlier one is being worked on, for each thread.
 AHEAD_SEGMENTS = 2
 #: Copies that are no larger than this many bytes are held in memory, not in a file.
-HELD = 2**28
+HELD = 2**26
 
 #: Is told of copies that are made: by default standard error is, if that is a terminal.
 Told = Callable[[str], None]
