@@ -90,15 +90,15 @@ def test_the_true_number_is_chosen(cells):
 def test_the_smallest_of_the_sound_is_chosen(cells):
     from dataclasses import replace
 
-    from mixtura.diagnosis import Note
+    from mixtura.diagnosis import Grade, Note
 
     best = chosen(cells, "bic")
-    sick = [replace(c, notes=(Note("sick", (), healthy=False),)) if c is best else c for c in cells]
+    sick = [replace(c, notes=(Note("sick", "Ill.", grade=Grade.UNSOUND),)) if c is best else c for c in cells]
     second = chosen(sick, "bic")
     assert second.bic == sorted(c.bic for c in cells)[1]
-    everyone_sick = [replace(c, notes=(Note("sick", (), healthy=False),)) for c in cells]
+    everyone_sick = [replace(c, notes=(Note("sick", "Ill.", grade=Grade.UNSOUND),)) for c in cells]
     assert chosen(everyone_sick, "bic").bic == best.bic
-    noted = [replace(c, notes=(Note("odd"),)) for c in cells]
+    noted = [replace(c, notes=(Note("odd", "Odd."),)) for c in cells]
     assert chosen(noted, "bic").bic == best.bic
 
 

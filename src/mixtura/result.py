@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from inspect import signature
 from os import PathLike, fspath
 from typing import Any, NamedTuple
@@ -26,6 +25,7 @@ from mixtura.core.overlap import Separation
 from mixtura.covariance import registry
 from mixtura.covariance.prior import ConjugatePrior, as_prior
 from mixtura.covariance.registry import Family
+from mixtura.lazy import cached_property
 from mixtura.merging import Merging, merge
 from mixtura.progress import watched
 from mixtura.race import Observer, Settings, as_noise

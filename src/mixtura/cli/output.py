@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -15,6 +15,7 @@ import click
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from mixtura.race import Observer
     from mixtura.sources.files import FileTable
     from mixtura.sources.reader import Opened
 
@@ -61,6 +62,13 @@ def output_folder(out: str | None, names: Iterable[str], force: bool) -> Generat
             with suppress(OSError):
                 folder.rmdir()
         raise
+
+
+def progress_bar(quiet: bool) -> AbstractContextManager[Observer | None]:
+    """An observer that draws a bar on standard error, if that is a terminal and it takes more than two seconds."""
+    from mixtura.progress import on_terminal
+
+    return on_terminal(quiet)
 
 
 def note_left_out(file: FileTable | Opened, quiet: bool) -> None:

@@ -291,7 +291,7 @@ def climb_together(
     The kernel is the one for a problem of that size unless one is given. A climb whose covariances become singular
     ends with that status and leaves the others alone.
     """
-    with one_thread(source.n_features):
+    with one_thread(), np.errstate(under="ignore"):
         return _together(tasks, source, callback, kernel)
 
 
@@ -433,9 +433,17 @@ def em(
     prior = prior or Prior.none(start.n_features)
     fixed = fixed or NOTHING
     fixed.check(start.n_components, start.n_features, family)
-    start = fixed.place(in_family(start, family), family)
+    start = fixed.place(settled(in_family(start, family), prior), family)
     task = Task(start, family, prior, Stop(tol, max_iter), accelerate, fixed)
     return climb_together([task], rows)[0]
+
+
+def settled(start: Mixture, prior: Prior) -> Mixture:
+    """The start with the variance that the prior gives to directions in which the rows do not vary."""
+    structure = prior.settled(start.structure)
+    if structure is start.structure:
+        return start
+    return Mixture(start.weights, start.means, structure, columns=start.columns, noise=start.noise)
 
 
 def in_family(start: Mixture, family: Family) -> Mixture:

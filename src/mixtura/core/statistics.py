@@ -25,12 +25,12 @@ diagonal (K, D)       their diagonals
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtura.lazy import cached_property
 from mixtura.sources.record import recordable
 
 Kind = Literal["full", "tied", "diagonal"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -23,6 +24,16 @@ Framed = tuple[Any, Any, Any, tuple[Array, Array, Array, Array, float]]
 
 _passes: dict[tuple[str, Any], Callable[..., Any]] = {}
 _lock = threading.Lock()
+
+
+def _forked() -> None:
+    """In a forked process there is no thread that could be compiling."""
+    global _lock  # noqa: PLW0603 (the old one may be held for ever)
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 def _announce() -> None:

@@ -12,12 +12,13 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from operator import attrgetter
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mixtura.lazy import cached_property
 
 Floats = NDArray[np.float64] | NDArray[np.float32]
 
@@ -74,12 +75,15 @@ class Source(ABC):
         float64, or float32 where all columns are.
     remote : bool
         Whether functions are sent to where the rows are; they should then be small.
+    ordered : bool
+        Whether the rows come in an order that means something to the user.
     """
 
     n_rows: int
     n_features: int
     dtype: np.dtype[Any] = np.dtype(np.float64)
     remote: bool = False
+    ordered: bool = True
     _tell: Callable[[int], object] | None = None
 
     def watch(self, tell: Callable[[int], object] | None) -> None:

@@ -7,7 +7,8 @@ that are small are read by one task, one after the other; each has its own recor
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby, pairwise
 from operator import itemgetter
@@ -16,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtura.sources.coerce import Columns, TableError
-from mixtura.sources.partitions import Answer, Facts, Layout, Partitioned, Task
+from mixtura.sources.coerce import Columns, TableError, said
+from mixtura.sources.partitions import Answer, EngineError, Facts, Layout, Partitioned, Task
 from mixtura.sources.reader import Opened, Request
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import Column, DataFrame, Row
 
     ArrowFunction = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
@@ -51,6 +52,7 @@ class SparkSource(Partitioned):
         If a column or partition cannot be used: the message tells which, where and why.
     """
 
+    ordered = False
     _keep = "cache()"
 
     def __init__(self, frame: DataFrame, columns: Columns | None = None, weights: str | None = None) -> None:
@@ -73,15 +75,38 @@ class SparkSource(Partitioned):
         return wanted if wanted < len(self.facts) else 0
 
     def _answers(self, task: Task) -> Iterator[Answer]:
+        several = task.summed and self._tasks > 0
         frame = self._frame
-        if self._tasks:
+        if several:
             from pyspark.sql.functions import spark_partition_id
 
             frame = frame.withColumn("number", spark_partition_id()).coalesce(self._tasks)
-        work = _sent(task, self._names, self.starts, bool(self._tasks))
-        found = {row.number: row.answer for row in frame.mapInArrow(work, _RETURNED).collect()}
+        answers = frame.mapInArrow(_sent(task, self._names, self.starts, several), _RETURNED)
+        if not task.summed:  # answers may be large: those of one partition at a time
+            with _said():
+                yield from (_answer(row) for row in answers.toLocalIterator(prefetchPartitions=True))
+            return
+        with _said():
+            found = {row.number: _answer(row) for row in answers.collect()}
         for number in range(max(len(self.facts), 1 + max(found, default=-1))):
-            yield pickle.loads(found[number]) if number in found else Answer(Facts())  # noqa: S301 (from our task)
+            yield found.get(number, Answer(Facts()))  # one without rows is not there where tasks read several
+
+
+@contextmanager
+def _said() -> Generator[None]:
+    """What goes wrong in Spark, in one sentence: the last one of a worker, or the first one of Spark."""
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except PySparkException as error:
+        lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        what = lines[-1] if any(line.startswith("Traceback") for line in lines) else lines[0]
+        raise EngineError(f"Spark could not do a pass: {what.strip()}") from error
+
+
+def _answer(row: Row) -> Answer:
+    return pickle.loads(row.answer)  # noqa: S301 (from our own task, and Spark runs pickles anyway)
 
 
 def open_spark(table: Any, request: Request) -> Opened | None:
@@ -94,6 +119,35 @@ def open_spark(table: Any, request: Request) -> Opened | None:
         raise TableError("the weights of a Spark DataFrame are one of its columns: name it")
     source = SparkSource(table, request.columns, request.weights)
     return Opened(source, source.columns)
+
+
+def open_paths(paths: Sequence[str], request: Request) -> Opened:
+    """The source of files, or folders of them, which ``request.engine``, a SparkSession, reads in every pass."""
+    from pyspark.errors import PySparkException
+
+    request.refuse("where", "part", why="is not for Spark: choose the rows of a DataFrame with its own methods")
+    if request.weights is not None and request.named_weights is None:
+        raise TableError("the weights must be a column of the files: name it")
+    kind = request.format or next((kind for kind in _READ if paths[0].endswith(f".{kind}")), "parquet")
+    if kind not in _READ:
+        raise TableError(f"Spark reads {' and '.join(_READ)} files, not {kind}")
+    try:
+        frame: DataFrame = request.engine.read.load(list(paths), kind, **_READ[kind])
+        columns, left_out = request.columns, dict[str, str]()
+        if columns is None:
+            kinds = {field.name: field.dataType.typeName() for field in frame.schema.fields}
+            left_out = {name: f"of type {kind}" for name, kind in kinds.items() if kind not in _NUMBERS}
+            columns = [name for name in kinds if name not in left_out and name != request.weights]
+        source = SparkSource(frame, columns, request.weights)
+    except PySparkException as error:
+        raise TableError(f"Spark cannot read {', '.join(paths)}: {said(error)}") from error
+    return Opened(source, source.columns, left_out, kind)
+
+
+#: The kinds of files that Spark reads, with the options for it.
+_READ: dict[str, dict[str, Any]] = {"parquet": {}, "csv": {"header": True, "inferSchema": True}}
+#: Its types that hold numbers.
+_NUMBERS = ("byte", "short", "integer", "long", "float", "double", "decimal", "boolean")
 
 
 def with_columns(

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from contextlib import closing, suppress
 from queue import SimpleQueue
 from threading import Lock, Semaphore, Thread, get_ident
 from typing import Any, Generic, TypeVar
@@ -62,7 +62,7 @@ class Threaded(Source):
             pending: deque[Future[Result]] = deque()
             try:
                 for recipe in recipes:
-                    pending.append(self._pool().submit(_made_of, function, recipe))
+                    pending.append(self._submitted(function, recipe))
                     if len(pending) >= WAITING * self._threads:
                         yield pending.popleft().result()
                 while pending:
@@ -71,6 +71,14 @@ class Threaded(Source):
                 for future in pending:
                     future.cancel()
                 wait(pending)
+
+    def _submitted(self, function: Callable[[Block], Result], recipe: Recipe) -> Future[Result]:
+        try:
+            return self._pool().submit(_made_of, function, recipe)
+        except RuntimeError:  # no thread is to be had
+            done = Future[Result]()
+            done.set_result(function(recipe()))
+            return done
 
     def total(self, function: Callable[[Block], Sum]) -> Sum:
         with closing(self._recipes()) as recipes:
@@ -82,8 +90,10 @@ class Threaded(Source):
 
     def _together(self, work: Adding[Sum]) -> Sum:
         """The sum, when all threads have worked on it."""
-        helpers = [self._pool().submit(work.work) for _ in range(self._threads - 1)]
+        helpers: list[Future[None]] = []
         try:
+            with suppress(RuntimeError):  # no more threads are to be had: those that there are do it all
+                helpers.extend(self._pool().submit(work.work) for _ in range(self._threads - 1))
             work.work()
         finally:
             wait(helpers)
