@@ -99,11 +99,13 @@ def test_the_passes_to_the_top_follow_from_those_before():
     said = [
         left.hear(Progress("climb", n, 1, 1, 0, 10, gap=10.0 ** -(n / 2), tol=1e-6), 30.0 * n) for n in range(1, 13)
     ]
-    assert said[:3] == [""] * 3
-    assert said[3] == "about 4:00 to the top"  # from a gap of 1e-2, two passes of 30 s for each factor of ten
+    assert said[:5] == [""] * 5
+    assert said[5] == "about 3:00 to the top"  # from a gap of 1e-3, two passes of 30 s for each factor of ten
     assert said[9] == "about 1:00 to the top"
     assert said[11] == ""
     assert left.hear(Progress("climb", 4, 1, 1, 5, 10, gap=1e-2, tol=1e-6), 400.0) == ""  # another climb has begun
+    for n in range(4, 12):  # a gap that rises and falls foretells nothing
+        assert left.hear(Progress("climb", n, 1, 1, 0, 10, gap=10.0 ** -(n / 2 + n % 2), tol=1e-9), 400.0 + n) == ""
     risen = Left()
     for n in range(1, 6):
         assert risen.hear(Progress("climb", n, 1, 1, 0, 10, gap=1e-3 * n, tol=1e-6), n) == ""

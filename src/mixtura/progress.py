@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 DELAY, PERIOD = 2.0, 0.1
 #: Characters of a bar in a terminal.
 BAR = 20
-#: Passes from which the time to the top is told.
-MARKS = 4
+#: Passes in each of which the gap must have shrunk before the time to the top is told.
+MARKS = 6
 
 
 class Seen(NamedTuple):
@@ -117,19 +118,19 @@ class Left:
         if progress.stage != "climb" or len(self._marks) < MARKS or not progress.gap > progress.tol > 0:
             return ""
         first, last = self._marks[0], self._marks[-1]
-        if not last.gap < first.gap < math.inf:
+        if not (first.gap < math.inf and all(one.gap > two.gap for one, two in pairwise(self._marks))):
             return ""
         rate = math.log(first.gap / last.gap) / (last.passes - first.passes)
         each = (last.seconds - first.seconds) / (last.passes - first.passes)
         left = each * math.log(last.gap / progress.tol) / rate - (seconds - last.seconds)
-        return f"about {_clock(left)} to the top" if left > 0 else ""
+        return f"about {_clock(round(left))} to the top" if left > 0 else ""
 
     def _of_rows(self, done: int, rows: int, seconds: float, within: bool) -> str:
         since, first = self._first
         if not first < done < rows:
             return ""
         left = (seconds - since) * (rows - done) / (done - first)
-        return f"{_clock(left)} left{' of the pass' if within else ''}"
+        return f"{_clock(round(left))} left{' of the pass' if within else ''}"
 
 
 def _clock(seconds: float) -> str:
@@ -156,9 +157,10 @@ class TerminalBar:
     def __init__(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
+        from rich.table import Column
 
         self._bars = Progress(
-            TextColumn("{task.description:<13}"),
+            TextColumn("{task.description:<13}", table_column=Column(min_width=13)),
             BarColumn(bar_width=BAR),
             TextColumn("{task.fields[detail]}"),
             console=Console(stderr=True),

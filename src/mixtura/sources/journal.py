@@ -24,10 +24,13 @@ from hashlib import blake2b
 from io import FileIO
 from typing import Generic, NamedTuple, Self
 
+import numpy as np
+
 from mixtura.lazy import cached_property
 from mixtura.sources.checked import Checked, fingerprint
 from mixtura.sources.files import FilePath, replacing
 from mixtura.sources.record import DIGEST, NotRecordableError, digest, packed, unpacked
+from mixtura.sources.sketch import row_hashes
 from mixtura.sources.source import Block, Result, Source, Sum
 
 try:
@@ -286,7 +289,7 @@ class Journalled(Source):
     def __init__(self, source: Source, journal: Journal) -> None:
         self.source, self.journal = source, journal
         self.n_rows, self.n_features = source.n_rows, source.n_features
-        self.dtype, self.remote = source.dtype, source.remote
+        self.dtype, self.remote, self.ordered = source.dtype, source.remote, source.ordered
         self._known = False
 
     def watch(self, tell: Callable[[int], object] | None) -> None:
@@ -330,7 +333,7 @@ class Journalled(Source):
             raise CheckpointError(f"the checkpoint {self.journal.path} holds what is no sum: {error}") from error
 
     def _first(self, function: Callable[[Block], Sum]) -> Sum:
-        marked = self.source.total(partial(_marked, function))
+        marked = self.source.total(partial(_marked, function, self.ordered))
         mark = marked.mark.to_bytes(8, "little")
         before = self.journal.get(_OF_ROWS)
         if before is not None and before != mark:
@@ -346,7 +349,7 @@ class Journalled(Source):
 
 @dataclass(frozen=True, eq=False)
 class _Marked(Generic[Sum]):
-    """A sum with a fingerprint of the rows, their places and the cut into blocks."""
+    """A sum with a fingerprint of the rows, and where they have an order of that and of the cut into blocks."""
 
     mark: int
     sum: Sum
@@ -355,6 +358,9 @@ class _Marked(Generic[Sum]):
         return _Marked((self.mark + other.mark) % 2**64, self.sum + other.sum)
 
 
-def _marked(function: Callable[[Block], Sum], block: Block) -> _Marked[Sum]:
-    mark = fingerprint(block.rows, block.weights)
-    return _Marked(mark * (2 * block.start + 1) % 2**64, function(block))
+def _marked(function: Callable[[Block], Sum], ordered: bool, block: Block) -> _Marked[Sum]:
+    if ordered:
+        mark = fingerprint(block.rows, block.weights) * (2 * block.start + 1)
+    else:  # rows may come in another order, and in other blocks
+        mark = int(row_hashes(np.column_stack([block.rows, block.each]), np.uint64(0)).sum(dtype=np.uint64))
+    return _Marked(mark % 2**64, function(block))
