@@ -413,3 +413,18 @@ def test_compilation_is_announced_on_a_terminal(tmp_path):
         "Mixtura compiles its kernels for this machine; this happens once."
     )
     os.close(terminal)
+
+
+@pytest.mark.parametrize("n_features", [1, 3, 6, 9])
+def test_components_of_a_shared_covariance_that_lie_far_apart(n_features):
+    rng = np.random.default_rng(0)
+    means = rng.standard_normal((3, n_features))
+    means[2] += 1e14
+    model = Mixture([0.5, 0.3, 0.2], means, Tied(np.eye(n_features) + np.tril(np.full((n_features,) * 2, 0.1), -1), 3))
+    rows = np.vstack([rng.standard_normal((50, n_features)), means[2] + rng.integers(-2, 3, (5, n_features))])
+    one, other = (kernel.log_joint(rows, model.whitened) for kernel in (reference, compiled))
+    assert one == pytest.approx(other, rel=1e-12)
+    sums, others = (kernel.accumulate(rows, None, model.whitened) for kernel in (reference, compiled))
+    assert sums.loglik == pytest.approx(others.loglik, rel=1e-12)
+    for name in ("n", "s1", "s2"):
+        assert getattr(sums, name) == pytest.approx(getattr(others, name), rel=1e-9, abs=1e-9)

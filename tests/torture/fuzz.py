@@ -29,6 +29,8 @@ from mixtura.choice import Cell
 from mixtura.core.acceleration import Point
 from mixtura.core.em import PRECISE_GAP, Stop, Task, climb_together
 from mixtura.covariance.registry import FAMILIES
+from mixtura.covariance.structure import SingularError
+from mixtura.diagnosis import Grade
 from mixtura.sources.memory import Memory
 
 #: Words of which an error must have some: they tell what is wrong with the input, and where.
@@ -202,6 +204,9 @@ def circumstances(trial: Attempt) -> Iterator[None]:
 
 # The contract
 
+#: Where the gradient grows again by this factor, a climb had come to a saddle: its gradient and gap were as it said.
+STEEPER = 3.0
+
 
 class Broken(AssertionError):
     """A clause of the contract does not hold."""
@@ -320,8 +325,13 @@ def check_honesty(cell: Cell, tol: float) -> None:
     hold(len(objective) < 2 or float(np.diff(objective).min()) >= -rounding, "the objective falls")
     hold(fit.loglik == fit.trace[-1].loglik, "the log-likelihood is not that of the end")
     if fit.converged:
-        again = Point(fit.model, fit.statistics, fit.family, fit.prior, fit.fixed)
         hold(math.isfinite(fit.gap), "converged with an infinite gap")
+        try:
+            again = Point(fit.model, fit.statistics, fit.family, fit.prior, fit.fixed)
+            _ = again.gradient_norm
+        except SingularError:  # a step further, double precision ends
+            hold(any(note.grade > Grade.REMARK for note in cell.notes), "converged where the next step is singular")
+            return
         # components change places when a fit is presented, and sums their rounding with them
         close = abs(again.gradient_norm - fit.gradient_norm) <= 1e-3 * fit.gradient_norm + 1e-6
         small = 0.5 * again.gradient_norm**2 < max(tol, PRECISE_GAP)
@@ -329,11 +339,13 @@ def check_honesty(cell: Cell, tol: float) -> None:
 
 
 def gains_more(cell: Cell, source: Memory, passes: int = 30) -> float:
-    """What that many steps of plain EM gain from the end of a fit, in nats a row."""
+    """What that many steps of plain EM gain from the end of a fit, in nats a row: up to where they leave a saddle."""
     fit = cell.fit
     assert fit is not None
     (more,) = climb_together([Task(fit.model, fit.family, fit.prior, Stop(0.0, passes), False, fit.fixed)], source)
-    return (more.objective - more.trace[0].objective) / fit.statistics.weight
+    steeper = [step.gradient_norm > STEEPER * max(fit.gradient_norm, 1e-6) for step in more.trace]
+    last = steeper.index(True) if True in steeper else -1
+    return (more.trace[last].objective - more.trace[0].objective) / fit.statistics.weight
 
 
 def check_summary(result: mixtura.result.Result) -> None:

@@ -20,6 +20,10 @@ from mixtura.kernels import Rows, Sums, Whitened
 #: Seconds after which a compilation is announced on a terminal; a cached one is loaded sooner.
 PATIENCE = 0.7
 
+#: Standard deviations between the components of a shared covariance and their middle up to which rows are whitened once
+#: for all, from there: of 16 digits three are lost then.
+FURTHEST = 1e3
+
 #: A model's arrays in the precision of the pass, and its frame: see ``fused``.
 Framed = tuple[Any, Any, Any, tuple[Array, Array, Array, Array, float]]
 
@@ -80,6 +84,8 @@ def _place(rows: Rows) -> tuple[int, int, int, int, int]:
 
 def log_joint(rows: Rows, model: Whitened) -> Array:
     """(B, K) log π_k + log N(x_n|μ_k,Σ_k) (S2, S6)."""
+    if _far_apart(model):
+        model = _separate(model)
     joint = np.empty((len(rows), len(model.means)))
     _run(f"joint_{model.kind}", _plain(model), _place(rows), joint)
     return joint
@@ -103,12 +109,29 @@ def accumulate(rows: Rows, weights: Array | None, model: Whitened) -> Sums:
     """The sums of S11, S14, S16 and S18 over these rows, centred at the model's means."""
     if model.noise > -math.inf:
         return _with_noise(rows, weights, model)
+    if _far_apart(model):
+        each = accumulate(rows, weights, _separate(model))
+        return each._replace(s2=each.s2.sum(0))
     return sums(rows, weights, model.kind, _plain(model))
 
 
 def accumulate_all(rows: Rows, weights: Array | None, models: Sequence[Whitened]) -> list[Sums]:
     """``accumulate`` under several models."""
     return [accumulate(rows, weights, model) for model in models]
+
+
+def _far_apart(model: Whitened) -> bool:
+    """Whether components that share a covariance lie so far from their middle that distances from there lose digits."""
+    if model.kind != "tied":
+        return False
+    apart = (model.means - model.means.mean(0)) @ model.whitening.T
+    return not np.abs(apart).max() <= FURTHEST
+
+
+def _separate(model: Whitened) -> Whitened:
+    """The same mixture, each component with the shared whitening as its own."""
+    whitening = np.repeat(model.whitening[None], len(model.means), axis=0)
+    return Whitened("full", model.means, whitening, model.log_constants, model.noise)
 
 
 def _with_noise(rows: Rows, weights: Array | None, model: Whitened) -> Sums:
