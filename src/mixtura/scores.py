@@ -133,6 +133,11 @@ def write_scores(
     source, _ = as_source(table, **options)
     if source.n_features != model.n_features:
         raise ValueError(f"the model has {model.n_features} columns, but the table {source.n_features}")
+    if not source.ordered:
+        raise ValueError(
+            "Spark reads rows in an order of its own, which scores in a file would not tell: take score_table of the "
+            "DataFrame, which keeps its columns, or read the files without Spark"
+        )
     schema = scored_block(model, Block(np.zeros((1, model.n_features)), None, 0)).schema
     batches = _told(source.map(partial(scored_block, model)), source.n_rows, progress)
     write_batches(batches, schema, path, format, n_rows=source.n_rows)

@@ -23,16 +23,17 @@ from scipy.special import xlogy
 from mixtura.core.mixture import Mixture
 from mixtura.core.mstep import first_m_step
 from mixtura.core.noise import Noise
-from mixtura.core.statistics import Array, Kind, Statistics, reduced
+from mixtura.core.statistics import Array, Kind, Statistics
 from mixtura.covariance import registry
-from mixtura.covariance.prior import Moments, Prior, column_spread
+from mixtura.covariance.prior import Moments, Prior
 from mixtura.covariance.registry import Family
-from mixtura.covariance.structure import Full, SingularError, Structure
+from mixtura.covariance.structure import Diagonal, Full, SingularError, Structure
 from mixtura.hierarchy import Criterion, Tree, agglomerate, coordinates
 from mixtura.kernels import reference
 from mixtura.kernels.reference import moments, softmax
 from mixtura.sources import sketch
-from mixtura.sources.sketch import Sample
+from mixtura.sources.record import recordable
+from mixtura.sources.sketch import Sample, drawn_in
 from mixtura.sources.source import Block, Source
 
 #: (B, D) rows of a block → (B, K) responsibilities.
@@ -73,7 +74,8 @@ def by_nearest(centres: Array, unit: Array) -> Rule:
 
 
 def _nearest_centre(centres: Array, unit: Array, block: Block) -> Array:
-    return np.eye(len(centres))[_nearest(block.rows / unit, centres / unit)]
+    standard = drawn_in((centres - centres[0]) / unit)
+    return np.eye(len(centres))[_nearest(drawn_in((block.rows - centres[0]) / unit), standard)]
 
 
 def mixture_of(
@@ -109,10 +111,10 @@ def mixture_of(
     return first_m_step(statistics, family, prior.leaning(lean * statistics.row_weight, statistics), noise)
 
 
-def overall_moments(source: Source) -> Moments:
-    """Mean (D,), scatter (D, D) and weight of all rows."""
+def overall_moments(source: Source, kind: Kind = "full") -> Moments:
+    """Mean (D,), scatter (D, D), or its diagonal, and weight of all rows."""
     middle = source.total(_first_moments)
-    statistics = source.total(partial(_under_rule, _all_one, (middle.sum / middle.weight)[None], "full"))
+    statistics = source.total(partial(_under_rule, _all_one, (middle.sum / middle.weight)[None], kind))
     return Moments((statistics.centre + statistics.shift())[0], statistics.scatter()[0], middle.weight)
 
 
@@ -166,8 +168,8 @@ def kmeans_plus_plus(
     sample: Sample, n_components: int, rng: np.random.Generator, lloyd_steps: int = LLOYD_STEPS
 ) -> Rule:
     """Greedy k-means++ (Arthur & Vassilvitskii, SODA 2007) and a few Lloyd steps, in standardised coordinates."""
-    unit = column_unit(sample)
-    rows, weights = sample.rows / unit, sample.weights
+    middle, _ = sample.middle_and_spread
+    rows, weights = sample.standard, sample.weights
     chosen = [_draw(weights, rng.random())]
     distance = _squared_distance(rows, rows[chosen[0]])
     trials = 2 + int(np.log(n_components))
@@ -189,7 +191,7 @@ def kmeans_plus_plus(
         if np.array_equal(moved, centres):
             break
         centres = moved
-    return by_nearest(centres * unit, unit)
+    return by_nearest(middle + centres * sample.unit, sample.unit)
 
 
 def kmeans(sample: Sample, n_components: int, rng: np.random.Generator) -> Rule:
@@ -205,13 +207,12 @@ def random_responsibilities(sample: Sample, n_components: int, rng: np.random.Ge
 
 def random_rows(sample: Sample, n_components: int, rng: np.random.Generator) -> Rule:
     """Different rows drawn at random as centres."""
-    unit = column_unit(sample)
     weights = sample.weights.copy()
     chosen: list[int] = []
     for u in rng.random(n_components):
         chosen.append(_draw(weights if weights.any() else sample.weights, u))
         weights[chosen[-1]] = 0.0
-    return by_nearest(sample.rows[chosen], unit)
+    return by_nearest(sample.rows[chosen], sample.unit)
 
 
 def moved(model: Mixture, gone: tuple[int, ...], sample: Sample, rng: np.random.Generator) -> Rule:
@@ -229,7 +230,7 @@ def moved(model: Mixture, gone: tuple[int, ...], sample: Sample, rng: np.random.
         rest = Mixture(weights / total, model.means[stay], model.structure.take(stay), noise=noise)
         share[:, gone] = 0.0
         share[:, stay] = rest.responsibilities(sample.rows)
-    rows, weights = sample.rows / column_unit(sample), sample.weights
+    rows, weights = sample.standard, sample.weights
     for k in gone:
         order = np.argsort(_squared_distance(rows, rows[_draw(weights, rng.random())]), kind="stable")
         near = max(int(np.searchsorted(np.cumsum(weights[order]), weights.sum() / (2 * n_components))), n_features + 2)
@@ -264,7 +265,8 @@ def splits(model: Mixture, sample: Sample, family: Family, prior: Prior, most: i
     n_components = model.n_components
     share = model.responsibilities(sample.rows) * sample.weights[:, None]
     above = share * np.stack([_above(model, k, sample) for k in range(n_components)], axis=1)
-    sums = moments(sample.rows, np.hstack([above, share - above]), np.vstack([model.means, model.means]), "full")
+    kind = "diagonal" if family.kind == "diagonal" else "full"
+    sums = moments(sample.rows, np.hstack([above, share - above]), np.vstack([model.means, model.means]), kind)
     upper, lower = np.split(np.eye(2 * n_components), 2)
     found: list[tuple[float, Mixture]] = []
     for k in range(n_components):
@@ -273,7 +275,8 @@ def splits(model: Mixture, sample: Sample, family: Family, prior: Prior, most: i
         n, s1, s2 = (np.tensordot(parts, total, 1) for total in (sums.n, sums.s1, sums.s2))
         centre = np.vstack([model.means, model.means[k]])
         weight, rows = float(sample.weights.sum()), sample.n_rows
-        statistics = Statistics(family.kind, centre, n, s1, reduced(s2, family.kind), 0.0, weight, rows)
+        s2 = s2.sum(0) if family.kind == "tied" else s2
+        statistics = Statistics(family.kind, centre, n, s1, s2, 0.0, weight, rows)
         lean = (sample.n_features + 1) * statistics.row_weight
         with suppress(SingularError):
             cut = first_m_step(statistics, family, prior.leaning(lean, statistics))
@@ -286,7 +289,8 @@ def mergers(model: Mixture, most: int) -> list[Mixture]:
     """Mixtures with two components of a mixture made one, which keeps their common mean and covariance.
 
     At ``most`` those with the least upper bound on the divergence from the mixture (Runnalls, IEEE Trans. Aerospace
-    and Electronic Systems 43 (2007), eq. 21), the best one first. The covariances are full.
+    and Electronic Systems 43 (2007), eq. 21), the best one first. The covariances are full, or
+    diagonal if the mixture's are.
     """
     i, j = np.triu_indices(model.n_components, 1)
     weights, log_det = model.weights, model.structure.log_det()
@@ -294,13 +298,20 @@ def mergers(model: Mixture, most: int) -> list[Mixture]:
     a, b = weights[i] / both, weights[j] / both
     apart = model.means[i] - model.means[j]
     means = a[:, None] * model.means[i] + b[:, None] * model.means[j]
-    within = a[:, None, None] * model.covariances[i] + b[:, None, None] * model.covariances[j]
-    covariances = within + (a * b)[:, None, None] * apart[:, :, None] * apart[:, None, :]
-    bound = both * (np.linalg.slogdet(covariances)[1] - a * log_det[i] - b * log_det[j])
+    if isinstance(model.structure, Diagonal):
+        before, of = model.structure.variances(), Diagonal.from_variances
+        merged = a[:, None] * before[i] + b[:, None] * before[j] + (a * b)[:, None] * np.square(apart)
+        log_dets = np.log(merged).sum(1)
+    else:
+        before, of = model.covariances, Full.from_covariances
+        merged = a[:, None, None] * before[i] + b[:, None, None] * before[j]
+        merged += (a * b)[:, None, None] * apart[:, :, None] * apart[:, None, :]
+        log_dets = np.linalg.slogdet(merged)[1]
+    bound = both * (log_dets - a * log_det[i] - b * log_det[j])
     found: list[Mixture] = []
     for pair in np.argsort(bound)[:most]:
         stay = np.delete(np.arange(model.n_components), [i[pair], j[pair]])
-        structure = Full.from_covariances(np.concatenate([model.covariances[stay], covariances[pair : pair + 1]]))
+        structure = of(np.concatenate([before[stay], merged[pair : pair + 1]]))
         joined = np.append(weights[stay], both[pair])
         found.append(Mixture(joined / joined.sum(), np.vstack([model.means[stay], means[pair]]), structure))
     return found
@@ -326,8 +337,9 @@ def hierarchical(
     groups = by_labels(tree.labels(n_components), n_components)
     if few is None:
         return groups
-    prior = Prior.relative(few.rows, few.weights)
-    model = mixture_of(groups, few, n_components, registry.get("full"), prior, lean=few.n_features + 1.0)
+    family = registry.get("full" if few.n_rows > few.n_features else "diag")
+    prior = Prior.relative(few.rows, few.weights, family)
+    model = mixture_of(groups, few, n_components, family, prior, lean=few.n_features + 1.0)
     return by_responsibilities(model.responsibilities(sample.rows))
 
 
@@ -355,21 +367,14 @@ METHODS: dict[str, tuple[Method, ...]] = {
 
 def _above(model: Mixture, k: int, sample: Sample) -> NDArray[np.bool_]:
     """Which rows lie above a component's mean, along its longest axis in standardised coordinates."""
-    unit = column_unit(sample)
-    axis = np.linalg.svd(model.structure.factor(k) / unit[:, None])[0][:, 0]
-    return ((sample.rows - model.means[k]) / unit) @ axis > 0
+    axis = model.structure.axis(k, sample.unit)
+    return drawn_in((sample.rows - model.means[k]) / sample.unit) @ axis > 0
 
 
 def _draw(potential: Array, u: float) -> int:
     """The row at which the running share of the potential passes u."""
     running = np.cumsum(potential)
     return int(min(np.searchsorted(running, u * running[-1], side="right"), len(running) - 1))
-
-
-def column_unit(sample: Sample) -> Array:
-    """The unit in which to measure each column: its robust spread, or 1 where it is constant."""
-    _, spread = column_spread(sample.rows, sample.weights)
-    return np.where(spread > 0, spread, 1.0)
 
 
 def _squared_distance(rows: Array, point: Array) -> Array:
@@ -380,6 +385,7 @@ def _nearest(rows: Array, centres: Array) -> NDArray[np.intp]:
     return np.stack([_squared_distance(rows, centre) for centre in centres], axis=1).argmin(1)
 
 
+@recordable
 @dataclass(frozen=True, eq=False)
 class _Middle:
     """Σ w and Σ w x."""

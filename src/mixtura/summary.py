@@ -69,22 +69,11 @@ def summarise(
             for c in cells
             if c.fit is None
         ],
-        "notes": [note.sentence for note in best.notes if not note.of_rows],
-        "about_rows": [*(note.sentence for note in best.notes if note.of_rows), *_seen(fit, columns, rows)],
+        "notes": [str(note) for note in best.notes if note.about == "fit"],
+        "about_rows": [str(note) for note in best.notes if note.about == "rows"],
+        "findings": [note.as_dict() for note in best.notes],
         "advice": _advice(cells, best, criterion, fitted),
     }
-
-
-def _seen(fit: Fit, columns: Sequence[str], rows: int) -> list[str]:
-    """What is odd about the rows: rounding, values that are much too frequent, copies."""
-    resolution = fit.prior.resolution
-    told = [] if resolution is None else resolution.sentences(columns)
-    copies = rows - fit.statistics.rows if fit.statistics.weight == rows else 0  # of rows with weights none can be told
-    if copies:
-        each = ", and the criteria count each as an observation of its own" if 2 * copies > rows and not told else ""
-        repeat = "repeats another" if copies == 1 else "repeat others"
-        told.append(f"{copies:,} of the {rows:,} rows {repeat}{each}.")
-    return told
 
 
 #: What a saved model may tell of its fit beside itself, and of which type each is.
@@ -124,6 +113,7 @@ def describe(model: Mixture, family: str, metadata: Mapping[str, Any]) -> Summar
         "rivals": [],
         "failed": [],
         **{key: [note for note in told(key, list) or [] if isinstance(note, str)] for key in ("notes", "about_rows")},
+        "findings": [],
         "advice": [],
     }
 
@@ -171,13 +161,14 @@ def column_names(model: Mixture) -> tuple[str, ...]:
 
 
 def _components(model: Mixture, columns: Sequence[str], n: NDArray[np.float64] | None) -> list[Summary]:
+    deviations = np.sqrt(model.structure.variances())
     return [
         {
             "component": k,
             "weight": float(model.weights[k]),
             **({} if n is None else {"rows": float(n[k])}),
             "mean": {name: float(x) for name, x in zip(columns, model.means[k], strict=True)},
-            "sd": {name: float(x) for name, x in zip(columns, _factor(model, k)[0], strict=True)},
+            "sd": {name: float(x) for name, x in zip(columns, deviations[k], strict=True)},
         }
         for k in range(model.n_components)
     ]
@@ -197,16 +188,10 @@ def _overlaps(model: Mixture) -> list[Summary]:
     return [{"components": [i, j], "mistaken": [ij, ji]} for i, j, ij, ji in pairs]
 
 
-def _factor(model: Mixture, k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Standard deviations s (D,) of a component and U (D, D): its covariance is diag(s) U Uᵀ diag(s)."""
-    factor = model.structure.factor(k)
-    deviations = np.linalg.norm(factor, axis=1)
-    return deviations, factor / deviations[:, None]
-
-
 def correlations(model: Mixture) -> list[list[list[float]]]:
     """The correlation matrix of each component, (K, D, D)."""
-    units = (_factor(model, k)[1] for k in range(model.n_components))
+    factors = (model.structure.factor(k) for k in range(model.n_components))
+    units = (factor / np.linalg.norm(factor, axis=1)[:, None] for factor in factors)
     return [(unit @ unit.T).tolist() for unit in units]
 
 

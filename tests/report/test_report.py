@@ -292,6 +292,7 @@ def test_what_to_mind_comes_with_a_remedy(page_of, kind):
         assert "has not converged" in points[0]
         assert "mixtura.fit(" in points[0]
         assert "max_iter=10" in points[0]
+        assert "The fit has not converged: there is more to gain." in root.text
     else:
         assert any("Components overlap" in point for point in points)
 
@@ -417,6 +418,14 @@ def test_a_million_rows_are_a_page_below_three_megabytes(tmp_path):
     assert (
         "Each hexagon is shaded by how many of the 1,000,000 rows lie in it" in tree_of(tmp_path / "report.html").text
     )
+
+
+def test_a_hundred_components_are_a_page_of_its_size(tmp_path):
+    rng = np.random.default_rng(0)
+    model = mixtura.Mixture(np.full(100, 0.01), rng.normal(0, 20, (100, 5)), np.stack([np.eye(5)] * 100))
+    result = mixtura.fit(model.sample(3000, 1), 100, "eii", n_init=1, max_iter=1, init_params="random", random_state=0)
+    result.report(tmp_path / "report.html")
+    assert (tmp_path / "report.html").stat().st_size < 2_000_000
 
 
 @pytest.mark.slow

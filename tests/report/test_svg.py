@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixtura.report import page
@@ -23,6 +23,7 @@ EYES = {
 }
 
 
+@settings(deadline=None)
 @given(st.floats(-1e12, 1e12), st.floats(1e-6, 1e12))
 def test_ticks_are_round_few_and_inside(low, width):
     high = low + max(width, 1e-9 * abs(low))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from mixtura._version import __version__
+from mixtura.cli.interruption import listening, prepare_checkpoint, told_of_checkpoints
 from mixtura.cli.options import (
     as_counts,
     as_families,
@@ -23,7 +24,7 @@ from mixtura.cli.options import (
     json_option,
     quiet_option,
 )
-from mixtura.cli.output import line_width, note, output_folder, show_text
+from mixtura.cli.output import INTERRUPTED, line_width, note, output_folder, progress_bar, show_text
 from mixtura.cli.proposals import as_options, command_in_force, copyable
 from mixtura.cli.tables import opened_table, table_options
 
@@ -91,6 +92,8 @@ PROPOSED_FOLDER = "fitted"
 @table_options
 @click.option("--out", metavar="DIR", help="Write the model, a label a row, the summary and a report into DIR.")
 @click.option("--report/--no-report", default=None, help="With --out: write the report, as is the default, or do not.")
+@click.option("--checkpoint", metavar="FILE", help="Keep in FILE what each pass over all rows finds.")
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint of a fit that was killed.")
 @force_option
 @json_option(help="Print the summary as JSON.")
 @quiet_option
@@ -116,6 +119,8 @@ def fit(
     threads: int | None,
     out: str | None,
     report: bool | None,
+    checkpoint: str | None,
+    resume: bool,
     force: bool,
     as_json: bool,
     quiet: bool,
@@ -130,19 +135,25 @@ def fit(
     With --out, DIR holds afterwards model.mixtura (for the other commands), labels.csv (or as TABLE is: label,
     its probability, log density and the probability of each component, row for row), summary.json, and a report to
     read: report.html, one page with pictures that needs no other file, report.md and components.csv.
+
+    With --engine, the workers of Dask or Spark read the files, which they must find under the same path as this
+    command does. The result is the same for any number of workers.
+
+    Ctrl-C ends the fit with the best model so far.
     """
     import mixtura
-    from mixtura.progress import on_terminal
     from mixtura.report import COMPONENTS, PAGE, PLAIN
     from mixtura.sources.sql import without_password
 
     if report and out is None:
         raise click.UsageError("--report needs --out: the folder that it goes into.")
+    prepare_checkpoint(checkpoint, resume=resume, force=force, quiet=quiet)
     opened = opened_table(table, given(columns, as_names), weights, source, quiet=quiet, threads=threads)
-    labels_file = f"labels.{opened.format or 'parquet'}"
-    names = [MODEL_FILE, labels_file, SUMMARY_FILE, *([] if report is False else [PAGE, PLAIN, COMPONENTS])]
+    labels = [f"labels.{opened.format or 'parquet'}"] if opened.source.ordered else []
+    reports = [] if report is False else [PAGE, PLAIN, COMPONENTS]
+    names = [MODEL_FILE, *labels, SUMMARY_FILE, *reports]
     with output_folder(out, names, force) as folder:
-        with on_terminal(quiet) as observer:
+        with told_of_checkpoints(quiet), progress_bar(quiet) as observer, listening(observer) as heard:
             result = mixtura.fit(
                 opened,
                 as_counts(components),
@@ -156,7 +167,8 @@ def fit(
                 fixed=mixtura.Fixed(weights="equal") if equal_weights else None,
                 noise=noise if noise_density is None else noise_density,
                 random_state=seed,
-                progress=observer,
+                progress=heard,
+                checkpoint=checkpoint,
             )
         document = {
             "mixtura": __version__,
@@ -168,16 +180,22 @@ def fit(
             **result.summary(),
         }
         if folder is not None:
-            with on_terminal(quiet) as observer:
+            with progress_bar(quiet) as observer:
                 _write_fit(folder, names, _Fitted(result, opened, document, ctx), observer)
     if folder is not None and not quiet:
         note(f"Wrote {', '.join(names)} into {folder}.")
+        if not labels:
+            note("No labels were written, for Spark reads rows in an order of its own: see mixtura.score_table.")
     if as_json:
         from mixtura.summary import as_json as in_json
 
         show_text(in_json(document))
     else:
         show_text(_report(result.summary(), ctx, folder, page=PAGE if PAGE in names else None))
+    if heard.interrupted:
+        again = "" if checkpoint is None else "; the same command with --resume goes on from the checkpoint"
+        note(f"Interrupted: this is the best model up to then{again}.")
+        ctx.exit(INTERRUPTED)
     if not result.fit.converged:
         if as_json and not quiet:
             note(result.fit.status.value)
@@ -206,19 +224,19 @@ def _write_fit(folder: Path, names: list[str], fitted: _Fitted, observer: Observ
     from mixtura import report, summary
 
     result, opened, document, _ = fitted
-    model_file, labels_file, summary_file, *report_files = names
     told = {key: document[key] for key in ("command", "seed", "table", "fingerprint")}
     with TemporaryDirectory(dir=folder, prefix=".mixtura-") as name:
         staged = Path(name)
         metadata = told | summary.remember(document)
-        mixtura.save(result.model, staged / model_file, family=result.best.covariance, metadata=metadata)
-        mixtura.write_scores(result.model, opened, staged / labels_file, progress=observer)
-        (staged / summary_file).write_text(f"{summary.as_json(document)}\n", encoding="ascii")
-        if report_files:
-            found = report.of(result, document, fitted.remedy, str(folder / model_file), observer)
-            contents = found.html().encode(), found.markdown().encode(), report.components_csv(document)
-            for each, content in zip(report_files, contents, strict=True):
-                (staged / each).write_bytes(content)
+        mixtura.save(result.model, staged / MODEL_FILE, family=result.best.covariance, metadata=metadata)
+        for labels_file in (each for each in names if each.startswith("labels.")):
+            mixtura.write_scores(result.model, opened, staged / labels_file, progress=observer)
+        (staged / SUMMARY_FILE).write_text(f"{summary.as_json(document)}\n", encoding="ascii")
+        if report.PAGE in names:
+            found = report.of(result, document, fitted.remedy, str(folder / MODEL_FILE), observer)
+            (staged / report.PAGE).write_bytes(found.html().encode())
+            (staged / report.PLAIN).write_bytes(found.markdown().encode())
+            (staged / report.COMPONENTS).write_bytes(report.components_csv(document))
         for each in names:
             (staged / each).replace(folder / each)
 

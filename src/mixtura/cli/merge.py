@@ -14,7 +14,7 @@ from mixtura.cli.options import (
     output_format_option,
     quiet_option,
 )
-from mixtura.cli.output import check_free, line_width, show_text, write_columns
+from mixtura.cli.output import check_free, line_width, progress_bar, show_text, write_columns
 from mixtura.cli.tables import table_options
 
 
@@ -51,14 +51,13 @@ def merge(
     and the probability of each cluster (c0, c1, ...).
     """
     from mixtura import merging, summary, text
-    from mixtura.progress import on_terminal
 
     for name, given in (("--clusters", clusters), ("--output-format", output_format)):
         if given and out is None:
             raise click.UsageError(f"{name} needs --out.")
     check_free(out, force)
     saved, (rows, _) = saved_and_source(model, table, columns, weights, source, quiet=quiet)
-    with on_terminal(quiet) as observer:
+    with progress_bar(quiet) as observer:
         found = merging.merge(saved.mixture, rows, progress=observer)
     if out is not None:
         share = found.responsibilities(rows, clusters)

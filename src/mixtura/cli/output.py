@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -15,9 +15,12 @@ import click
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from mixtura.race import Observer
     from mixtura.sources.files import FileTable
     from mixtura.sources.reader import Opened
 
+#: Exit code of a command that was interrupted, whether or not it had something to show.
+INTERRUPTED = 130
 #: Lines are as wide as the terminal, within these bounds.
 WIDTHS = (40, 120)
 #: What stands for characters that an output cannot show.
@@ -59,6 +62,13 @@ def output_folder(out: str | None, names: Iterable[str], force: bool) -> Generat
             with suppress(OSError):
                 folder.rmdir()
         raise
+
+
+def progress_bar(quiet: bool) -> AbstractContextManager[Observer | None]:
+    """An observer that draws a bar on standard error, if that is a terminal and it takes more than two seconds."""
+    from mixtura.progress import on_terminal
+
+    return on_terminal(quiet)
 
 
 def note_left_out(file: FileTable | Opened, quiet: bool) -> None:

@@ -15,7 +15,7 @@ from mixtura.cli.options import (
     output_format_option,
     quiet_option,
 )
-from mixtura.cli.output import check_free, show_text
+from mixtura.cli.output import check_free, progress_bar, show_text
 from mixtura.cli.tables import table_options
 
 
@@ -53,7 +53,6 @@ def score(
     """
     import mixtura
     from mixtura import summary, text
-    from mixtura.progress import on_terminal
 
     for name, given in (("--weights", weights), ("--json", as_json)):
         if given and not total:
@@ -66,7 +65,7 @@ def score(
     if not total:
         path = "-" if out is None else out
         kind = output_format or ("csv" if path == "-" else None)
-        with on_terminal(quiet or path == "-") as observer:
+        with progress_bar(quiet or path == "-") as observer:
             mixtura.write_scores(saved.mixture, opened, path, format=kind, progress=observer)
         return
     free = summary.describe(saved.mixture, saved.family, saved.metadata)["chosen"]["n_parameters"]

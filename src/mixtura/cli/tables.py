@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mixtura.cli.engines import ENGINES, engine_of
 from mixtura.cli.options import input_format_option
 from mixtura.cli.output import note, note_left_out
 
@@ -17,6 +18,8 @@ _OPTIONS = (
     click.option("--where", metavar="CONDITION", help="Which rows to use, e.g. \"dose > 3 and site == 'A'\"."),
     click.option("--sql", metavar="QUERY", help="Rows of the database TABLE, e.g. sqlite:///FILE, by a query."),
     click.option("--no-spool", is_flag=True, help="Copy nothing: read CSV files and databases again in every pass."),
+    click.option("--engine", type=click.Choice(sorted(ENGINES)), help="Let a cluster read the files TABLE."),
+    click.option("--scheduler", metavar="ADDRESS", help="Of Dask's scheduler, or Spark's master.  [default: here]"),
     input_format_option,
 )
 
@@ -45,6 +48,7 @@ def opened_table(
         n_threads=threads,
         spool=False if source["no_spool"] else None,
         told=_nothing if quiet else note,
+        engine=engine_of(source["engine"], source["scheduler"]),
     )
     note_left_out(opened, quiet)
     return opened

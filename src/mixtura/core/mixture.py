@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
@@ -19,6 +18,7 @@ from mixtura.core.statistics import Array
 from mixtura.covariance.structure import Full, Structure
 from mixtura.kernels import Rows, Whitened
 from mixtura.kernels.reference import softmax
+from mixtura.lazy import cached_property
 from mixtura.sources.source import Source
 
 if TYPE_CHECKING:
@@ -307,7 +307,7 @@ class Mixture(Shown):
 
     def noise_share(self, log_density: Array) -> Array:
         """The probability of noise where the logarithm of the density p(x) is this."""
-        if self.noise is None:
+        if self.noise is None or self.noise.weight == 0:
             return np.where(np.isnan(log_density), np.nan, 0.0)
         return np.exp(np.minimum(self.noise.log_joint - log_density, 0.0))
 
@@ -717,8 +717,17 @@ class Mixture(Shown):
         )
 
     def without_noise(self) -> Mixture:
-        """The mixture of the Gaussians alone."""
-        return Mixture(self.weights / self.weights.sum(), self.means, self.structure, columns=self.columns)
+        """The mixture of the Gaussians alone.
+
+        Raises
+        ------
+        ValueError
+            If they have no weight.
+        """
+        total = self.weights.sum()
+        if total == 0:
+            raise ValueError("all of the mixture is noise: its Gaussians have no weight")
+        return Mixture(self.weights / total, self.means, self.structure, columns=self.columns)
 
     def canonical_order(self) -> Labels:
         """The components by their mean in the first column, those with the same mean there by the second, and so on.
@@ -785,7 +794,7 @@ class Mixture(Shown):
             labels[noise] = NOISE
         for k in np.unique(labels[labels != NOISE]):
             mine = labels == k
-            rows[mine] = rows[mine] @ self.structure.factor(int(k)).T + self.means[k]
+            rows[mine] = self.structure.colour(int(k), rows[mine]) + self.means[k]
         return (rows, labels) if return_labels else rows
 
     def rvs(self, size: int = 1, random_state: Any = None) -> Array:

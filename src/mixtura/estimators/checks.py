@@ -15,7 +15,8 @@ from mixtura.sources.source import Source
 
 def checked_table(X: Any, sample_weight: Any = None, n_threads: int | None = None) -> Opened:
     """The table as a source; an array of one dimension could be a column or a row, and is refused."""
-    flat = X and not np.ndim(X[0]) if isinstance(X, list | tuple) else getattr(X, "ndim", 2) == 1
+    listed = isinstance(X, list | tuple) and bool(X) and not hasattr(X[0], "__dask_graph__")
+    flat = not np.ndim(X[0]) if listed else getattr(X, "ndim", 2) == 1
     if flat and not hasattr(X, "to_frame"):  # a Series is a column
         raise ValueError(
             f"Expected 2D array, got 1D array instead:\narray={np.asarray(X)}.\n"

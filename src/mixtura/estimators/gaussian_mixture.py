@@ -18,8 +18,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from mixtura.choice import Cell, certainty, search
 from mixtura.core.arguments import as_generator
-from mixtura.core.em import Fit, Step
+from mixtura.core.em import Fit, Step, n_parameters
 from mixtura.core.fixed import NOTHING, Fixed
+from mixtura.core.lazy import array_of, is_lazy
 from mixtura.core.mixture import Labels, Mixture
 from mixtura.core.noise import Noise
 from mixtura.core.statistics import Array
@@ -28,12 +29,14 @@ from mixtura.covariance import registry
 from mixtura.covariance.prior import ConjugatePrior, as_prior
 from mixtura.covariance.registry import Family
 from mixtura.covariance.structure import Diagonal, Tied
+from mixtura.diagnosis import Grade
 from mixtura.estimators.callbacks import CallbackSupport, FitTask, with_callbacks
 from mixtura.estimators.checks import check_names, checked_table, used_rows, warn
 from mixtura.estimators.starts import from_mixture, from_parts, from_rows
 from mixtura.race import Candidate, Observer, Progress, Settings, as_noise
 from mixtura.sources.coerce import Rows
 from mixtura.sources.memory import Memory
+from mixtura.sources.partitions import names_of
 from mixtura.sources.reader import Opened
 from mixtura.sources.source import Block, Source
 from mixtura.start import METHODS, Parts, Rule
@@ -128,7 +131,7 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
     status_ : Status
         How the fit ended; its text is a sentence with the remedy.
     notes_ : tuple of str
-        Findings about the fit: empty or collapsed components, constant columns, …
+        Findings about the fit (empty or collapsed components, …) and about the rows (constant columns, copies, …).
     n_iter_ : int
         Passes over the rows.
     lower_bound_ : float
@@ -223,6 +226,51 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         self.verbose_interval = verbose_interval
         self.n_threads = n_threads
 
+    @classmethod
+    def from_mixture(cls, mixture: Mixture, covariance_type: str | None = None, **parameters: Any) -> Self:
+        """An estimator that predicts with a mixture that is known: one from a model file, say.
+
+        Parameters
+        ----------
+        mixture : Mixture
+        covariance_type : str, optional
+            The family of its covariances; by default the general one of their kind: full, tied or diag.
+        **parameters
+            Other parameters of the constructor, for a fit that goes on from here with ``warm_start=True``.
+
+        Returns
+        -------
+        GaussianMixture
+            With ``mixture_`` and all views of it. What only a fit can measure, such as ``status_`` and ``gap_``, is
+            missing.
+
+        Raises
+        ------
+        ValueError
+            If the family is of another kind than the covariances.
+
+        Examples
+        --------
+        >>> from mixtura import GaussianMixture, Mixture
+        >>> model = GaussianMixture.from_mixture(Mixture([0.5, 0.5], [0, 9], [1, 1]))
+        >>> model.predict([[8.0], [1.0]])
+        array([1, 0])
+        """
+        kind = mixture.structure.kind
+        first = next(known for known in registry.FAMILIES if known.kind == kind)
+        family = first if covariance_type is None else registry.get(covariance_type)
+        if family.kind != kind:
+            raise ValueError(f"family {family.name!r} has {family.kind} covariances, but the mixture's are {kind}")
+        estimator = cls(mixture.n_components, covariance_type=covariance_type or family.name, **parameters)
+        estimator.__dict__.update(
+            mixture_=mixture,
+            _family=family.name,
+            _free=n_parameters(mixture, family),
+            _dtype=np.dtype(np.float64),
+            _generator=np.random.default_rng(as_generator(estimator.random_state).integers(2**63)),
+        )
+        return estimator
+
     # Fitting
 
     @with_callbacks
@@ -232,8 +280,9 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like, data frame or Arrow table of shape (N, D)
-            NumPy, lists, pandas, polars, pyarrow, anything with ``__arrow_c_stream__``. A Series is one column; a
-            plain array of one dimension is refused, as everywhere in scikit-learn.
+            NumPy, lists, pandas, polars, pyarrow, anything with ``__arrow_c_stream__``; arrays and data frames of Dask,
+            for which the other methods are lazy, and of Spark. A Series is one column; a plain array of one dimension
+            is refused, as everywhere in scikit-learn.
         y : None
             Ignored.
         sample_weight : array-like of shape (N,), optional
@@ -254,7 +303,8 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         ConvergenceWarning
             If the fit ended before it converged, other than on request.
         UserWarning
-            If a component is empty or has collapsed, or there are too few rows.
+            If a component is empty or has collapsed, there are too few rows, or they are constant, linearly dependent,
+            much too far off or beyond double precision in some column.
         """
         self._fit(X, y, sample_weight)
         return self
@@ -262,7 +312,8 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
     @with_callbacks
     def fit_predict(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Labels:
         """``fit`` and the most probable component of each row, (N,)."""
-        return _each(self._fit(X, y, sample_weight), self.mixture_.predict)
+        source = self._fit(X, y, sample_weight)
+        return self.predict(X) if is_lazy(X) else _each(source, self.mixture_.predict)
 
     def _fit(self, X: Any, y: Any, sample_weight: ArrayLike | None) -> Source:
         """Fit; the rows as a source."""
@@ -293,6 +344,8 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         printer = _Printer(int(self.verbose), int(self.verbose_interval))
 
         def observe(progress: Progress) -> bool:
+            if progress.within:
+                return False
             printer.passed(progress)
             return task.passed(progress)
 
@@ -353,8 +406,8 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         if not self.converged_ and self.status_ is not Status.STOPPED:
             warn(f"{NOT_CONVERGED} {self.status_.value}", ConvergenceWarning)
         for note in cell.notes:
-            if not note.healthy:
-                warn(note.sentence, UserWarning)
+            if note.grade > Grade.REMARK:
+                warn(str(note), UserWarning)
 
     # Where to start
 
@@ -372,6 +425,11 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
             )
         if isinstance(self.init_params, Mixture):
             return from_mixture(self.init_params, "the Mixture in init_params", n_components, table)
+        if table.source.remote:
+            raise ValueError(
+                "init_params of each row would have to be sent to where the rows are: start from a Mixture, or from "
+                "means_init"
+            )
         weights = getattr(table.source, "weights", None)
         return from_rows(np.asarray(self.init_params), n_components, table.source.n_rows, weights)
 
@@ -388,22 +446,19 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
 
     def predict(self, X: Any) -> Labels:
         """The most probable component of each row, (N,); −1 for noise."""
-        return _each(self._source(X), self._mixture().predict)
+        return self._each_row(X, self._mixture().predict)
 
     def noise_probability(self, X: Any) -> Floats:
         """The probability that each row is noise, (N,), in the floating-point type of the rows."""
-        source = self._source(X)
-        return _each(source, self._mixture().noise_probability, source.dtype)
+        return self._each_row(X, self._mixture().noise_probability, in_type=True)
 
     def predict_proba(self, X: Any) -> Floats:
         """Responsibilities γ (S10), (N, K), in the floating-point type of the rows; noise takes the rest to 1."""
-        source = self._source(X)
-        return _each(source, self._mixture().responsibilities, source.dtype)
+        return self._each_row(X, self._mixture().responsibilities, in_type=True)
 
     def score_samples(self, X: Any) -> Floats:
         """log p(x) (S3) of each row, (N,), in the floating-point type of the rows."""
-        source = self._source(X)
-        return _each(source, self._mixture().logpdf, source.dtype)
+        return self._each_row(X, self._mixture().logpdf, in_type=True)
 
     def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """Mean log p(x), weighted if weights are given.
@@ -484,6 +539,17 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
     def _mixture(self) -> Mixture:
         check_is_fitted(self)
         return self.mixture_
+
+    def _each_row(self, X: Any, function: Callable[[Any], Any], *, in_type: bool = False) -> Any:
+        """A function of the rows, perhaps in their floating-point type: lazily where they are Dask's."""
+        if not is_lazy(X):
+            source = self._source(X)
+            return _each(source, function, source.dtype if in_type else None)
+        mixture = self._mixture()
+        check_names(names_of(X), mixture.columns, type(self).__name__)
+        rows = array_of(X, mixture.n_features, mixture.columns)
+        found = function(rows)
+        return found.astype(np.float32) if in_type and rows.dtype == np.float32 else found
 
     def _source(self, X: Any, sample_weight: ArrayLike | None = None) -> Source:
         """The rows, if their columns are those of the fit."""
@@ -597,7 +663,7 @@ def _fitted(cell: Cell, fit: Fit, dtype: np.dtype[Any], generator: np.random.Gen
     return {
         "mixture_": fit.model,
         "status_": fit.status,
-        "notes_": tuple(note.sentence for note in cell.notes),
+        "notes_": tuple(str(note) for note in cell.notes),
         "n_iter_": fit.n_iter,
         "lower_bound_": fit.loglik / weight,
         "lower_bounds_": [step.loglik / weight for step in fit.trace],

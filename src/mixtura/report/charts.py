@@ -26,6 +26,8 @@ PANEL_ROWS = 600
 #: What the ellipses hold; the inner one is left out where there are more components than can be followed.
 OUTER, INNER = 0.95, 0.5
 FOLLOWED = 10
+#: A density this small beside the largest lies on the axis.
+SEEN = 2e-3
 #: Steps of darkness of hexagons.
 SHADES = 6
 #: Columns in the profile of the components.
@@ -237,9 +239,10 @@ def grid(pictures: Pictures) -> Chart | None:
         across = edge + row * (size + gap) + size / 2
         parts.append(f'<text class="axis" x="{across:.6g}" y="{total - edge + 18:.6g}">{called}</text>')
     which = "All columns" if len(columns) == model.n_features else f"The {len(columns)} most telling columns"
+    parts_too = " and what the components contribute" if model.n_components <= 2 * FOLLOWED else ""
     caption = (
         f"{which}, pair by pair: rows and the ellipses that hold {percent(OUTER)} of each component. "
-        "On the diagonal, the density of each column and what the components contribute."
+        f"On the diagonal, the density of each column{parts_too}."
     )
     body = "".join(parts)
     title = f"Pairs of {in_words([names[j] for j in columns])}"
@@ -269,8 +272,10 @@ def _marginal(pictures: Pictures, column: int, span: tuple[float, float], size: 
     curve = figures.curve(pictures.model, column, (span[0], span[1]), n=160)
     frame = _bare(span, (0, 1.08 * float(curve.density.max())), size)
     frame.line(curve.x, curve.density, "whole")
-    for k in range(pictures.model.n_components):
-        frame.line(curve.x, curve.components[k], f"thin {colour(k)}")
+    if pictures.model.n_components <= 2 * FOLLOWED:
+        for k, part in enumerate(curve.components):
+            seen = part > SEEN * curve.density.max()
+            frame.line(curve.x[seen], part[seen], f"thin {colour(k)}")
     return frame
 
 
@@ -451,7 +456,7 @@ def _uncertain_rows(pictures: Pictures) -> Chart:
     names_of_steps = (f"below {few}", f"{few} to {many}", f"{many} or more")
     key = legend((kind, name, "M9 6h0") for (_, kind), name in zip(steps, names_of_steps, strict=True))
     some = "" if drawn.complete else f" ({len(rows):,} of {drawn.n_rows:,} drawn)"
-    caption = f"Which rows they are{some}: the larger and darker, the less certain."
+    caption = f"Which rows they are{some}: the larger, the less certain."
     title = f"Uncertain rows in {names[0]} and {names[1]}"
     return Chart(frame.drawn("unsure", title, f"{title}. {caption}"), caption, key)
 

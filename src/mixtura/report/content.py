@@ -140,6 +140,7 @@ def compose(result: Result, pictures: Pictures, document: Summary, remedy: Remed
 
 def _found(document: Summary) -> str:
     chosen, n_columns = document["chosen"], len(document["columns"])
+    ended = "" if chosen["converged"] else " The fit has not converged: there is more to gain."
     k, family = chosen["n_components"], f"{chosen['covariance']}, {chosen['mclust']}"
     rows = f"The {counted(document['rows'], 'row')} of {counted(n_columns, 'column')}"
     tried = [chosen, *document["rivals"], *document["failed"]]
@@ -150,12 +151,12 @@ def _found(document: Summary) -> str:
         groups = len({cell["n_components"] for cell in tried}) > 1
         nothing = ": nothing speaks for groups among them" if groups else ""
         chosen_by = f", chosen {by}{nothing}" if len(tried) > 1 else ""
-        return f"{rows} {verb} a single Gaussian ({family}){noise}{chosen_by}."
+        return f"{rows} {verb} a single Gaussian ({family}){noise}{chosen_by}.{ended}"
     how = relation(chosen["mclust"], n_columns)
     what = f"{k} Gaussian components{', ' if how else ''}{how} ({family}){noise}"
     chosen_by = f", chosen {by}" if len(tried) > 1 else ""
     sure = f"If the model is right, {percent(chosen['error_rate'])} of the labels that it gives are wrong."
-    return f"{rows} {verb} {what}{chosen_by}. {sure}"
+    return f"{rows} {verb} {what}{chosen_by}. {sure}{ended}"
 
 
 def _tiles(document: Summary) -> list[tuple[str, str, str]]:
@@ -194,7 +195,7 @@ def _asked(document: Summary, settings: Settings) -> list[tuple[str, str]]:
     starts = f"{settings.n_init} for each number of components"
     init = "" if settings.init_params == usual.init_params else f", by {settings.init_params}"
     out.append(("Starts", f"{starts}{init}"))
-    out.append(("Tolerance", f"{settings.tol:g} nats a row, at most {settings.max_iter:,} steps"))
+    out.append(("Tolerance", f"{settings.tol:g} nats a row, at most {counted(settings.max_iter, 'step')}"))
     if settings.reg_covar is not None:
         out.append(("reg_covar", f"{settings.reg_covar:g}"))
     if settings.prior is not None:

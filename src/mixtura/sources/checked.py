@@ -6,13 +6,14 @@ from abc import abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property, partial, reduce
+from functools import partial, reduce
 from operator import add
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtura.lazy import cached_property
 from mixtura.sources.coerce import NO_GAPS, Gaps, Labels, Rows, TableError, all_finite, gaps_of
 from mixtura.sources.memory import edges
 from mixtura.sources.source import Block, Result, Sum

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,8 +17,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mixtura.sources.coerce import Columns, TableError
-from mixtura.sources.partitions import Answer, Layout, Partitioned, Task, Weighted, layout_of, names_of, tables_of
-from mixtura.sources.reader import Opened, Request
+from mixtura.sources.partitions import (
+    Answer,
+    EngineError,
+    Layout,
+    Partitioned,
+    Task,
+    Weighted,
+    layout_of,
+    names_of,
+    tables_of,
+)
+from mixtura.sources.reader import Choice, Opened, Request, choose
+from mixtura.sources.stored import Portion, Stored
 from mixtura.sources.threaded import processors
 
 if TYPE_CHECKING:
@@ -31,6 +42,9 @@ Key = str | bytes | int | float | tuple[Any, ...]
 
 #: Tasks in a pass for each thread of the workers: enough to share the work out, few enough to cost little.
 TASKS_EACH = 2
+#: A partition of files has so many numbers, if their row groups allow; more, if there would be more partitions than …
+PART_NUMBERS = 2_000_000
+PARTITIONS = 4096
 #: How often a task is tried again that failed for other reasons than its rows (a file system that did not answer).
 RETRIES = 2
 #: Parameters of so many bytes go to one worker, and from there to the others, instead of with each task.
@@ -82,9 +96,15 @@ class DaskSource(Partitioned):
             self._look(layout)
 
     def _answers(self, task: Task) -> Iterator[Answer]:
-        groups = self._groups()
-        found = dict(zip(chain(*groups), self._run(task, groups), strict=True))
-        return (found[number] for number in range(len(self._parts)))
+        numbers = range(len(self._parts))
+        if task.summed:
+            groups = self._groups()
+            found = dict(zip(chain(*groups), self._run(task, groups), strict=True))
+            yield from (found[number] for number in numbers)
+        else:  # answers may be large: no more of them at a time than there is work for
+            some = TASKS_EACH * self._threads
+            for first in numbers[::some]:
+                yield from self._run(task, [[number] for number in numbers[first : first + some]])
 
     def _run(self, job: Any, groups: Sequence[Sequence[int]]) -> Iterator[Any]:
         """What the job returns for the partitions of each group, one group a task of Dask's."""
@@ -108,7 +128,27 @@ class DaskSource(Partitioned):
         ]
         if self.client is None:
             return chain(*compute(*tasks))
-        return chain(*self.client.gather(self.client.compute(tasks, retries=RETRIES)))
+        from distributed import KilledWorker
+
+        try:
+            futures = self.client.compute(tasks, retries=RETRIES)
+            if self._tell is not None and self.facts:
+                self._tell_of(dict(zip(futures, groups, strict=True)), self._tell)
+            return chain(*self.client.gather(futures))
+        except KilledWorker as error:
+            raise EngineError(
+                f"Dask could not do a pass: {error.allowed_failures + 1} workers died, one after the other, over the "
+                "same partitions, as they do when these do not fit into their memory; make the partitions smaller"
+            ) from error
+
+    def _tell_of(self, groups: dict[Any, Sequence[int]], tell: Callable[[int], object]) -> None:
+        """Wait for tasks, and tell of the rows that are done."""
+        from distributed import as_completed
+
+        rows = 0
+        for future in as_completed(list(groups)):
+            rows += sum(self.facts[number].rows for number in groups[future])
+            tell(rows)
 
     def _groups(self) -> list[list[int]]:
         """The partitions that one task takes: some that lie together, with about as many rows as every other task."""
@@ -236,13 +276,29 @@ def _work(sent: bytes, places: Sequence[tuple[int, int]], recipes: Sequence[Any]
     """What a job returns for some partitions, given the number and the first row of each."""
     job = pickle.loads(sent)  # noqa: S301 (from the driver, whose pickles Dask runs anyway)
     return [
-        job(number, first_row, _tables(recipe, values))
-        for (number, first_row), recipe, values in zip(places, recipes, kept, strict=True)
+        _on_partition(job, *place, recipe.made(values))
+        for place, recipe, values in zip(places, recipes, kept, strict=True)
     ]
 
 
-def _tables(recipe: _Recipe, values: Sequence[Any]) -> Iterator[Any]:
-    yield from tables_of(recipe.made(values))
+def _on_partition(job: Any, number: int, first_row: int, partition: Any) -> Any:
+    return job(number, first_row, tables_of(partition), getattr(partition, "called", ""))
+
+
+class _Portion:
+    """A part of a table in files, of which some columns are wanted; made of itself, so that it is a recipe."""
+
+    def __init__(self, portion: Portion, choice: Choice) -> None:
+        self.choice = replace(choice, reader=portion.reader)
+        self.called = f"{portion.file}, from row {portion.first + 1}" if portion.first else portion.file
+
+    def tables(self) -> Iterator[Any]:
+        import pyarrow as pa
+
+        return (pa.Table.from_batches([batch]) for batch in self.choice.batches())
+
+    def __call__(self) -> _Portion:
+        return self
 
 
 @dataclass(frozen=True)
@@ -252,7 +308,7 @@ class _Description:
     columns: Columns | None
     weights: str | None
 
-    def __call__(self, number: int, first_row: int, tables: Iterator[Any]) -> Layout | TableError:
+    def __call__(self, number: int, first_row: int, tables: Iterator[Any], called: str = "") -> Layout | TableError:
         table = next(tables)
         try:
             return layout_of(table.table if isinstance(table, Weighted) else table, self.columns, self.weights)
@@ -309,6 +365,20 @@ def as_dask_source(
     kinds = [frame.dtypes.iloc[i] for i in layout.positions]
     layout = replace(layout, single=all(kind == np.float32 for kind in kinds))
     return DaskSource(_weighted(frame.to_delayed(), weights), layout, client=client)
+
+
+def open_stored(reader: Stored, request: Request) -> Opened:
+    """The source of tables in files, which the workers of ``request.engine``, a Client, read in every pass."""
+    from dask.delayed import delayed
+
+    if request.weights is not None and request.named_weights is None:
+        raise TableError("the weights must be a column of the files: name it")
+    choice = choose(reader, request)
+    width = len(choice.columns) + (choice.weight is not None)
+    layout = Layout(choice.columns, tuple(range(len(choice.columns))), width, choice.weight, choice.single)
+    portions = reader.portions(max(PART_NUMBERS // width, (reader.n_rows or 0) // PARTITIONS))
+    tables = [delayed(_Portion(portion, choice), pure=False)() for portion in portions]
+    return Opened(DaskSource(tables, layout, client=request.engine), choice.names, choice.left_out, reader.format)
 
 
 def _of_array(array: Any, columns: Columns | None, weights: Any, client: Client | None) -> DaskSource:

@@ -18,15 +18,15 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtura.lazy import cached_property
 from mixtura.sources.coerce import (
     Columns,
     Labels,
@@ -283,7 +283,10 @@ class _Sink(io.RawIOBase):
 
 @contextmanager
 def replacing(path: FilePath) -> Generator[BinaryIO]:
-    """A file that takes the place of ``path`` if the block ends well, and else leaves no trace."""
+    """A file that takes the place of ``path``, with its permissions, if the block ends well; else it leaves no trace.
+
+    Whoever reads ``path`` finds the old content or the new, whatever happens in between: power may fail.
+    """
     target = Path(path).resolve()
     if target.exists() and not target.is_file():  # a pipe or device is written to, not replaced
         with target.open("wb") as stream:
@@ -294,11 +297,24 @@ def replacing(path: FilePath) -> Generator[BinaryIO]:
         with temporary.open("xb") as stream:
             yield stream
             stream.flush()
+            if target.exists():
+                temporary.chmod(target.stat().st_mode & 0o7777)
             os.fsync(stream.fileno())
         temporary.replace(target)
+        _settle(target.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _settle(folder: Path) -> None:
+    """Have the names in a folder on the disk, where the system can be asked for that."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 #: What the parsers of the standard library, NumPy and pyarrow raise when they meet nonsense.

@@ -72,6 +72,7 @@ def as_source(
     n_threads: int | None = None,
     spool: bool | None = None,
     told: Callable[[str], None] | None = None,
+    engine: Any = None,
 ) -> Opened:
     """Open anything that holds rows.
 
@@ -101,6 +102,8 @@ def as_source(
         default that is done for CSV and for what a database or another engine computes.
     told : callable, optional
         Is told, in sentences, of copies in files; by default standard error is, if that is a terminal.
+    engine : distributed.Client or pyspark.sql.SparkSession, optional
+        Files are read in every pass by its workers, which must find them under the same path.
 
     Returns
     -------
@@ -118,16 +121,18 @@ def as_source(
     >>> source.n_rows, columns
     (189, ('eruptions', 'waiting'))
     """
-    request = Request(columns, weights, where, part, format, n_threads, spool, told)
+    request = Request(columns, weights, where, part, format, n_threads, spool, told, engine)
     if isinstance(table, Source | Opened):
-        asked = ("columns", "weights", "where", "part", "format", "spool")
+        asked = ("columns", "weights", "where", "part", "format", "spool", "engine")
         request.refuse(*asked, why="goes with tables: a Source is as it is")
         return table if isinstance(table, Opened) else Opened(table, getattr(table, "columns", None))
+    if engine is not None and (_is_path(table) or _are_paths(table)):
+        return _on_engine(table, request)
     if _is_path(table):
         return _open_path(os.fspath(table), request)
     if _are_paths(table):
         return _open_files([os.fspath(each) for each in table], request, f"the {len(table)} files")
-    request.refuse("format", why="is for files")
+    request.refuse("format", "engine", why="is for files")
     for opener in _openers(table):
         found = opener(table, request)
         if found is not None:
@@ -162,6 +167,27 @@ def _openers(table: Any) -> Iterable[Callable[[Any, Request], Opened | None]]:
 
 
 # Paths and addresses
+
+
+def _on_engine(table: Any, request: Request) -> Opened:
+    """Files that the workers of an engine read."""
+    request.refuse("spool", why="is for rows that this machine reads")
+    request.refuse("n_threads", why="is for rows on this machine: an engine has as many workers as it has")
+    if hasattr(request.engine, "createDataFrame"):
+        from mixtura.sources.spark import open_paths
+
+        return open_paths([os.fspath(each) for each in ([table] if _is_path(table) else table)], request)
+    if not hasattr(request.engine, "submit"):
+        raise TypeError(f"engine must be a distributed.Client or a SparkSession, not {type(request.engine).__name__}")
+    files = _are_paths(table)
+    found = (
+        _open_files(list(map(os.fspath, table)), request, f"the {len(table)} files")
+        if files
+        else _open_path(os.fspath(table), request)
+    )
+    if not found.source.remote:
+        raise TableError(f"an engine reads Parquet, Arrow IPC and CSV files and folders of them: {table} is none")
+    return found
 
 
 def _open_path(path: str, request: Request) -> Opened:
@@ -207,7 +233,7 @@ def _open_file(path: str, request: Request) -> Opened:
         query = sql.table_query(f"sqlite:///{path}", request.part)
         return sql.open_query(query, replace(request, part=None))
     small = size * (PACKED if head.startswith(b"\x1f\x8b") else 1) <= SMALL
-    if request.spool is None and small:
+    if request.spool is None and small and request.engine is None:
         return _read_whole(path, request)
     if head.startswith(b"\x93NUMPY") and request.format in {None, "npy"}:
         from mixtura.sources.arrays import open_npy
@@ -294,6 +320,10 @@ def _open_stored(
     from mixtura.sources.stream import opened
 
     reader = Stored(system, paths, names, name, kind=request.format, constants=constants)
+    if request.engine is not None:
+        from mixtura.sources.dask import open_stored
+
+        return open_stored(reader, request)
     few = reader.n_rows is not None and reader.n_rows * len(reader.schema) * 8 <= SMALL
     return opened(reader, request, spool=few or reader.format == "csv")
 

@@ -7,8 +7,8 @@ one record a partition; the driver adds the records in the order of the partitio
 depends on its rows alone. Hence the sum has the same bits for any number of workers, in whatever order they finish, and
 when some of them were lost.
 
-Each reading of a partition is checked against the first one, by the number of its rows and a sum over their bits, which
-the order of the rows within the partition does not change.
+Each reading of a partition is checked against the first one, by the number of its rows and the sum of their hashes,
+which the order of the rows within the partition does not change.
 """
 
 from __future__ import annotations
@@ -19,20 +19,27 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import accumulate, zip_longest
 from operator import add
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtura.lazy import cached_property
 from mixtura.sources.coerce import Columns, Labels, TableError, as_table, select, some_weights
 from mixtura.sources.memory import block_rows
 from mixtura.sources.source import Block, Floats, Result, Source, Sum
 
 Weights = NDArray[np.float64] | None
 
+_ODD, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
+
 
 class PartitionsChangedError(TableError):
     """A partition did not yield the same rows again."""
+
+
+class EngineError(OSError):
+    """An engine could not do a pass."""
 
 
 class Weighted(NamedTuple):
@@ -47,6 +54,11 @@ class Tables(Protocol):
 
     def tables(self) -> Iterator[Any]:
         """The tables, in the order of the rows."""
+        ...
+
+    @property
+    def called(self) -> str:
+        """What messages call it beside its number."""
         ...
 
 
@@ -71,6 +83,8 @@ class Layout:
         A column of row weights.
     single : bool
         Whether the rows are taken as float32; else as float64.
+    order : {"C", "F"}
+        How blocks lie in memory, by rows or by columns, however the table came: by that, sums may round differently.
     """
 
     columns: tuple[str, ...] | None
@@ -78,6 +92,7 @@ class Layout:
     n_columns: int
     weights: str | None = None
     single: bool = False
+    order: Literal["C", "F"] = "F"
 
     @classmethod
     def of(
@@ -99,7 +114,9 @@ class Layout:
             raise TableError(f"the column {weights!r} cannot be both data and weights: leave it out of columns")
         if not kept:
             raise TableError("Input has no column of data")
-        return cls(None if names is None else tuple(names[i] for i in kept), tuple(kept), n_columns, weights)
+        if names is None:
+            return cls(None, tuple(kept), n_columns, order="C")
+        return cls(tuple(names[i] for i in kept), tuple(kept), n_columns, weights)
 
     @property
     def n_features(self) -> int:
@@ -159,7 +176,7 @@ def names_of(table: Any) -> tuple[str, ...] | None:
 
 
 class Facts(NamedTuple):
-    """What there is to know of a partition: how many rows it has, a sum over their bits, and their weight."""
+    """What there is to know of a partition: how many rows it has, the sum of their hashes, and their weight."""
 
     rows: int = 0
     bits: int = 0
@@ -193,9 +210,9 @@ class Task:
     function: Callable[[Block], Any] | None = None
     summed: bool = True
 
-    def __call__(self, number: int, first_row: int, tables: Iterable[Any]) -> Answer:
-        """The answer of partition ``number``, which begins at that row of the whole, read as tables one by one."""
-        reader = _Reader(self.layout, number)
+    def __call__(self, number: int, first_row: int, tables: Iterable[Any], called: str = "") -> Answer:
+        """The answer of a partition, which begins at that row of the whole, read as tables one by one."""
+        reader = Reader(self.layout, f"partition {number}{called and f' ({called})'}")
         try:
             blocks = reader.blocks(tables, first_row)
             if self.function is None:
@@ -214,11 +231,11 @@ def _sum(values: Iterator[Any]) -> Any:
     return None if first is None else reduce(add, values, first)
 
 
-class _Reader:
+class Reader:
     """The blocks of a partition, whose facts are gathered on the way."""
 
-    def __init__(self, layout: Layout, number: int) -> None:
-        self.layout, self.where = layout, f"partition {number}"
+    def __init__(self, layout: Layout, where: str) -> None:
+        self.layout, self.where = layout, where
         self.facts = Facts()
 
     def blocks(self, tables: Iterable[Any], first_row: int) -> Iterator[Block]:
@@ -241,30 +258,37 @@ class _Reader:
             yield self._block(held, first_row)
 
     def _block(self, held: list[tuple[Floats, Weights]], first_row: int) -> Block:
-        rows, weights = held[0]
-        if len(held) > 1:
-            rows = _joined([rows for rows, _ in held])
+        parts, weights = [rows for rows, _ in held], held[0][1]
+        if len(parts) > 1:
+            shape = sum(map(len, parts)), self.layout.n_features
+            rows = cast("Floats", np.empty(shape, parts[0].dtype, order=self.layout.order))
+            np.concatenate(parts, out=rows)
             weights = None if weights is None else np.concatenate([w for _, w in held if w is not None])
+        else:
+            rows = cast("Floats", np.asarray(parts[0], order=self.layout.order))
         block = Block(rows, weights, first_row + self.facts.rows)
-        bits = _bits(rows) + (0 if weights is None else _bits(weights))
         before = self.facts
-        self.facts = Facts(before.rows + len(rows), (before.bits + bits) % 2**64, before.weight + block.weight)
+        with np.errstate(over="ignore"):  # seen at the end
+            weight = before.weight + block.weight
+        bits = (before.bits + _bits(rows, weights)) % 2**64
+        self.facts = Facts(before.rows + len(rows), bits, weight)
         return block
 
 
-def _joined(parts: Sequence[Floats]) -> Floats:
-    """One block by columns."""
-    whole: NDArray[Any] = np.empty((sum(map(len, parts)), parts[0].shape[1]), parts[0].dtype, order="F")
-    return np.concatenate(parts, out=whole)
+def _bits(rows: Floats, weights: Weights) -> int:
+    """64 bits that all numbers of all rows have a part in, but not the order of the rows: a sum of hashes of the rows.
 
-
-def _bits(numbers: NDArray[Any]) -> int:
-    """A sum over the bits of numbers that almost surely changes with any one of them; their order is no matter."""
-    if numbers.dtype == np.float32:
-        bits = numbers.view(np.uint32).astype(np.uint64)
-        return int(np.square(bits).sum())
-    bits = numbers.view(np.uint64)
-    return int((bits * (bits >> np.uint64(32))).sum())
+    It almost surely changes with any number, and when numbers change places between rows or columns.
+    """
+    state = np.zeros(len(rows), dtype=np.uint64)
+    upper = np.empty_like(state)
+    for column in (*rows.T, *(() if weights is None else (weights,))):
+        state ^= column.view(np.uint64 if column.itemsize == 8 else np.uint32)
+        state *= _ODD
+        np.right_shift(state, _HALF, out=upper)
+        state ^= upper
+    state *= _ODD
+    return int(state.sum())
 
 
 class Partitioned(Source):
@@ -288,11 +312,16 @@ class Partitioned(Source):
         self.layout = layout
         self.facts = tuple(answer.facts for answer in self._sound(Task(layout)))
         self.n_rows, self.n_features = sum(f.rows for f in self.facts), layout.n_features
-        weight = sum(f.weight for f in self.facts)
+        self.dtype = np.dtype(np.float32 if layout.single else np.float64)
         if not self.n_rows:
             raise TableError(f"the {len(self.facts)} partitions hold no row")
-        if not 0 < weight < np.inf:
-            raise TableError(f"the row weights add up to {weight:g}: their sum must be positive and finite")
+        if not 0 < self.weight < np.inf:
+            raise TableError(f"the row weights add up to {self.weight:g}: their sum must be positive and finite")
+
+    @cached_property
+    def weight(self) -> float:
+        """How much the rows count together."""
+        return sum(f.weight for f in self.facts)
 
     @property
     def columns(self) -> tuple[str, ...] | None:

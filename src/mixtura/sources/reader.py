@@ -58,6 +58,8 @@ class Request:
         repeated.
     told : callable, optional
         Is told of copies in files; by default standard error is, if that is a terminal.
+    engine : distributed.Client or pyspark.sql.SparkSession, optional
+        Whose workers read the files.
     """
 
     columns: Columns | None = None
@@ -68,6 +70,7 @@ class Request:
     n_threads: int | None = None
     spool: bool | None = None
     told: Callable[[str], None] | None = None
+    engine: Any = None
 
     @property
     def named_weights(self) -> str | int | None:

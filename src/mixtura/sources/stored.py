@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
 from contextlib import closing
+from copy import copy
 from functools import partial
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mixtura.sources.coerce import TableError, not_numeric, said
 from mixtura.sources.dialect import HEAD, Dialect, dialect_of, odd_row_sentence
@@ -73,6 +74,10 @@ class File(ABC):
         """Parts that can be read by themselves, in their order: how many rows they have, and how to read them."""
         return [] if self.n_rows is None else [(self.n_rows, self.batches)]
 
+    def portions(self, most: int) -> Iterator[tuple[int, File]]:
+        """Parts that can be read by themselves, of so many rows if possible, each with the number of its first one."""
+        yield 0, self
+
     def version(self) -> Hashable:
         """Its size and the time when it was written."""
         info = self.system.get_file_info(self.path)
@@ -86,11 +91,25 @@ class File(ABC):
 class Parquet(File):
     """Of a Parquet file no more is in memory than a buffer for each column and the pages that are being decoded."""
 
+    row_groups: Sequence[int] | None = None  # all of them
+
     def __init__(self, system: fs.FileSystem, path: str, name: str) -> None:
         super().__init__(system, path, name)
         with self._file() as file:
             self.schema, self.n_rows = file.schema_arrow, file.metadata.num_rows
             self.groups = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+
+    def portions(self, most: int) -> Iterator[tuple[int, Parquet]]:
+        with self._file() as file:
+            sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+        starts = [0, *accumulate(sizes)]
+        first = 0
+        for last in range(1, len(starts)):
+            if starts[last] - starts[first] >= most or last == len(sizes):
+                portion = copy(self)
+                portion.row_groups = range(first, last)
+                yield starts[first], portion
+                first = last
 
     def _file(self) -> Any:
         import pyarrow.parquet as pq
@@ -98,7 +117,7 @@ class Parquet(File):
         return pq.ParquetFile(self.stream(), pre_buffer=False, buffer_size=BUFFER)
 
     def batches(self, columns: Sequence[str], size: int | None = None) -> Generator[pa.RecordBatch]:
-        return self._batches(None, columns, size)
+        return self._batches(self.row_groups, columns, size)
 
     def _batches(
         self, groups: Sequence[int] | None, columns: Sequence[str], size: int | None = None
@@ -331,6 +350,15 @@ class Stored(Reader):
         self._counts: dict[int, int] = {i: n for i, n in enumerate(counts) if n is not None}
         self.n_rows = sum(self._counts.values()) if len(self._counts) == len(counts) else None
 
+    def portions(self, most: int) -> Iterator[Portion]:
+        """The same rows in parts of one file, or of so many rows of it, if that is possible."""
+        for number, file in enumerate(self.files):
+            for first, part in file.portions(most):
+                portion = copy(self)
+                portion.files, portion.constants = [part], [self.constants[number]]
+                portion._schemas, portion._counts, portion.n_rows = [self._schemas[number]], {}, None
+                yield Portion(portion, file.name, first)
+
     def parts(self) -> Sequence[tuple[str, pa.Schema]]:
         return [(file.name, schema) for file, schema in zip(self.files, self._schemas, strict=True)]
 
@@ -398,6 +426,14 @@ class Stored(Reader):
             for column in columns
         ]
         return pa.record_batch(arrays, names=list(columns))
+
+
+class Portion(NamedTuple):
+    """A part of a table in files: of the file of that name, from that row on."""
+
+    reader: Stored
+    file: str
+    first: int
 
 
 def _kind(system: fs.FileSystem, path: str, name: str, asked: str | None) -> str:

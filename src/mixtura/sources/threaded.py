@@ -7,9 +7,9 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from contextlib import closing, suppress
 from queue import SimpleQueue
-from threading import Lock, Semaphore, Thread
+from threading import Lock, Semaphore, Thread, get_ident
 from typing import Any, Generic, TypeVar
 
 from mixtura.sources.source import Block, Result, Source, Sum
@@ -62,7 +62,7 @@ class Threaded(Source):
             pending: deque[Future[Result]] = deque()
             try:
                 for recipe in recipes:
-                    pending.append(self._pool().submit(_made_of, function, recipe))
+                    pending.append(self._submitted(function, recipe))
                     if len(pending) >= WAITING * self._threads:
                         yield pending.popleft().result()
                 while pending:
@@ -72,20 +72,51 @@ class Threaded(Source):
                     future.cancel()
                 wait(pending)
 
+    def _submitted(self, function: Callable[[Block], Result], recipe: Recipe) -> Future[Result]:
+        try:
+            return self._pool().submit(_made_of, function, recipe)
+        except RuntimeError:  # no thread is to be had
+            done = Future[Result]()
+            done.set_result(function(recipe()))
+            return done
+
     def total(self, function: Callable[[Block], Sum]) -> Sum:
         with closing(self._recipes()) as recipes:
-            return self._together(_Recipes(function, recipes, WAITING * self._threads))
+            return self._together(_Recipes(self._counted(function), recipes, WAITING * self._threads))
+
+    def _counted(self, function: Callable[[Block], Result]) -> Callable[[Block], Result]:
+        """The function; whoever watches is told of the rows that it has been called with."""
+        return function if self._tell is None else _Counted(function, self._tell)
 
     def _together(self, work: Adding[Sum]) -> Sum:
         """The sum, when all threads have worked on it."""
-        helpers = [self._pool().submit(work.work) for _ in range(self._threads - 1)]
+        helpers: list[Future[None]] = []
         try:
+            with suppress(RuntimeError):  # no more threads are to be had: those that there are do it all
+                helpers.extend(self._pool().submit(work.work) for _ in range(self._threads - 1))
             work.work()
         finally:
             wait(helpers)
         for helper in helpers:
             helper.result()
         return work.sum
+
+
+class _Counted(Generic[Result]):
+    """A function that counts rows, and tells of them in the thread that made it."""
+
+    def __init__(self, function: Callable[[Block], Result], tell: Callable[[int], object]) -> None:
+        self.function, self.tell = function, tell
+        self.thread, self.lock = get_ident(), Lock()
+        self.rows = 0
+
+    def __call__(self, block: Block) -> Result:
+        result = self.function(block)
+        with self.lock:
+            self.rows += len(block.rows)
+        if get_ident() == self.thread:
+            self.tell(self.rows)
+        return result
 
 
 def _made_of(function: Callable[[Block], Result], recipe: Recipe) -> Result:
