@@ -620,9 +620,8 @@ def _parquet_batches(stream: Any, schema: pa.Schema, _: int) -> Generator[_Write
     import pyarrow.parquet as pq
 
     held: list[pa.RecordBatch] = []
-    few_values = [field.name for field in schema if not pa.types.is_floating(field.type)]
-    options: Any = {"use_dictionary": few_values}  # a list of columns, whatever the types say
-    with pq.ParquetWriter(stream, schema, **options) as writer:
+    few_values: Any = [field.name for field in schema if not pa.types.is_floating(field.type)]
+    with pq.ParquetWriter(stream, schema, use_dictionary=few_values) as writer:
 
         def write(batch: pa.RecordBatch) -> None:
             held.append(batch)
