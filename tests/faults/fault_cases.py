@@ -30,16 +30,17 @@ def bits(model):
 #: columns that linear algebra is told to use one thread.
 FITS = {
     "small": lambda: mixtura.fit(two_groups(200, 2), [1, 2, 3], ["full", "tied"], random_state=0),
-    "threads": lambda: mixtura.fit(two_groups(40_000, 3), 2, "full", random_state=0, n_init=1, n_threads=3),
+    "threads": lambda: mixtura.fit(two_groups(80_000, 5), 2, "full", random_state=0, n_init=1, n_threads=3),
     "columns": lambda: mixtura.fit(two_groups(300, 40), 2, "full", random_state=0, n_init=1),
 }
 
 
 def in_a_process(code, **options):
-    """Python code in a process of its own, which sees this library and the helpers of this folder."""
+    """Python code, or a script, in a process of its own, which sees this library and the helpers of this folder."""
     path = os.pathsep.join([str(Path(mixtura.__file__).parents[1]), str(Path(__file__).parent)])
     environment = {**os.environ, "PYTHONPATH": path}
     options.setdefault("timeout", 120)
+    what = ["-c", code] if isinstance(code, str) else [str(code)]
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment, **options
+        [sys.executable, *what], capture_output=True, text=True, check=False, env=environment, **options
     )

@@ -5,8 +5,9 @@ each other by spinning: five times slower on an idle machine, and a thousand tim
 processors. Passes over rows have threads of their own. And sums are then taken in one order, so that a fit gives the
 same bits on any number of processors, and beside others.
 
-The number of threads is the process's own, so those who want one thread are counted, and whatever ends the last of
-them, what was set before is set again: an interruption here or there, too, and in a process that was forked meanwhile.
+The number of threads is the process's own (but for libraries that run on OpenMP, where it is the thread's), so those
+who want one thread are counted, and whatever ends the last of them, what was set before is set again: an interruption
+here or there, too, and in a process that was forked meanwhile.
 """
 
 from __future__ import annotations
@@ -24,42 +25,66 @@ class _User:
     """Someone who wants one thread, for as long as it lives."""
 
 
+#: Libraries with the number of threads that each had before.
+Numbers = list[tuple[Any, int]]
+
 _lock = RLock()  # whoever was interrupted may leave while the same thread collects garbage in here
 _users: WeakSet[_User] = WeakSet()
-#: Libraries with the number of threads that each had before.
-_before: list[tuple[Any, int]] = []
+_before: Numbers = []
 
 
 @cache
-def _libraries() -> list[Any]:
+def _libraries() -> tuple[list[Any], list[Any]]:
+    """Linear algebra whose number of threads is that of the process, and that of the thread."""
     from threadpoolctl import ThreadpoolController  # pyright: ignore[reportMissingTypeStubs]
 
-    return ThreadpoolController().select(user_api="blas").lib_controllers
+    found = ThreadpoolController().select(user_api="blas").lib_controllers
+    own = [library for library in found if getattr(library, "threading_layer", None) == "openmp"]
+    return [library for library in found if library not in own], own
 
 
 @contextmanager
 def one_thread() -> Generator[None]:
     """BLAS on one thread; what was set before is set again by the last to leave."""
     user = _User()
+    own: Numbers = []
     try:
+        common, of_thread = _libraries()
+        own += [(library, library.get_num_threads()) for library in of_thread]
+        _limit(own)
         with _lock:
             if not _users and not _before:  # else someone was interrupted while leaving
-                _before[:] = [(library, library.get_num_threads()) for library in _libraries()]
+                _before[:] = [(library, library.get_num_threads()) for library in common]
             _users.add(user)
-            for library, _ in _before:
-                library.set_num_threads(1)
+            _limit(_before)
         yield
     finally:
+        _restore(own)
         with _lock:
             _users.discard(user)
             if not _users:
-                _restore()
+                _restore(_before)
 
 
-def _restore() -> None:
-    for library, number in _before:
-        library.set_num_threads(number)
-    _before.clear()
+def _limit(numbers: Numbers) -> None:
+    for library, _ in numbers:
+        _set(library, 1)
+
+
+def _restore(numbers: Numbers) -> None:
+    for library, number in numbers:
+        _set(library, number)
+    numbers.clear()
+
+
+def _set(library: Any, number: int) -> None:
+    """Set a number of threads, from whichever thread: newer threadpoolctl lets one thread alone, until it gives up."""
+    give_up = getattr(library, "clear_controlling_thread", None)
+    if give_up is not None:
+        give_up(force=True)
+    library.set_num_threads(number)
+    if give_up is not None:
+        give_up(force=True)
 
 
 def _forked() -> None:
@@ -67,7 +92,7 @@ def _forked() -> None:
     global _lock  # noqa: PLW0603 (the old one may be held for ever)
     _lock = RLock()
     _users.clear()
-    _restore()
+    _restore(_before)
 
 
 if hasattr(os, "register_at_fork"):

@@ -96,7 +96,7 @@ class Stream(Checked):
         if self._threads < 2 or len(segments) < 2:
             return super()._total(function)
         with self._one_version():
-            return self._together(_Segments(self, function, segments))
+            return self._together(_Segments(self, self._counted(function), segments))
 
     def of_segment(self, segment: Segment) -> Generator[tuple[int, int, pa.RecordBatch]]:
         """The batches of a segment, cut where blocks end: with the number of the block, and the row that is first."""
