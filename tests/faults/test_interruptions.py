@@ -93,7 +93,7 @@ def test_a_real_signal_while_threads_are_at_work():
     for after in (0.05, 0.2, 0.5):
         timer = threading.Timer(after, os.kill, (os.getpid(), signal.SIGINT))
         timer.start()
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt):  # noqa: PT012 (until it comes)
             while time.perf_counter() - began < 60:
                 GaussianMixture(2, **options).fit(rows)
         timer.join()
