@@ -377,7 +377,9 @@ class Ground:
             return fit
         statistics = self.rows.total(partial(of_block, fit.model, self.kernel))
         end = Point(fit.model, statistics, fit.family, fit.prior, fit.fixed)
-        numbers = {"loglik": statistics.loglik, "objective": end.objective, "gradient_norm": end.gradient_norm}
+        numbers = {"loglik": statistics.loglik, "objective": end.objective, "gradient_norm": fit.gradient_norm}
+        with suppress(SingularError), np.errstate(all="ignore"):  # where the next step leads nowhere, the old one stays
+            numbers["gradient_norm"] = end.gradient_norm
         former = (step for step in fit.trace[:-1] if step.objective <= end.objective)
         trace = (*former, fit.trace[-1]._replace(**numbers))
         return replace(fit, statistics=statistics, trace=trace, **numbers)
