@@ -96,6 +96,7 @@ def _beside(mixture: Mixture, i: int, j: int) -> tuple[Array, Array]:
     return s, U.T @ solve_triangular(theirs, apart, lower=True)
 
 
+@np.errstate(over="ignore")
 def _exceeds(a: Array, b: Array, shift: Array, q: float) -> float:
     """P(Σ a (y + shift)² + b y > q) for independent standard normal y; of b and shift, one is 0.
 
