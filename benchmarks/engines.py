@@ -127,30 +127,37 @@ def choice(sizes: Iterable[int]) -> None:
 # Dask
 
 
-def dask(repeats: int, workers: Iterable[int], n_rows: int) -> None:
+def _partition(number: int) -> np.ndarray:
+    """The rows of the case, in another order for each partition."""
+    return np.random.default_rng(number).permutation(load(CASES[CASE])[0])
+
+
+def dask(repeats: int, workers: Iterable[int], partitions: int) -> None:
     """Seconds a pass that nine models share, for each number of worker processes."""
-    import dask.array as da
-    from distributed import Client, LocalCluster
+    from dask.base import persist
+    from dask.delayed import delayed
+    from distributed import Client, LocalCluster, wait
 
     from mixtura.sources import as_source
 
-    rows = np.tile(load(CASES[CASE])[0], (max(n_rows // CASES[CASE].n_rows, 1), 1))[:n_rows]
-    starts = starts_of(rows, SHARED)
+    starts = starts_of(load(CASES[CASE])[0], SHARED)
     figures: dict[int, list[float]] = {}
     for n_workers in workers:
         with (
             LocalCluster(n_workers=n_workers, threads_per_worker=1, dashboard_address=None) as cluster,
             Client(cluster),
         ):
-            source, _ = as_source(da.from_array(rows, chunks=(-(-n_rows // 16), -1)).persist())
+            kept = list(persist(*(delayed(_partition)(number) for number in range(partitions))))
+            wait(kept)
+            source, _ = as_source(kept)
             climb(source, starts, 1)
-            figures[n_workers] = [slope(partial(climb, source, starts), 1, 5) for _ in range(repeats)]
-    print(f"{today()}, {machine()}, {n_rows:,} × 4, K = 1 … 9 together, 16 partitions, median of {repeats}")
+            figures[n_workers] = [slope(partial(climb, source, starts), 1, 4) for _ in range(repeats)]
+    print(f"{today()}, {machine()}, {partitions} partitions of {CASE}, K = 1 … 9 together, median of {repeats}")
     print("| workers | s a pass | times as fast |")
     print("| ---: | ---: | ---: |")
     first = median(next(iter(figures.values())))
     for n_workers, mine in figures.items():
-        print(f"| {n_workers} | {median(mine):.3f} | {first / median(mine):.2f} |")
+        print(f"| {n_workers} | {median(mine):.3f} | {first / median(mine):.2f} |", flush=True)
 
 
 # What a pass costs in any case
@@ -196,7 +203,7 @@ def overhead(repeats: int, master: str) -> None:
     frame = session.range(0, 16_000, 1, 16).selectExpr(*columns).cache()
     source: Any = as_source(frame).source
     for tasks in (source._tasks, 4, 16):
-        source._tasks = tasks
+        source._tasks, source._plan = tasks, None
         print(f"| Spark, {master}, {tasks} tasks | {passes(source)} |", flush=True)
     session.stop()
 
@@ -225,7 +232,7 @@ def main() -> None:
     parser.add_argument("what", choices=["spark", "choice", "dask", "overhead", "bytes"])
     parser.add_argument("--repeats", type=int, default=5, help="turns (5)")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
-    parser.add_argument("--rows", type=int, default=4_000_000, help="for Dask (4,000,000)")
+    parser.add_argument("--partitions", type=int, default=16, help="of 1,000,000 rows, for Dask (16)")
     parser.add_argument("--master", default="local[2]", help="of Spark, for the overhead (local[2])")
     parser.add_argument("--sizes", type=int, nargs="+", default=list(range(2, 10)), help="of MLlib's fits (2 … 9)")
     options = parser.parse_args()
@@ -233,7 +240,7 @@ def main() -> None:
     {
         "spark": lambda: spark(options.repeats),
         "choice": lambda: choice(options.sizes),
-        "dask": lambda: dask(options.repeats, options.workers, options.rows),
+        "dask": lambda: dask(options.repeats, options.workers, options.partitions),
         "overhead": lambda: overhead(options.repeats, options.master),
         "bytes": sizes,
     }[options.what]()
