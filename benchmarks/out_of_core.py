@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import shutil
 import statistics
 import subprocess
@@ -57,6 +56,12 @@ def make(folder: Path, n_rows: int, n_features: int, *, nullable: bool) -> Path:
     return path
 
 
+def peak() -> float:
+    """The most memory that this process has held, in MB."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+
+
 def fit_file(path: str, components: str, max_iter: int) -> None:
     """Fit a file, and print what that took, as JSON."""
     import mixtura
@@ -66,7 +71,7 @@ def fit_file(path: str, components: str, max_iter: int) -> None:
     def note(progress: Any) -> None:
         seen.append((progress.stage, time.perf_counter()))
 
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    held = peak()
     began = time.perf_counter()
     counts = [int(k) for k in components.split(",")]
     result = mixtura.fit(path, counts, "full", max_iter=max_iter, random_state=0, progress=note)
@@ -74,7 +79,6 @@ def fit_file(path: str, components: str, max_iter: int) -> None:
     seconds = time.perf_counter() - began
     climbs = [at for stage, at in seen if stage == "climb"]
     each = statistics.median(np.diff(climbs)) if len(climbs) > 1 else float("nan")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     found = {
         "rows": result.n_rows,
         "seconds in all": seconds,
@@ -82,7 +86,7 @@ def fit_file(path: str, components: str, max_iter: int) -> None:
         "seconds a pass": each,
         "million rows a second": result.n_rows / each / 1e6,
         "MB at the beginning": held,
-        "MB at the most": peak,
+        "MB at the most": peak(),
     }
     print(json.dumps(found))
 

@@ -5,16 +5,21 @@ The page in which EM is watched is larger and made whenever the documentation is
 
 import sys
 from pathlib import Path
+from typing import Any
+from weakref import WeakSet
 
 from PIL import Image
 
 import mixtura
 from mixtura import plot
+from mixtura.plot.display import Display
 
 HERE = Path(__file__).parent
 DATA = HERE.parent / "examples"
 #: Colours of a picture as it is kept; more of them cannot be told apart in one.
 KEPT_COLOURS = 96
+#: Displays that are in the gallery.
+SHOWN: WeakSet[Display] = WeakSet()
 
 
 def displays() -> dict[str, plot.MixtureDisplay]:
@@ -53,6 +58,20 @@ def draw(folder: Path) -> None:
 def watch(path: Path) -> None:
     """Write the page in which EM is watched."""
     plot.watch(DATA / "faithful.csv", n_components=4).save(path)
+
+
+def scrape(block: Any, block_vars: dict[str, Any], gallery_conf: dict[str, Any]) -> str:  # noqa: ARG001
+    """Displays that a block of an example made, as pictures of its page: sphinx-gallery sees only those of pyplot."""
+    from sphinx_gallery.scrapers import figure_rst
+
+    names = block_vars["example_globals"]
+    new = [each for each in names.values() if isinstance(each, Display) and each not in SHOWN]
+    paths = []
+    for display, path in zip(new, block_vars["image_path_iterator"], strict=False):
+        SHOWN.add(display)
+        display.figure_.savefig(path, dpi=120)
+        paths.append(path)
+    return figure_rst(paths, gallery_conf["src_dir"], ", ".join(display.description for display in new))
 
 
 if __name__ == "__main__":

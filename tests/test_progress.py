@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ import rich.console
 
 import mixtura
 from mixtura import progress
-from mixtura.progress import NotebookBar, Patient, Seen, TerminalBar, watched
+from mixtura.core.status import Status
+from mixtura.progress import Left, NotebookBar, Patient, Seen, TerminalBar, watched
 from mixtura.race import Progress
 
 
@@ -60,6 +62,85 @@ def test_what_is_quick_has_no_bar():
 def test_numbers_are_true(told, seconds, title, detail):
     seen = Seen.of(told, seconds)
     assert (seen.title, seen.detail, seen.done) == (title, detail, told.climbs - told.climbing)
+
+
+@pytest.mark.parametrize(
+    ("told", "detail"),
+    [
+        (
+            Progress("climb", 4, 1, 3, 0, 10**9, -3.25, 2.4e-4, 1e-6),
+            "2 of 3 arrived, pass 4, 0:02, gap 2e-04, log-likelihood -3.25 a row",
+        ),
+        (
+            Progress("climb", 4, 1, 3, 25 * 10**7, 10**9, -3.25, 2.4e-4, 1e-6),
+            "2 of 3 arrived, pass 5 (25%), 0:02, gap 2e-04, log-likelihood -3.25 a row",
+        ),
+        (Progress("sample", 0, 0, 0, 300, 1_200), "300 of 1,200 rows, 0:02"),
+    ],
+)
+def test_what_a_climb_has_found(told, detail):
+    assert Seen.of(told, 2.0).detail == detail
+
+
+def test_the_rows_of_a_pass_that_are_left_take_as_long_as_those_before():
+    left = Left()
+    assert left.hear(Progress("climb", 3, 1, 1, 0, 1000, tol=1e-6), 50.0) == ""
+    assert left.hear(Progress("climb", 3, 1, 1, 100, 1000, tol=1e-6), 80.0) == ""  # since when is not known
+    assert left.hear(Progress("climb", 3, 1, 1, 200, 1000, tol=1e-6), 90.0) == "1:20 left of the pass"
+    assert left.hear(Progress("climb", 3, 1, 1, 600, 1000, tol=1e-6), 130.0) == "0:40 left of the pass"
+    assert left.hear(Progress("climb", 4, 1, 1, 0, 1000, tol=1e-6), 170.0) == ""
+    assert left.hear(Progress("climb", 4, 1, 1, 500, 1000, tol=1e-6), 220.0) == ""
+    assert left.hear(Progress("rows", 1, 900, 1000), 300.0) == ""
+    assert left.hear(Progress("rows", 1, 800, 1000), 310.0) == "1:20 left"
+
+
+def test_the_passes_to_the_top_follow_from_those_before():
+    left = Left()
+    said = [
+        left.hear(Progress("climb", n, 1, 1, 0, 10, gap=10.0 ** -(n / 2), tol=1e-6), 30.0 * n) for n in range(1, 13)
+    ]
+    assert said[:5] == [""] * 5
+    assert said[5] == "about 3:00 to the top"  # from a gap of 1e-3, two passes of 30 s for each factor of ten
+    assert said[9] == "about 1:00 to the top"
+    assert said[11] == ""
+    assert left.hear(Progress("climb", 4, 1, 1, 5, 10, gap=1e-2, tol=1e-6), 400.0) == ""  # another climb has begun
+    for n in range(4, 12):  # a gap that rises and falls foretells nothing
+        assert left.hear(Progress("climb", n, 1, 1, 0, 10, gap=10.0 ** -(n / 2 + n % 2), tol=1e-9), 400.0 + n) == ""
+    risen = Left()
+    for n in range(1, 6):
+        assert risen.hear(Progress("climb", n, 1, 1, 0, 10, gap=1e-3 * n, tol=1e-6), n) == ""
+
+
+def test_rows_within_a_pass_are_told_and_a_fit_can_be_ended_there():
+    """A pass of half a second is told of; asked to end in its middle, the climb keeps the model before it."""
+    import time
+
+    from mixtura.sources.memory import Memory
+
+    class Slow(Memory):
+        def _block(self, i):
+            time.sleep(0.06)
+            return super()._block(i)
+
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(size=(60_000, 8)), rng.normal(1.5, 1, size=(60_000, 8))])
+    seen = []
+
+    def end(told):
+        seen.append(told)
+        return told.stage == "climb" and told.passes == 1 and told.within
+
+    result = mixtura.fit(Slow(rows, n_threads=1), 2, "full", random_state=0, progress=end)
+    within = [told for told in seen if told.within]
+    assert {told.stage for told in within} >= {"sample", "climb"}
+    assert all(0 < told.rows < told.n_rows == 120_000 for told in within)
+    for one, two in pairwise(seen):
+        if one.within and two.within and one.passes == two.passes and one.stage == two.stage:
+            assert two.rows > one.rows
+    asked = next(i for i, told in enumerate(seen) if told.stage == "climb" and told.passes == 1 and told.within)
+    assert result.fit.status is Status.STOPPED
+    assert result.fit.loglik == pytest.approx(result.model.loglik(rows), rel=1e-12)
+    assert all(told.passes <= 1 for told in seen[asked:])
 
 
 def test_every_stage_has_a_name():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mixtura._version import __version__
 
 if TYPE_CHECKING:
-    from mixtura import figures, plot
+    from mixtura import bridges, figures, plot
     from mixtura.agreement import CrossTable, Match, adjusted_rand_index, cross_table, match
     from mixtura.core.divergence import (
         cauchy_schwarz_divergence,
@@ -75,7 +75,7 @@ _HOMES = {
 }
 
 #: Modules that are at hand as attributes.
-_MODULES = ("figures", "plot")
+_MODULES = ("bridges", "figures", "plot")
 
 __all__ = ["__version__", *_HOMES]
 

@@ -12,14 +12,14 @@ import numpy as np
 
 from mixtura import race
 from mixtura.core.blas import one_thread
-from mixtura.core.em import Fit
+from mixtura.core.em import Fit, Pass
 from mixtura.core.mixture import Mixture
 from mixtura.core.shown import Shown
 from mixtura.core.statistics import Array
 from mixtura.covariance import registry
 from mixtura.covariance.registry import Family
 from mixtura.diagnosis import Note, diagnose
-from mixtura.folds import HeldOut, cross_validate
+from mixtura.folds import FOLD_TOL, HeldOut, cross_validate
 from mixtura.lazy import cached_property
 from mixtura.race import Candidate, Observer, Progress, Run, Settings
 from mixtura.sources.source import Block, Source
@@ -220,8 +220,8 @@ def _cross_validated(
     sound = any(cell.eligible for cell in cells)
     wanted = [c for c in cells if c.fit is not None and c.held_out is None and (c.eligible or not sound)]
 
-    def watch(passes: int, climbing: int) -> bool | None:
-        return None if observer is None else observer(Progress("folds", passes, climbing, len(wanted)))
+    def watch(seen: Pass) -> bool | None:
+        return None if observer is None else observer(Progress.of("folds", seen, len(wanted), rows.n_rows, FOLD_TOL))
 
     found = cross_validate(
         [cell.fit for cell in wanted if cell.fit is not None],

@@ -12,6 +12,7 @@ from scipy.spatial import KDTree
 from mixtura.core.noise import INITIAL_WEIGHT, Noise
 from mixtura.core.statistics import Array
 from mixtura.covariance.idle import NULL_VARIANCE
+from mixtura.sources.record import recordable
 from mixtura.sources.sketch import Box, Sample
 from mixtura.sources.source import Block, Source
 
@@ -48,6 +49,7 @@ def noise_over(source: Source, sample: Sample) -> Noise:
     return Noise.region(origin, edges, INITIAL_WEIGHT, estimated=True)
 
 
+@recordable
 @dataclass(frozen=True, eq=False)
 class _Extent:
     """The boxes along the columns and along other axes."""

@@ -158,7 +158,7 @@ def _of_idle_directions(fit: Fit) -> Iterable[Note]:
         sentence += f" {stands_in}" * nominal
         yield Note("constant column", sentence, f"Leave {it} out.", columns=idle.constant, grade=grade, about="rows")
     if idle.relations and not _too_few(fit):
-        sentence = f"{_related(idle, fit.model.columns)}. {stands_in}"
+        sentence = f"{_related(idle, fit.model.columns)}." + f" {stands_in}" * nominal
         remedy = "Leave out a column that the others determine."
         yield Note("linear relation", sentence, remedy, columns=idle.related, grade=grade, about="rows")
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from mixtura.core.em import Callback, Fit, Stop, Task, climb_together
 from mixtura.core.mixture import Mixture
 from mixtura.core.statistics import Array
+from mixtura.sources.record import recordable
 from mixtura.sources.sketch import row_hashes
 from mixtura.sources.source import Block, Result, Source, Sum
 
@@ -48,6 +49,9 @@ class Part(Source):
         self.source, self.choice, self.remote = source, choice, source.remote
         self.n_features = source.n_features
         self.n_rows = self.total(_n_rows)
+
+    def watch(self, tell: Callable[[int], object] | None) -> None:  # noqa: D102
+        self.source.watch(tell)
 
     def map(self, function: Callable[[Block], Result]) -> Iterator[Result]:  # noqa: D102
         return self.source.map(partial(_of_part, self.choice, function))
@@ -155,6 +159,7 @@ def _fold(seed: int, block: Block) -> NDArray[np.uint8]:
     return (row_hashes(block.rows, np.uint64(seed)) % np.uint64(FOLDS)).astype(np.uint8)
 
 
+@recordable
 @dataclass(frozen=True, eq=False)
 class _Scores:
     """Of each model Σ w (log p − its level) and the sum of the squares, (M,); and Σ w."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import html
+import math
 import os
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -15,6 +18,10 @@ if TYPE_CHECKING:
 
 #: Seconds until a bar appears, and between two changes of it.
 DELAY, PERIOD = 2.0, 0.1
+#: Characters of a bar in a terminal.
+BAR = 20
+#: Passes in each of which the gap must have shrunk before the time to the top is told.
+MARKS = 6
 
 
 class Seen(NamedTuple):
@@ -26,26 +33,104 @@ class Seen(NamedTuple):
     detail: str
 
     @classmethod
-    def of(cls, progress: Progress, seconds: float) -> Seen:
-        """What an observer was told, so many seconds after the beginning."""
-        title, detail = _STAGES.get(progress.stage, (progress.stage, _PASSES))
-        done = progress.climbs - progress.climbing
-        said = detail.format(done=done, steps=progress.climbs, passes=progress.passes)
-        return cls(title, done, progress.climbs, f"{said}, {_clock(seconds)}")
+    def of(cls, progress: Progress, seconds: float, left: str = "") -> Seen:
+        """What an observer was told, so many seconds after the beginning, with a word on the time that is left."""
+        title, detail = _STAGES.get(progress.stage, (progress.stage, _climbs))
+        done, steps = progress.climbs - progress.climbing, progress.climbs
+        if not steps:  # nothing climbs yet
+            done, steps = progress.rows, progress.n_rows
+        told = [*detail(progress, done, steps), _clock(seconds), left, *_found(progress)]
+        return cls(title, done, steps, ", ".join(filter(None, told)))  # what is cut off first comes last
 
 
-_PASSES = "{done:,} of {steps:,} arrived, pass {passes:,}"
-#: What each stage is called, and what is counted in it.
+def _climbs(progress: Progress, done: int, steps: int) -> list[str]:
+    """Climbs that have arrived, and the pass with the share of its rows that are done."""
+    told = [f"{done:,} of {steps:,} arrived", f"pass {progress.passes + progress.within:,}"]
+    if progress.within:
+        told[-1] += f" ({progress.rows / progress.n_rows:.0%})"
+    return told
+
+
+def _found(progress: Progress) -> list[str]:
+    """The gap and the log-likelihood, where there are any."""
+    gap = [f"gap {progress.gap:.0e}"] if math.isfinite(progress.gap) else []
+    return gap if math.isnan(progress.loglik) else [*gap, f"log-likelihood {progress.loglik:.6g} a row"]
+
+
+def _steps(_: Progress, done: int, steps: int) -> list[str]:
+    return [f"{done:,} of {steps:,} steps"]
+
+
+def _rows(_: Progress, done: int, steps: int) -> list[str]:
+    return [f"{done:,} of {steps:,} rows"]
+
+
+#: What each stage is called, and what is told of it.
 _STAGES = {
-    "race": ("Racing starts", _PASSES),
-    "repair": ("Repairing", _PASSES),
-    "grow": ("More rows", _PASSES),
-    "climb": ("Climbing", _PASSES),
-    "folds": ("Validating", _PASSES),
-    "merge": ("Merging", "{done:,} of {steps:,} steps"),
-    "rows": ("Scoring", "{done:,} of {steps:,} rows"),
-    "report": ("Drawing", "{done:,} of {steps:,} steps"),
+    "sample": ("Sampling", _rows),
+    "race": ("Racing starts", _climbs),
+    "repair": ("Repairing", _climbs),
+    "grow": ("More rows", _climbs),
+    "climb": ("Climbing", _climbs),
+    "folds": ("Validating", _climbs),
+    "merge": ("Merging", _steps),
+    "rows": ("Scoring", _rows),
+    "report": ("Drawing", _steps),
 }
+
+
+class Mark(NamedTuple):
+    """The end of a pass: when it was, how many there had been, and the gap that was left."""
+
+    seconds: float
+    passes: int
+    gap: float
+
+
+class Left:
+    """How long something takes still, where there is ground to say so.
+
+    Rows go by at an even pace, so what is left of them takes as long in proportion. On the climb over all rows the gap
+    shrinks by about the same factor in each pass, or more: the passes down to the tolerance follow from the last few.
+    """
+
+    def __init__(self) -> None:
+        self._marks: deque[Mark] = deque(maxlen=MARKS)
+        self._first: tuple[float, int] = 0.0, 0  # when rows of this pass were heard of first, and how many
+        self._last = "", 0, 0
+
+    def hear(self, progress: Progress, seconds: float) -> str:
+        """A word on what is left, so many seconds after the beginning; nothing where it is not known."""
+        done, rows = progress.rows, progress.n_rows
+        if progress.stage == "rows":
+            done, rows = progress.climbs - progress.climbing, progress.climbs
+        stage, passes, before = self._last
+        if progress.stage != stage or progress.passes < passes:
+            self._marks.clear()
+        if not (progress.stage == stage and progress.passes == passes and 0 < before < done):
+            self._first = seconds, done
+        if not progress.within:
+            self._marks.append(Mark(seconds, progress.passes, progress.gap))
+        self._last = progress.stage, progress.passes, done
+        return self._to_the_top(progress, seconds) or self._of_rows(done, rows, seconds, bool(progress.within))
+
+    def _to_the_top(self, progress: Progress, seconds: float) -> str:
+        if progress.stage != "climb" or len(self._marks) < MARKS or not progress.gap > progress.tol > 0:
+            return ""
+        first, last = self._marks[0], self._marks[-1]
+        if not (first.gap < math.inf and all(one.gap > two.gap for one, two in pairwise(self._marks))):
+            return ""
+        rate = math.log(first.gap / last.gap) / (last.passes - first.passes)
+        each = (last.seconds - first.seconds) / (last.passes - first.passes)
+        left = each * math.log(last.gap / progress.tol) / rate - (seconds - last.seconds)
+        return f"about {_clock(round(left))} to the top" if left > 0 else ""
+
+    def _of_rows(self, done: int, rows: int, seconds: float, within: bool) -> str:
+        since, first = self._first
+        if not first < done < rows:
+            return ""
+        left = (seconds - since) * (rows - done) / (done - first)
+        return f"{_clock(round(left))} left{' of the pass' if within else ''}"
 
 
 def _clock(seconds: float) -> str:
@@ -72,10 +157,11 @@ class TerminalBar:
     def __init__(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
+        from rich.table import Column
 
         self._bars = Progress(
-            TextColumn("{task.description:<13}"),
-            BarColumn(),
+            TextColumn("{task.description:<13}", table_column=Column(min_width=13)),
+            BarColumn(bar_width=BAR),
             TextColumn("{task.fields[detail]}"),
             console=Console(stderr=True),
             transient=True,
@@ -133,14 +219,16 @@ class Patient:
         self._make, self._clock = make, clock
         self._start, self._last = clock(), -float("inf")
         self._bar: Bar | None = None
+        self._left = Left()
 
     def __call__(self, progress: Progress) -> None:
         """Hear of a step."""
         now = self._clock()
+        left = self._left.hear(progress, now - self._start)
         if now - self._start < DELAY or now - self._last < PERIOD:
             return
         self._bar, self._last = self._bar or self._make(), now
-        self._bar.show(Seen.of(progress, now - self._start))
+        self._bar.show(Seen.of(progress, now - self._start, left))
 
     def close(self) -> None:
         """Take the bar away."""

@@ -13,14 +13,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from operator import attrgetter
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from mixtura import kernels
 from mixtura.core.blas import one_thread
-from mixtura.core.em import Fit, Stop, Task, climb_together, in_family, settled
+from mixtura.core.em import Fit, Pass, Stop, Task, climb_together, in_family, settled
 from mixtura.core.estep import of_block
 from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Mixture
@@ -36,7 +35,7 @@ from mixtura.diagnosis import Grade, Note, diagnose_rows, idle_directions, mispl
 from mixtura.kernels import Kernel
 from mixtura.lazy import cached_property
 from mixtura.sources.sketch import Sample, samples
-from mixtura.sources.source import Source
+from mixtura.sources.source import Source, watched
 from mixtura.start import (
     METHODS,
     Parts,
@@ -153,19 +152,49 @@ class Candidate(NamedTuple):
 class Progress(NamedTuple):
     """How far a search has come.
 
-    ``stage`` is "race" (all starts, on a sample), "repair" (the best of each candidate, moved about and offered its
-    neighbours' fits, on the sample), "grow" (the best again, on larger samples), "climb" (on all rows) or "folds" (of a
-    fold, if they are cross-validated); ``climbing`` of ``climbs`` are still on their way after so many ``passes`` over
-    the rows of that stage.
+    Attributes
+    ----------
+    stage : str
+        "sample" (all rows are looked at for a sample of them, nothing climbs yet), "race" (all starts, on the sample),
+        "repair" (the best of each candidate, moved about and offered its neighbours' fits, on the sample), "grow" (the
+        best again, on larger samples), "climb" (on all rows) or "folds" (of a fold, if they are cross-validated).
+    passes : int
+        Over the rows of that stage, that are done.
+    climbing, climbs : int
+        How many climbs are still on their way, of how many.
+    rows, n_rows : int
+        Rows that are done of the next pass, 0 where none has begun; and rows of a whole one, as far as is known.
+    loglik : float
+        The highest log-likelihood of this stage so far, in nats a row; NaN before there is one.
+    gap : float
+        The largest estimated distance to the top among the climbs on their way, in nats a row; NaN before there is one.
+    tol : float
+        They end when it is below this.
     """
 
     stage: str
     passes: int
     climbing: int
     climbs: int
+    rows: int = 0
+    n_rows: int = 0
+    loglik: float = math.nan
+    gap: float = math.nan
+    tol: float = math.nan
+
+    @classmethod
+    def of(cls, stage: str, seen: Pass, climbs: int, n_rows: int, tol: float) -> Self:
+        """How far the climbs of a stage have come."""
+        return cls(stage, seen.passes, seen.climbing, climbs, seen.rows, n_rows, seen.loglik, seen.gap, tol)
+
+    @property
+    def within(self) -> bool:
+        """Whether a pass is under way."""
+        return self.rows > 0
 
 
-#: Called after each pass; a true answer ends the fit, with the models as they are.
+#: Called after each pass, and several times a second within a long one; a true answer ends the fit, with the models as
+#: they are.
 Observer = Callable[[Progress], bool | None]
 
 
@@ -217,6 +246,10 @@ class _Obeyed:
         self.observer = observer
         self.told_to_stop = False
 
+    def sampling(self, n_rows: int) -> Callable[[int], object]:
+        """What tells of the rows that have been looked at for the sample."""
+        return lambda rows: self(Progress("sample", 0, 0, 0, rows, n_rows))
+
     def __call__(self, progress: Progress) -> bool:
         if self.observer is not None:
             self.told_to_stop = bool(self.observer(progress)) or self.told_to_stop
@@ -251,7 +284,7 @@ class Ground:
     @cached_property
     def weight(self) -> float:
         """Weight of all rows."""
-        return self.small.weight if self.small.complete else self.source.total(attrgetter("weight"))
+        return self.small.weight if self.small.complete else self.source.weight
 
     @cached_property
     def resolution(self) -> Resolution:
@@ -352,8 +385,10 @@ class Ground:
             start = fixed.place(self.with_noise(model), family)
             tasks.append(Task(start, family, prior, stop, accelerate, fixed, guide, curvature))
 
-        def watch(passes: int, climbing: int) -> bool:
-            return self.observer(Progress(stage, passes, climbing, len(tasks)))
+        tol = max((stop.tol for _, _, stop in starts), default=self.settings.tol)
+
+        def watch(seen: Pass) -> bool:
+            return self.observer(Progress.of(stage, seen, len(tasks), source.n_rows, tol))
 
         kernel = self.kernel if sample is None and self.small.complete else self.rough
         fits: Sequence[Fit] = climb_together(tasks, source, watch, kernel)
@@ -391,7 +426,9 @@ def search(
         settings.fixed.check(candidate.n_components, source.n_features, candidate.family)
     largest = max(candidate.n_components for candidate in candidates)
     free = max(candidate.family.n_parameters(1, source.n_features) for candidate in candidates)
-    small, *larger = samples(source, _sizes(source, largest, free), seed)
+    obeyed = _Obeyed(observer)
+    with watched(source, obeyed.sampling(source.n_rows)):
+        small, *larger = samples(source, _sizes(source, largest, free), seed)
     if small.complete:
         larger = []
     _check_range(small, source.n_rows, columns)
@@ -399,7 +436,7 @@ def search(
     components = sum(candidate.n_components for candidate in candidates)  # of a pass, which all of them share
     # one edition for the samples and for all rows; only ends need double precision
     kernel, rough = (kernels.choose(n_rows, components, source.n_features, single=single) for single in (False, True))
-    ground = Ground(source, small, tuple(larger), settings, seed, kernel, rough, _Obeyed(observer))
+    ground = Ground(source, small, tuple(larger), settings, seed, kernel, rough, obeyed)
     attempts = _attempts(candidates, settings.n_init)
     runs = [Run(candidate, its) for candidate, its in zip(candidates, attempts, strict=True)]
     open_to_others = [run for run in runs if run.candidate.by_chance or run.candidate.known]
@@ -625,6 +662,8 @@ def _fall_back(ground: Ground, runs: Sequence[Run]) -> None:
     stop = ground.settings.stop
     doubtful = [run for run in runs if _doubtful(run)]
     for turn in range(1, CONTENDERS):
+        if ground.told_to_stop:
+            return
         others = [(run, run.hills[turn], stop) for run in doubtful if len(run.hills) > turn]
         for run, fit in ground.climb("climb", others):
             run.best = fit if run.best is None else max(run.best, fit, key=_merit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import signature
 from os import PathLike, fspath
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from mixtura import text
 from mixtura._version import __version__
 from mixtura.agreement import CrossTable, cross_table
+from mixtura.checkpoint import head_for, seed_in
 from mixtura.choice import CRITERIA, Cell, Survey, chosen, counts_of, ranked, ties
 from mixtura.core.arguments import as_generator
 from mixtura.core.em import Fit
@@ -28,6 +29,7 @@ from mixtura.lazy import cached_property
 from mixtura.merging import Merging, merge
 from mixtura.progress import watched
 from mixtura.race import Observer, Settings, as_noise
+from mixtura.sources.journal import Journal, Journalled
 from mixtura.sources.opening import as_source
 from mixtura.sources.sketch import fingerprint
 from mixtura.sources.sql import without_password
@@ -337,6 +339,7 @@ def fit(
     n_threads: int | None = None,
     spool: bool | None = None,
     progress: Observer | bool | None = None,
+    checkpoint: str | PathLike[str] | None = None,
 ) -> Result:
     """Fit mixtures to a table and choose one.
 
@@ -392,7 +395,11 @@ def fit(
     progress : bool or callable, optional
         Whether to show a bar if it takes more than two seconds; by default in a notebook and at the prompt of an
         interpreter. A callable is told of each pass instead (see mixtura.race.Progress); a true answer ends the fit
-        with the models as they are.
+        with the models as they are. Ctrl-C is KeyboardInterrupt, unless a callable sees to it.
+    checkpoint : str or path-like, optional
+        A file that keeps what the passes over all rows found. If the fit is killed, the same call goes on from there,
+        to the same bits (with ``random_state=None``, to those of the seed that was drawn then). See
+        mixtura.sources.journal.
 
     Returns
     -------
@@ -400,6 +407,9 @@ def fit(
 
     Raises
     ------
+    CheckpointError
+        If the checkpoint cannot be written, or is of another table, of other options or of another version. It is a
+        ValueError.
     ValueError
         If the table holds what cannot be fitted (text, NaN, too few rows), with the place; if an argument makes no
         sense; or if no candidate could be fitted, with the reasons.
@@ -443,9 +453,19 @@ def fit(
         prior=as_prior(prior),
         fixed=fixed or NOTHING,
     )
-    seed = int(as_generator(random_state).integers(2**63))
+    seed = None if checkpoint is None or random_state is not None else seed_in(checkpoint)
+    if seed is None:
+        seed = int(as_generator(random_state).integers(2**63))
+    survey = Survey(source, settings, seed, criterion, names)
     with watched(progress) as observer:
-        survey = Survey(source, settings, seed, criterion, names).extended(counts, families, observer)
+        if checkpoint is None:
+            survey = survey.extended(counts, families, observer)
+        else:
+            wanted = {"n_components": counts, "covariance": [each.name for each in families], "criterion": criterion}
+            head = head_for(source, settings, seed, wanted | {"random_state": random_state, "columns": names})
+            with Journal(checkpoint, head) as journal:
+                journalled = replace(survey, source=Journalled(source, journal))
+                survey = replace(journalled.extended(counts, families, observer), source=source)
     chosen(survey.cells, criterion)  # raises where there is nothing to choose
     return Result(survey, names or tuple(f"x{j}" for j in range(1, source.n_features + 1)), call)
 
@@ -502,7 +522,7 @@ def _call(given: Mapping[str, Any]) -> Call:
     arguments = {
         name: value
         for name, value in given.items()
-        if name not in {"table", "progress", "n_threads", "spool"} and value is not usual[name].default
+        if name not in {"table", "progress", "n_threads", "spool", "checkpoint"} and value is not usual[name].default
     }
     table, seed = given["table"], given["random_state"]
     return Call(

@@ -32,6 +32,7 @@ from mixtura.hierarchy import Criterion, Tree, agglomerate, coordinates
 from mixtura.kernels import reference
 from mixtura.kernels.reference import moments, softmax
 from mixtura.sources import sketch
+from mixtura.sources.record import recordable
 from mixtura.sources.sketch import Sample, drawn_in
 from mixtura.sources.source import Block, Source
 
@@ -384,6 +385,7 @@ def _nearest(rows: Array, centres: Array) -> NDArray[np.intp]:
     return np.stack([_squared_distance(rows, centre) for centre in centres], axis=1).argmin(1)
 
 
+@recordable
 @dataclass(frozen=True, eq=False)
 class _Middle:
     """Σ w and Σ w x."""

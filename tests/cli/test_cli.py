@@ -33,7 +33,7 @@ from mixtura.sources.files import read_table, write_table
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 PAGE = ROOT / "docs" / "cli.md"
-COMMANDS = ("fit", "score", "compare", "merge", "sample", "show")
+COMMANDS = ("fit", "score", "compare", "merge", "sample", "show", "export")
 HEAVY = {"numpy", "scipy", "sklearn", "numba", "pyarrow", "rich", "pandas", "mixtura.io", "mixtura.result"}
 HOSTILE = ("[red]a[/red]", "\x1b[31mevil\x1b[0m", "x\u202ey", "new\nline", "量子的なとても長い名前の列でございます")
 
@@ -901,15 +901,17 @@ def test_colours_are_for_terminals_that_want_them(model):
 
 
 @needs_terminals
-def test_an_interrupt_ends_in_one_sentence():
+def test_an_interrupt_keeps_the_best_model_so_far():
     code, text = on_a_terminal(
         "fit", EXAMPLES / "banknote.csv", "--starts", "20", "--out", "fitted", interrupt_at="Racing starts",
         at_once=True,
     )  # fmt: skip
     assert code == 130
-    assert text.endswith("Interrupted.\r\n")
+    assert "Ending with the best model so far" in text
+    assert text.endswith("Interrupted: this is the best model up to then.\r\n")
     assert "Traceback" not in text
-    assert not Path("fitted").exists()
+    told = json.loads(Path("fitted/summary.json").read_text())
+    assert mixtura.load("fitted/model.mixtura").metadata["chosen"].items() <= told["chosen"].items()
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
@@ -1049,3 +1051,23 @@ def test_noise(tmp_path):
     assert "-1" in {line.split(",")[0] for line in drawn.splitlines()}
     given = run("fit", path, "-k", "2", "--covariance", "full", "--noise-density", "0.0003", "--json")
     assert json.loads(given.stdout)["noise"]["log_density"] == pytest.approx(np.log(0.0003))
+
+
+# export
+
+
+def test_export_writes_a_graph_that_answers_as_the_model_does(model, rows):
+    runtime = pytest.importorskip("onnxruntime")
+    done = run("export", model, "--to", "onnx", "--out", "model.onnx")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert "outputs labels, probabilities, log_density" in done.stderr
+    session = runtime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
+    labels, probabilities, log_density = session.run(None, {"X": rows})
+    mixture = mixtura.load(model).mixture
+    assert labels.tolist() == mixture.predict(rows).tolist()
+    np.testing.assert_allclose(probabilities, mixture.responsibilities(rows), atol=1e-12)
+    np.testing.assert_allclose(log_density, mixture.logpdf(rows), rtol=1e-11, atol=1e-12)
+    again = run("export", model, "--to", "onnx", "--out", "model.onnx")
+    assert again.exit_code == 1
+    assert "exists already" in again.stderr
+    assert run("export", model, "--to", "onnx", "--out", "model.onnx", "--force").exit_code == 0

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -180,3 +182,92 @@ def test_a_disk_that_is_full_while_rows_are_copied_says_so(table):
     )
     assert "table.csv cannot be copied to " in done.stderr.decode()
     assert "File too large; let TMPDIR name a folder with more room, or do without a copy" in done.stderr.decode()
+
+
+def started(*args):
+    """The command in a process of its own, on its way."""
+    command = [sys.executable, "-m", "mixtura", *args]
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+
+
+@pytest.fixture
+def long(tmp_path, monkeypatch):
+    """A file on which a fit takes some passes over all rows, and the options of one."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(3)
+    rows = rng.normal(size=(60_000, 2)) + rng.choice([0.0, 2.0, 4.0], 60_000)[:, None]
+    np.save("rows.npy", rows)
+    return ("fit", "rows.npy", "-k", "3", "--covariance", "full", "--tol", "1e-9", "--starts", "1", "--no-report")
+
+
+def wait_for(path, size):
+    """Wait until a file is that large."""
+    until = time.monotonic() + 60
+    while not path.exists() or path.stat().st_size < size:
+        assert time.monotonic() < until
+        time.sleep(0.002)
+
+
+def test_killed_and_resumed_on_the_command_line(long):
+    run(*long, "--out", "whole", "--quiet")
+    with started(*long, "--out", "out", "--checkpoint", "ck") as process:
+        wait_for(Path("ck"), 1_500)
+        process.kill()
+        process.communicate()
+    assert not Path("out/model.mixtura").exists()
+    error = run(*long, "--out", "out", "--checkpoint", "ck", code=1).stderr
+    assert "Error: ck exists already: go on from there with --resume, or begin anew with --force\n" in error
+    told = run(*long, "--out", "out", "--checkpoint", "ck", "--resume").stderr
+    assert told.startswith("Going on from ck.\n")
+    one, other = (mixtura.load(f"{folder}/model.mixtura") for folder in ("whole", "out"))
+    assert one.mixture == other.mixture
+    assert one.metadata == other.metadata
+    summaries = [Path(folder, "summary.json").read_text() for folder in ("whole", "out")]
+    assert summaries[0] == summaries[1]
+    error = run(*long, "--seed", "5", "--checkpoint", "ck", "--resume", code=1).stderr
+    assert "the option random_state is 5 now and was 0 then" in error
+
+
+@pytest.mark.usefixtures("table")
+def test_which_checkpoint():
+    few = ("fit", "table.parquet", "-k", "1", "--covariance", "full", "--columns", "length", "--checkpoint")
+    assert "There is no ck to go on from: beginning anew.\n" in run(*few, "ck", "--resume").stderr
+    assert run(*few, "ck", "--resume", "--quiet", "--starts", "2", code=0).stderr == ""  # it holds no passes
+    assert run(*few, "ck", "--force", "--quiet").stderr == ""
+    assert "--resume needs --checkpoint" in run(*few[:-1], "--resume", code=2).stderr
+    Path("table.csv").write_text("a\n1\n2\n")
+    assert "is no checkpoint" in run(*few, "table.csv", "--force", code=1).stderr
+    assert Path("table.csv").read_text() == "a\n1\n2\n"
+
+
+def test_a_checkpoint_on_a_full_disk_is_told_of(long):
+    usual, bounds = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3_000, bounds[1]))
+    try:
+        done = run(*long, "--checkpoint", "ck")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, bounds)
+        signal.signal(signal.SIGXFSZ, usual)
+    assert "Warning: the checkpoint ck cannot be written further (File too large)" in done.stderr
+    assert done.stdout.startswith("3 components")
+    assert 1_000 < Path("ck").stat().st_size <= 3_000
+
+
+def test_an_interrupted_fit_can_be_resumed(long):
+    with started(*long, "--out", "out", "--checkpoint", "ck") as process:
+        wait_for(Path("ck"), 1_500)
+        process.send_signal(signal.SIGINT)
+        text, told = process.communicate(timeout=60)
+    if process.returncode == 0:
+        pytest.skip("the fit was done before it was interrupted")
+    assert process.returncode == 130
+    assert "Ending with the best model so far" in told
+    assert told.endswith(
+        "Interrupted: this is the best model up to then; the same command with --resume goes on from the checkpoint.\n"
+    )
+    assert "Stopped on request before converging" in text
+    assert json.loads(Path("out/summary.json").read_text())["chosen"]["converged"] is False
+    whole = run(*long, "--quiet").stdout
+    resumed = run(*long, "--checkpoint", "ck", "--resume", "--quiet").stdout
+    assert resumed.partition("\nNext")[0] == whole.partition("\nNext")[0]

@@ -101,6 +101,8 @@ def log_density(model: Mixture, row: np.ndarray) -> float:
             square = mpmath.fsum(white[j] ** 2 for j in range(len(row)))
             scale = (2 * mpmath.pi) ** (-mpmath.mpf(len(row)) / 2) / volume
             total += mpmath.mpf(float(model.weights[k])) * scale * mpmath.exp(-square / 2)
+        if model.noise is not None:
+            total += mpmath.mpf(model.noise.weight) * mpmath.exp(mpmath.mpf(model.noise.log_density))
         return float(mpmath.log(total))
 
 

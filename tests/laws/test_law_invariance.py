@@ -13,7 +13,7 @@ from variants import overlapping, row_weights, start_for, with_noise
 import mixtura
 from mixtura import Mixture, em, kernels, race
 from mixtura.choice import search
-from mixtura.covariance.registry import FAMILIES, Family
+from mixtura.covariance.registry import Family
 from mixtura.race import Candidate, Settings
 from mixtura.sources import memory
 from mixtura.sources.memory import Memory
@@ -30,17 +30,6 @@ def edition(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return request.param
 
 
-#: Two families every day, the others when there is time.
-OFTEN = ("full", "diag")
-
-
-@pytest.fixture(
-    params=[pytest.param(f, marks=() if f.name in OFTEN else pytest.mark.slow, id=f.name) for f in FAMILIES]
-)
-def family(request: pytest.FixtureRequest) -> Family:
-    return request.param
-
-
 def apart(n_rows: int = 150) -> np.ndarray:
     """Three groups that do not overlap, so that every climb ends where the others do."""
     rng = np.random.default_rng(3)
@@ -49,22 +38,22 @@ def apart(n_rows: int = 150) -> np.ndarray:
 
 
 @pytest.mark.usefixtures("edition")
-def test_a_shift_by_1e12_moves_the_means_and_nothing_else(family):
+def test_a_shift_by_1e12_moves_the_means_and_nothing_else(often):
     rows = np.round(apart() * 4096) / 4096
     shift = np.array([2.0**40, -(2.0**40)])
     moved = rows + shift
     assert np.array_equal(moved - shift, rows)  # exact
     # the means themselves have steps of 1/4096 there
-    assert_same_shape(fitted(rows, family), rows, fitted(moved, family), moved, tol=1e-3)
+    assert_same_shape(fitted(rows, often), rows, fitted(moved, often), moved, tol=1e-3)
 
 
 @pytest.mark.parametrize("scales", [(1e-150, 1e-150), (1e150, 1e150), (1e-150, 1e150)], ids=["tiny", "huge", "both"])
 @pytest.mark.usefixtures("edition")
-def test_columns_of_any_unit(family, scales):
-    if family.maps in ONE_UNIT and scales[0] != scales[1]:
-        pytest.skip("the family counts all columns in one unit")
+def test_columns_of_any_unit(often, scales):
+    if often.maps in ONE_UNIT and scales[0] != scales[1]:
+        pytest.skip("the often counts all columns in one unit")
     rows = apart()
-    near, far = fitted(rows, family), fitted(rows * scales, family)
+    near, far = fitted(rows, often), fitted(rows * scales, often)
     assert np.array_equal(near.predict(rows), far.predict(rows * scales))
     assert far.weights == pytest.approx(near.weights, rel=1e-6)
     assert far.means / scales == pytest.approx(near.means, rel=1e-5, abs=1e-5)
@@ -87,28 +76,28 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_how_the_rows_lie_in_memory_changes_no_bit(family, layout):
+def test_how_the_rows_lie_in_memory_changes_no_bit(often, layout):
     rows = apart()
     laid_out = LAYOUTS[layout](rows)
     if isinstance(laid_out, np.ndarray):
         laid_out.flags.writeable = False
-    one, other = (mixtura.fit(x, 3, family, random_state=0) for x in (rows, laid_out))
+    one, other = (mixtura.fit(x, 3, often, random_state=0) for x in (rows, laid_out))
     assert one.model == other.model
     assert one.fit.trace == other.fit.trace
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.int16, np.uint8, np.float16, np.float32, ">i4"])
-def test_narrow_types_are_what_they_stand_for(family, dtype):
+def test_narrow_types_are_what_they_stand_for(often, dtype):
     rows = np.round(4 * (apart() + 6)).astype(dtype)
     exact = rows.astype(np.float64)
-    one, other = (mixtura.fit(x, 3, family, random_state=0) for x in (rows, exact))
+    one, other = (mixtura.fit(x, 3, often, random_state=0) for x in (rows, exact))
     assert one.model == other.model  # 32 bits hold these numbers too
     assert np.array_equal(one.model.posterior(rows)[1], other.model.posterior(exact)[1])
 
 
-def test_every_row_twice_is_every_row_once(family):
+def test_every_row_twice_is_every_row_once(often):
     rows = overlapping(120)
-    once, twice = (mixtura.fit(x, 3, family, random_state=0).fit for x in (rows, np.vstack([rows, rows])))
+    once, twice = (mixtura.fit(x, 3, often, random_state=0).fit for x in (rows, np.vstack([rows, rows])))
     assert twice.model.weights == pytest.approx(once.model.weights, rel=1e-9)
     assert twice.model.means == pytest.approx(once.model.means, rel=1e-7, abs=1e-7)
     assert twice.loglik == pytest.approx(2 * once.loglik, rel=1e-12)
@@ -116,7 +105,7 @@ def test_every_row_twice_is_every_row_once(family):
 
 
 @pytest.mark.parametrize("complete", [True, False], ids=["few rows", "many rows"])
-def test_blocks_and_threads(family, complete, monkeypatch):
+def test_blocks_and_threads(often, complete, monkeypatch):
     if not complete:
         monkeypatch.setattr(race, "SAMPLE_ROWS", 60)
         monkeypatch.setattr(race, "SAMPLE_ROWS_EACH", 10)
@@ -124,7 +113,7 @@ def test_blocks_and_threads(family, complete, monkeypatch):
 
     def fit(block_rows: int, n_threads: int) -> race.Fit:
         monkeypatch.setattr(memory, "BLOCK_ROWS", block_rows)
-        (cell,) = search(Memory(rows, weights, n_threads), [Candidate(3, family)], Settings(), seed=0)
+        (cell,) = search(Memory(rows, weights, n_threads), [Candidate(3, often)], Settings(), seed=0)
         assert cell.fit is not None
         return cell.fit
 
@@ -136,9 +125,9 @@ def test_blocks_and_threads(family, complete, monkeypatch):
 
 
 @pytest.mark.usefixtures("edition")
-def test_the_order_of_the_columns(family):
+def test_the_order_of_the_columns(often):
     rows = apart()
-    one, other = fitted(rows, family), fitted(rows[:, ::-1], family)
+    one, other = fitted(rows, often), fitted(rows[:, ::-1], often)
     order = np.argsort(other.means[:, 1])  # components come by their first column
     assert other.means[order][:, ::-1] == pytest.approx(one.means, abs=1e-4)
     assert other.loglik(rows[:, ::-1]) == pytest.approx(one.loglik(rows), rel=1e-8)

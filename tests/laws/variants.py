@@ -18,6 +18,8 @@ from mixtura.covariance.registry import FAMILIES, Family
 from mixtura.sources.memory import Memory
 from mixtura.start import by_labels, mixture_of
 
+#: The families of long tests every day.
+OFTEN = ("full", "diag")
 KERNELS = ("reference", "compiled")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -95,7 +96,7 @@ def test_a_pass_and_scores(frame):
     source, columns = as_source(frame)
     assert isinstance(source, SparkSource)
     assert columns == ("a.b", "b`c", "c")
-    assert (source.n_rows, source.n_features, len(source.facts), source._tasks) == (*ROWS.shape, 8, 4)
+    assert (source.n_rows, source.n_features, len(source.facts), source._tasks) == (*ROWS.shape, 8, 2)
     assert np.allclose(record(source).s2, record(Memory(ROWS)).s2, rtol=1e-12)
     scored = score_table(TRUE, frame, prefix="mix_")
     assert scored.columns == [*NAMES, "mix_label", "mix_probability", "mix_log_density", "mix_p0", "mix_p1", "mix_p2"]
@@ -111,21 +112,36 @@ def test_the_same_trace_as_in_memory(frame):
 
 @pytest.mark.slow
 def test_the_same_bits_however_many_partitions_a_task_reads(frame, monkeypatch):
-    sources = [SparkSource(frame)]
-    for each in (1, 3, 100):
-        monkeypatch.setattr(module, "TASKS_EACH", each)
-        sources.append(SparkSource(frame))
-    assert [source._tasks for source in sources] == [4, 2, 6, 0]
-    assert the_same_bits(*sources, SparkSource(frame.cache()))
-    frame.unpersist()
+    sources = [SparkSource(frame), SparkSource(frame, keep=False)]
+    for numbers in (20_000, 100):
+        monkeypatch.setattr(module, "TASK_NUMBERS", numbers)
+        sources += [SparkSource(frame), SparkSource(frame, keep=False)]
+    assert [source._tasks for source in sources] == [2, 2, 3, 3, 0, 0]
+    assert the_same_bits(*sources)
 
 
 @pytest.mark.slow
-def test_blocks_come_in_the_order_of_the_rows(frame):
-    source = SparkSource(frame)
+@pytest.mark.parametrize("keep", [True, False])
+def test_blocks_come_in_the_order_of_the_rows(frame, keep):
+    source = SparkSource(frame, keep=keep)
     blocks = list(source.map(lambda block: block))
     assert [block.start for block in blocks] == source.starts[:-1]
-    assert np.array_equal(np.concatenate([block.rows for block in blocks]), source._frame.toPandas().to_numpy())
+    assert np.array_equal(np.concatenate([block.rows for block in blocks]), frame.toPandas().to_numpy())
+
+
+@pytest.mark.slow
+def test_what_spark_keeps_goes_with_the_source(frame):
+    source, other = SparkSource(frame), SparkSource(frame)
+    packed = source._frame
+    assert packed.storageLevel.useMemory
+    assert packed.storageLevel.useDisk
+    del source
+    gc.collect()
+    assert not packed.storageLevel.useMemory
+    assert other._frame.storageLevel.useMemory
+    before = record(other)
+    other._frame.unpersist(blocking=True)  # as if Spark had lost it all
+    assert np.array_equal(record(other).s2, before.s2)
 
 
 @pytest.mark.slow
@@ -150,9 +166,9 @@ def test_empty_partitions(session, tmp_path):
     kept = np.repeat([0, 1, 0, 1, 0, 0], [3334, 3334, 3333, 3333, 3333, 3333])
     frame = parquet(session, tmp_path / "rows", 6, FRAME.assign(kept=kept))
     source = SparkSource(frame.where("kept = 1"), NAMES)
-    assert [facts.rows for facts in source.facts].count(0) == 4
-    assert source._tasks == 4
+    assert [facts.rows for facts in source.facts if facts.rows] == [3334, 3333]
     assert source.total(lambda block: len(block.rows)) == 6667
+    assert sum(source.map(lambda block: len(block.rows))) == 6667
 
 
 @pytest.mark.slow
@@ -194,12 +210,19 @@ def test_a_file_of_another_schema(session, tmp_path):
 @pytest.mark.slow
 def test_other_rows_in_a_later_pass_are_noticed(session, tmp_path):
     frame = parquet(session, tmp_path / "rows", 4)
-    source = SparkSource(frame)
+    source, kept = SparkSource(frame, keep=False), SparkSource(frame)
+    before = record(kept)
     FRAME.iloc[::-1][:5000].to_parquet(tmp_path / "rows" / "2.parquet", index=False)
-    with pytest.raises(PartitionsChangedError, match=r"partition \d does not yield the same rows again.*cache\(\)"):
+    with pytest.raises(
+        PartitionsChangedError, match=r"partition \d does not yield the same rows again.*checkpoint\(\)"
+    ):
         record(source)
+    assert np.array_equal(record(kept).s2, before.s2)
+    kept._frame.unpersist(blocking=True)  # as if Spark had lost it all
+    with pytest.raises(PartitionsChangedError):
+        record(kept)
     random = session.range(1000).selectExpr("rand() as a")  # whose seed is drawn once
-    assert SparkSource(random).total(lambda block: len(block.rows)) == 1000
+    assert SparkSource(random, keep=False).total(lambda block: len(block.rows)) == 1000
 
 
 @pytest.mark.slow
@@ -257,11 +280,11 @@ def executors(root: int) -> list[int]:
     return [process.pid for process in psutil.Process(root).children(recursive=True) if runs_executor(process)]
 
 
-def killed_in_mid_fit(folder: str) -> None:
+def killed_in_mid_fit(folder: str, keep: bool) -> None:
     """Fit twice on two executors, one of which is killed in the second fit; the bits must be the same."""
     session = session_of("local-cluster[2,1,1024]")
     session.conf.set("spark.sql.files.openCostInBytes", str(2**30))
-    source = SparkSource(session.read.parquet(folder))
+    source = SparkSource(session.read.parquet(folder), keep=keep)
     task = Task(START, registry.get("full"), Prior.none(3))
     (undisturbed,) = climb_together([task], source)
     before = executors(os.getpid())
@@ -282,9 +305,10 @@ def killed_in_mid_fit(folder: str) -> None:
 
 
 @pytest.mark.slow
-def test_an_executor_that_is_killed(session, tmp_path):
+@pytest.mark.parametrize("keep", [True, False])
+def test_an_executor_that_is_killed(session, tmp_path, keep):
     pytest.importorskip("psutil")
     parquet(session, tmp_path / "rows")
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
-    code = f"from test_spark import killed_in_mid_fit as test; test({str(tmp_path / 'rows')!r})"
+    code = f"from test_spark import killed_in_mid_fit as test; test({str(tmp_path / 'rows')!r}, {keep})"
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONPATH": path}, timeout=1200)

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import pytest
+from _pytest.mark import ParameterSet
 from cases import CASES, ELSEWHERE, EVERYDAY, Case
 from table import PAGE, row
 
 from mixtura.covariance import registry
 
 
-def named(case: Case) -> str:
-    return case.name
+def listed(case: Case, slow: bool) -> ParameterSet:
+    return pytest.param(case, id=case.name, marks=pytest.mark.slow if slow else ())
 
 
-@pytest.mark.parametrize("case", CASES, ids=named)
+@pytest.mark.parametrize("case", [listed(case, case.slow) for case in CASES])
 def test_a_hard_input_ends_as_the_page_says(case, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert row(case, case.run(EVERYDAY)) in PAGE.read_text(encoding="utf-8").splitlines(), "run tests/torture/table.py"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("case", CASES, ids=named)
+@pytest.mark.parametrize("case", [listed(case, slow=True) for case in CASES])
 def test_a_hard_input_ends_so_in_all_families(case, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert case.run(registry.names())

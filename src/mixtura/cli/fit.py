@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from mixtura._version import __version__
+from mixtura.cli.interruption import listening, prepare_checkpoint, told_of_checkpoints
 from mixtura.cli.options import (
     as_counts,
     as_families,
@@ -23,7 +24,7 @@ from mixtura.cli.options import (
     json_option,
     quiet_option,
 )
-from mixtura.cli.output import line_width, note, output_folder, progress_bar, show_text
+from mixtura.cli.output import INTERRUPTED, line_width, note, output_folder, progress_bar, show_text
 from mixtura.cli.proposals import as_options, command_in_force, copyable
 from mixtura.cli.tables import opened_table, table_options
 
@@ -91,6 +92,8 @@ PROPOSED_FOLDER = "fitted"
 @table_options
 @click.option("--out", metavar="DIR", help="Write the model, a label a row, the summary and a report into DIR.")
 @click.option("--report/--no-report", default=None, help="With --out: write the report, as is the default, or do not.")
+@click.option("--checkpoint", metavar="FILE", help="Keep in FILE what each pass over all rows finds.")
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint of a fit that was killed.")
 @force_option
 @json_option(help="Print the summary as JSON.")
 @quiet_option
@@ -116,6 +119,8 @@ def fit(
     threads: int | None,
     out: str | None,
     report: bool | None,
+    checkpoint: str | None,
+    resume: bool,
     force: bool,
     as_json: bool,
     quiet: bool,
@@ -133,6 +138,8 @@ def fit(
 
     With --engine, the workers of Dask or Spark read the files, which they must find under the same path as this
     command does. The result is the same for any number of workers.
+
+    Ctrl-C ends the fit with the best model so far.
     """
     import mixtura
     from mixtura.report import COMPONENTS, PAGE, PLAIN
@@ -140,12 +147,13 @@ def fit(
 
     if report and out is None:
         raise click.UsageError("--report needs --out: the folder that it goes into.")
+    prepare_checkpoint(checkpoint, resume=resume, force=force, quiet=quiet)
     opened = opened_table(table, given(columns, as_names), weights, source, quiet=quiet, threads=threads)
     labels = [f"labels.{opened.format or 'parquet'}"] if opened.source.ordered else []
     reports = [] if report is False else [PAGE, PLAIN, COMPONENTS]
     names = [MODEL_FILE, *labels, SUMMARY_FILE, *reports]
     with output_folder(out, names, force) as folder:
-        with progress_bar(quiet) as observer:
+        with told_of_checkpoints(quiet), progress_bar(quiet) as observer, listening(observer) as heard:
             result = mixtura.fit(
                 opened,
                 as_counts(components),
@@ -159,7 +167,8 @@ def fit(
                 fixed=mixtura.Fixed(weights="equal") if equal_weights else None,
                 noise=noise if noise_density is None else noise_density,
                 random_state=seed,
-                progress=observer,
+                progress=heard,
+                checkpoint=checkpoint,
             )
         document = {
             "mixtura": __version__,
@@ -183,6 +192,10 @@ def fit(
         show_text(in_json(document))
     else:
         show_text(_report(result.summary(), ctx, folder, page=PAGE if PAGE in names else None))
+    if heard.interrupted:
+        again = "" if checkpoint is None else "; the same command with --resume goes on from the checkpoint"
+        note(f"Interrupted: this is the best model up to then{again}.")
+        ctx.exit(INTERRUPTED)
     if not result.fit.converged:
         if as_json and not quiet:
             note(result.fit.status.value)

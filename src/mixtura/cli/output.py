@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from mixtura.sources.files import FileTable
     from mixtura.sources.reader import Opened
 
+#: Exit code of a command that was interrupted, whether or not it had something to show.
+INTERRUPTED = 130
 #: Lines are as wide as the terminal, within these bounds.
 WIDTHS = (40, 120)
 #: What stands for characters that an output cannot show.

@@ -47,7 +47,7 @@ def overlapping(mixture: Mixture, least: float, most: int) -> list[tuple[int, in
     Bhattacharyya distance B, π_i ω_ij + π_j ω_ji ≤ √(π_i π_j) exp(−B). Where covariances are singular to working
     precision, no pair is told of.
     """
-    if len(mixture.weights) < 2:
+    if np.count_nonzero(mixture.weights) < 2:
         return []
     heaviest = np.argsort(-mixture.weights, kind="stable")[:MOST_COMPONENTS]
     alive = np.sort(heaviest[mixture.weights[heaviest] > 0])

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mixtura.choice import Cell, certainty, search
 from mixtura.core.arguments import as_generator
-from mixtura.core.em import Fit, Step
+from mixtura.core.em import Fit, Step, n_parameters
 from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.lazy import array_of, is_lazy
 from mixtura.core.mixture import Labels, Mixture
@@ -226,6 +226,51 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         self.verbose_interval = verbose_interval
         self.n_threads = n_threads
 
+    @classmethod
+    def from_mixture(cls, mixture: Mixture, covariance_type: str | None = None, **parameters: Any) -> Self:
+        """An estimator that predicts with a mixture that is known: one from a model file, say.
+
+        Parameters
+        ----------
+        mixture : Mixture
+        covariance_type : str, optional
+            The family of its covariances; by default the general one of their kind: full, tied or diag.
+        **parameters
+            Other parameters of the constructor, for a fit that goes on from here with ``warm_start=True``.
+
+        Returns
+        -------
+        GaussianMixture
+            With ``mixture_`` and all views of it. What only a fit can measure, such as ``status_`` and ``gap_``, is
+            missing.
+
+        Raises
+        ------
+        ValueError
+            If the family is of another kind than the covariances.
+
+        Examples
+        --------
+        >>> from mixtura import GaussianMixture, Mixture
+        >>> model = GaussianMixture.from_mixture(Mixture([0.5, 0.5], [0, 9], [1, 1]))
+        >>> model.predict([[8.0], [1.0]])
+        array([1, 0])
+        """
+        kind = mixture.structure.kind
+        first = next(known for known in registry.FAMILIES if known.kind == kind)
+        family = first if covariance_type is None else registry.get(covariance_type)
+        if family.kind != kind:
+            raise ValueError(f"family {family.name!r} has {family.kind} covariances, but the mixture's are {kind}")
+        estimator = cls(mixture.n_components, covariance_type=covariance_type or family.name, **parameters)
+        estimator.__dict__.update(
+            mixture_=mixture,
+            _family=family.name,
+            _free=n_parameters(mixture, family),
+            _dtype=np.dtype(np.float64),
+            _generator=np.random.default_rng(as_generator(estimator.random_state).integers(2**63)),
+        )
+        return estimator
+
     # Fitting
 
     @with_callbacks
@@ -299,6 +344,8 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         printer = _Printer(int(self.verbose), int(self.verbose_interval))
 
         def observe(progress: Progress) -> bool:
+            if progress.within:
+                return False
             printer.passed(progress)
             return task.passed(progress)
 

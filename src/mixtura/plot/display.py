@@ -14,9 +14,8 @@ from matplotlib.gridspec import GridSpecFromSubplotSpec
 from numpy.typing import ArrayLike
 
 from mixtura.core.arguments import as_source
-from mixtura.core.em import Fit
-from mixtura.core.gaussian import Gaussian
 from mixtura.core.mixture import Mixture
+from mixtura.fitted import mixture_of
 from mixtura.result import Result
 from mixtura.sources.files import read_table
 from mixtura.sources.source import Source
@@ -44,29 +43,6 @@ class Subject(NamedTuple):
         if self.source is None:
             raise ValueError("this picture needs the rows: pass them as X, or pass the Result of mixtura.fit")
         return self.source
-
-
-def mixture_of(estimator: Any) -> Mixture:
-    """The mixture in whatever was passed.
-
-    Raises
-    ------
-    TypeError
-        If there is none in it, or it is an estimator that was not fitted.
-    """
-    if isinstance(estimator, Mixture):
-        return estimator
-    if isinstance(estimator, Gaussian):
-        return estimator.mixture
-    if isinstance(estimator, Result | Fit):
-        return estimator.model
-    found = getattr(estimator, "mixture_", None)
-    if isinstance(found, Mixture):
-        return found
-    name = type(estimator).__name__
-    if hasattr(estimator, "fit"):
-        raise TypeError(f"this {name} has no mixture: call fit first, or pass a mixtura.GaussianMixture")
-    raise TypeError(f"expected a Result, Fit, fitted GaussianMixture or Mixture, got {name}")
 
 
 def subject(estimator: Any, X: Any = None, sample_weight: ArrayLike | None = None) -> Subject:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -131,12 +131,24 @@ class DaskSource(Partitioned):
         from distributed import KilledWorker
 
         try:
-            return chain(*self.client.gather(self.client.compute(tasks, retries=RETRIES)))
+            futures = self.client.compute(tasks, retries=RETRIES)
+            if self._tell is not None and self.facts:
+                self._tell_of(dict(zip(futures, groups, strict=True)), self._tell)
+            return chain(*self.client.gather(futures))
         except KilledWorker as error:
             raise EngineError(
                 f"Dask could not do a pass: {error.allowed_failures + 1} workers died, one after the other, over the "
                 "same partitions, as they do when these do not fit into their memory; make the partitions smaller"
             ) from error
+
+    def _tell_of(self, groups: dict[Any, Sequence[int]], tell: Callable[[int], object]) -> None:
+        """Wait for tasks, and tell of the rows that are done."""
+        from distributed import as_completed
+
+        rows = 0
+        for future in as_completed(list(groups)):
+            rows += sum(self.facts[number].rows for number in groups[future])
+            tell(rows)
 
     def _groups(self) -> list[list[int]]:
         """The partitions that one task takes: some that lie together, with about as many rows as every other task."""

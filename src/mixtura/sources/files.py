@@ -61,7 +61,7 @@ _FIRST_BYTES = {
     b"\x93NUMPY": "npy",
 }
 GZIP = b"\x1f\x8b"
-ROW_GROUP = 1 << 18  # rows of a Parquet file that are written together
+ROW_GROUP = 1 << 17  # rows of a Parquet file that are written together
 _BLOCK = 1 << 24  # bytes of CSV parsed together: no line may be longer
 
 
@@ -620,7 +620,8 @@ def _parquet_batches(stream: Any, schema: pa.Schema, _: int) -> Generator[_Write
     import pyarrow.parquet as pq
 
     held: list[pa.RecordBatch] = []
-    with pq.ParquetWriter(stream, schema) as writer:
+    few_values = [field.name for field in schema if not pa.types.is_floating(field.type)]
+    with pq.ParquetWriter(stream, schema, use_dictionary=few_values) as writer:
 
         def write(batch: pa.RecordBatch) -> None:
             held.append(batch)

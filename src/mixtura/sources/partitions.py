@@ -83,6 +83,8 @@ class Layout:
         A column of row weights.
     single : bool
         Whether the rows are taken as float32; else as float64.
+    order : {"C", "F"}
+        How blocks lie in memory, by rows or by columns, however the table came: by that, sums may round differently.
     """
 
     columns: tuple[str, ...] | None
@@ -90,6 +92,7 @@ class Layout:
     n_columns: int
     weights: str | None = None
     single: bool = False
+    order: Literal["C", "F"] = "F"
 
     @classmethod
     def of(
@@ -111,17 +114,14 @@ class Layout:
             raise TableError(f"the column {weights!r} cannot be both data and weights: leave it out of columns")
         if not kept:
             raise TableError("Input has no column of data")
-        return cls(None if names is None else tuple(names[i] for i in kept), tuple(kept), n_columns, weights)
+        if names is None:
+            return cls(None, tuple(kept), n_columns, order="C")
+        return cls(tuple(names[i] for i in kept), tuple(kept), n_columns, weights)
 
     @property
     def n_features(self) -> int:
         """D."""
         return len(self.positions)
-
-    @property
-    def order(self) -> Literal["C", "F"]:
-        """How blocks lie in memory, however the table came: by rows or by columns. Sums may round by it."""
-        return "C" if self.columns is None else "F"
 
     def read(self, table: Any, called: Labels) -> tuple[Floats, Weights]:
         """The rows of a table, and their weights.
@@ -212,7 +212,7 @@ class Task:
 
     def __call__(self, number: int, first_row: int, tables: Iterable[Any], called: str = "") -> Answer:
         """The answer of a partition, which begins at that row of the whole, read as tables one by one."""
-        reader = _Reader(self.layout, f"partition {number}{called and f' ({called})'}")
+        reader = Reader(self.layout, f"partition {number}{called and f' ({called})'}")
         try:
             blocks = reader.blocks(tables, first_row)
             if self.function is None:
@@ -231,7 +231,7 @@ def _sum(values: Iterator[Any]) -> Any:
     return None if first is None else reduce(add, values, first)
 
 
-class _Reader:
+class Reader:
     """The blocks of a partition, whose facts are gathered on the way."""
 
     def __init__(self, layout: Layout, where: str) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mixtura.lazy import cached_property
 from mixtura.sources.memory import Memory
+from mixtura.sources.record import recordable
 from mixtura.sources.source import Block, Source
 
 Floats64 = NDArray[np.float64]
@@ -40,6 +41,7 @@ _SEEDS = (np.uint64(1), np.uint64(2))
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 
+@recordable
 @dataclass(frozen=True, eq=False)
 class Box:
     """The least box around rows, (D,) each; boxes add."""

@@ -1,24 +1,29 @@
 """Rows of a Spark DataFrame, through ``mapInArrow``: no RDD, so that it works wherever sessions do.
 
 A pass is one job: its closure carries the parameters, and each partition returns its number and one record. Partitions
-that are small are read by one task, one after the other; each has its own record all the same.
+that are small are read by one task, one after the other; each has its own record all the same. To hand rows of a
+DataFrame to Python is slow, number by number; so Spark keeps them in blocks of bytes, which it makes again if it loses
+them.
 """
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import groupby, pairwise
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+from weakref import finalize
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixtura.sources.coerce import Columns, TableError, said
-from mixtura.sources.partitions import Answer, EngineError, Facts, Layout, Partitioned, Task
+from mixtura.sources.partitions import Answer, EngineError, Facts, Layout, Partitioned, Reader, Task, Weighted
 from mixtura.sources.reader import Opened, Request
 
 if TYPE_CHECKING:
@@ -26,13 +31,15 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, Row
 
     ArrowFunction = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+    _Tables = Callable[[pa.RecordBatch], Iterator[Any]]
 
-#: A task has so many numbers to read, if there are as many partitions; but there are so many tasks for each core.
-TASK_NUMBERS = 2_000_000
-TASKS_EACH = 2
+#: A task has so many numbers to read, if there are as many partitions; but there is one for each core.
+TASK_NUMBERS = 16_000_000
 
 #: What a task returns for each partition: its number, and a pickled Answer.
 _RETURNED = "number int, answer binary"
+#: A partition whose numbers have been packed: its blocks, one a row, or what is wrong with it.
+_PACKED = "number int, rows binary, weights binary, error binary"
 
 
 class SparkSource(Partitioned):
@@ -45,6 +52,9 @@ class SparkSource(Partitioned):
         The columns to take, in this order; by default all, less the weights.
     weights : str, optional
         A column of row weights.
+    keep : bool
+        Whether Spark keeps the numbers as they are read first, packed in blocks, in memory and what has no room there
+        on disk, as long as this source is there. Else every pass reads the DataFrame itself.
 
     Raises
     ------
@@ -53,43 +63,75 @@ class SparkSource(Partitioned):
     """
 
     ordered = False
-    _keep = "cache()"
+    _keep = "checkpoint()"
 
-    def __init__(self, frame: DataFrame, columns: Columns | None = None, weights: str | None = None) -> None:
+    def __init__(
+        self, frame: DataFrame, columns: Columns | None = None, weights: str | None = None, *, keep: bool = True
+    ) -> None:
+        from pyspark.sql.functions import spark_partition_id
+
         layout = Layout.of(frame.columns, len(frame.columns), columns, weights)
-        self._names = [*(layout.columns or ()), *(() if weights is None else (weights,))]
-        kinds = [_kind(frame, name) for name in self._names]
+        names = [*(layout.columns or ()), *(() if weights is None else (weights,))]
+        kinds = [_kind(frame, name) for name in names]
+        layout = replace(layout, single=all(kind == "float" for kind in kinds[: layout.n_features]))
         # under plain names, for mapInArrow takes a dot in a name for a path
-        self._frame = frame.select([_column(frame, name).alias(f"c{i}") for i, name in enumerate(self._names)])
-        self._tasks = 0
-        self._look(replace(layout, single=all(kind == "float" for kind in kinds[: layout.n_features])))
-        self._tasks = self._glued(frame)
+        plain = [_column(frame, name).alias(f"c{i}") for i, name in enumerate(names)]
+        self._frame = frame.select(spark_partition_id().alias("number"), *plain)
+        self._tables, self._names, self._tasks = partial(_named, names), layout.columns, 0
+        if keep:
+            self._frame, self._tables = _packed(self._frame, layout, names)
+            finalize(self, self._frame.unpersist).atexit = False
+            positions = tuple(range(layout.n_features))
+            layout = Layout(None, positions, layout.n_features, single=layout.single, order="F")
+        self._look(layout)
+        self._tasks = self._glued()
 
-    def _glued(self, frame: DataFrame) -> int:
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """Names of the columns."""
+        return self._names
+
+    def _glued(self) -> int:
         """How many tasks a pass is to have; 0 is one for each partition."""
         try:
-            cores = frame.sparkSession.sparkContext.defaultParallelism
+            cores = self._frame.sparkSession.sparkContext.defaultParallelism
         except (AttributeError, RuntimeError):  # a session that is elsewhere does not tell
             return 0
-        wanted = max(TASKS_EACH * cores, -(-self.n_rows * self.n_features // TASK_NUMBERS))
+        wanted = max(cores, -(-self.n_rows * self.n_features // TASK_NUMBERS))
         return wanted if wanted < len(self.facts) else 0
 
     def _answers(self, task: Task) -> Iterator[Answer]:
-        several = task.summed and self._tasks > 0
-        frame = self._frame
-        if several:
-            from pyspark.sql.functions import spark_partition_id
-
-            frame = frame.withColumn("number", spark_partition_id()).coalesce(self._tasks)
-        answers = frame.mapInArrow(_sent(task, self._names, self.starts, several), _RETURNED)
-        if not task.summed:  # answers may be large: those of one partition at a time
-            with _said():
-                yield from (_answer(row) for row in answers.toLocalIterator(prefetchPartitions=True))
-            return
+        frame = self._frame.coalesce(self._tasks) if task.summed and self._tasks else self._frame
+        answers = frame.mapInArrow(_sent(task, self._tables, self.starts), _RETURNED)
         with _said():
-            found = {row.number: _answer(row) for row in answers.collect()}
-        for number in range(max(len(self.facts), 1 + max(found, default=-1))):
-            yield found.get(number, Answer(Facts()))  # one without rows is not there where tasks read several
+            # answers to add are small; others are taken from one partition after the other
+            rows = answers.collect() if task.summed else answers.toLocalIterator(prefetchPartitions=True)
+            yield from _in_order(rows, len(self.facts))
+
+
+def _in_order(rows: Iterable[Row], size: int) -> Iterator[Answer]:
+    """The answers of at least so many partitions; one that has no rows has not answered."""
+    number = 0
+    for row in sorted(rows, key=attrgetter("number")) if isinstance(rows, list) else rows:
+        for _ in range(number, row.number):
+            yield Answer(Facts())
+        yield pickle.loads(row.answer)  # noqa: S301 (from our own task, and Spark runs pickles anyway)
+        number = row.number + 1
+    for _ in range(number, size):
+        yield Answer(Facts())
+
+
+def _packed(frame: DataFrame, layout: Layout, names: Sequence[str]) -> tuple[DataFrame, _Tables]:
+    """The numbers of a frame in blocks, which Spark keeps, and how to read them."""
+    from pyspark import StorageLevel
+
+    def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return _pack(layout, names, batches)
+
+    # or else Spark takes the frames of two sources of the same rows for one, and lets go of both when one ends
+    work.__doc__ = f"Work of {uuid4().hex}."
+    packed = frame.mapInArrow(work, _PACKED).persist(StorageLevel.MEMORY_AND_DISK)
+    return packed, partial(_unpacked, layout.n_features, layout.single)
 
 
 @contextmanager
@@ -105,19 +147,15 @@ def _said() -> Generator[None]:
         raise EngineError(f"Spark could not do a pass: {what.strip()}") from error
 
 
-def _answer(row: Row) -> Answer:
-    return pickle.loads(row.answer)  # noqa: S301 (from our own task, and Spark runs pickles anyway)
-
-
 def open_spark(table: Any, request: Request) -> Opened | None:
     """The source of a Spark DataFrame."""
     if not hasattr(table, "mapInArrow"):
         return None
-    request.refuse("where", "part", "spool", why="is not for Spark: choose and keep the rows with its own methods")
+    request.refuse("where", "part", why="is not for Spark: choose the rows with its own methods")
     request.refuse("n_threads", why="is for rows on this machine: Spark has as many executors as it has")
     if request.weights is not None and not isinstance(request.weights, str):
         raise TableError("the weights of a Spark DataFrame are one of its columns: name it")
-    source = SparkSource(table, request.columns, request.weights)
+    source = SparkSource(table, request.columns, request.weights, keep=request.spool is not False)
     return Opened(source, source.columns)
 
 
@@ -138,7 +176,7 @@ def open_paths(paths: Sequence[str], request: Request) -> Opened:
             kinds = {field.name: field.dataType.typeName() for field in frame.schema.fields}
             left_out = {name: f"of type {kind}" for name, kind in kinds.items() if kind not in _NUMBERS}
             columns = [name for name in kinds if name not in left_out and name != request.weights]
-        source = SparkSource(frame, columns, request.weights)
+        source = SparkSource(frame, columns, request.weights, keep=request.spool is not False)
     except PySparkException as error:
         raise TableError(f"Spark cannot read {', '.join(paths)}: {said(error)}") from error
     return Opened(source, source.columns, left_out, kind)
@@ -184,11 +222,11 @@ def _column(frame: DataFrame, name: str) -> Column:
     return frame["`" + name.replace("`", "``") + "`"]
 
 
-def _sent(task: Task, names: Sequence[str], starts: Sequence[int], several: bool) -> ArrowFunction:
-    """The function that Spark runs in each of its tasks, on ``several`` partitions or on one."""
+def _sent(task: Task, tables: _Tables, starts: Sequence[int]) -> ArrowFunction:
+    """The function that Spark runs in each of its tasks."""
 
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return _work(task, names, starts, several, batches)
+        return _work(task, tables, starts, batches)
 
     return work
 
@@ -197,39 +235,59 @@ def _sent(task: Task, names: Sequence[str], starts: Sequence[int], several: bool
 
 
 def _work(
-    task: Task, names: Sequence[str], starts: Sequence[int], several: bool, batches: Iterator[pa.RecordBatch]
+    task: Task, tables: _Tables, starts: Sequence[int], batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
+    """The answer of each partition that a task reads, one after the other."""
     import pyarrow as pa
 
-    for number, tables in _partitions(names, several, batches):
-        answer = task(number, starts[number] if number < len(starts) else 0, tables)
+    for number, runs in groupby(_runs(batches), itemgetter(0)):
+        first_row = starts[number] if number < len(starts) else 0
+        answer = task(number, first_row, (table for _, batch in runs for table in tables(batch)))
         columns = [pa.array([number], pa.int32()), pa.array([pickle.dumps(answer)], pa.binary())]
         yield pa.RecordBatch.from_arrays(columns, names=["number", "answer"])
 
 
-def _partitions(
-    names: Sequence[str], several: bool, batches: Iterator[pa.RecordBatch]
-) -> Iterator[tuple[int, Iterator[pa.RecordBatch]]]:
-    """The number of each partition and its tables."""
-    if several:
-        for number, runs in groupby(_runs(names, batches), itemgetter(0)):
-            yield number, (table for _, table in runs)
-    else:
-        from pyspark import TaskContext
-
-        context: Any = TaskContext.get()
-        yield context.partitionId(), (batch.rename_columns(list(names)) for batch in batches)
-
-
-def _runs(names: Sequence[str], batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, pa.RecordBatch]]:
+def _runs(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, pa.RecordBatch]]:
     """The parts of the batches that are of one partition, with its number."""
     for batch in batches:
-        numbers = batch.column(len(names)).to_numpy()
-        table = batch.select(range(len(names))).rename_columns(list(names))
+        numbers = batch.column(0).to_numpy()
         edges = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
         for start, stop in pairwise(edges):
             if stop > start:
-                yield int(numbers[start]), table.slice(start, stop - start)
+                yield int(numbers[start]), batch.slice(start, stop - start)
+
+
+def _named(names: Sequence[str], batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """The table of a batch of plain columns, under their own names."""
+    yield batch.select(range(1, 1 + len(names))).rename_columns(list(names))
+
+
+def _pack(layout: Layout, names: Sequence[str], batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The blocks of partitions as bytes."""
+    import pyarrow as pa
+
+    def row(number: int, *cells: bytes | None) -> pa.RecordBatch:
+        arrays = [pa.array([number], pa.int32()), *(pa.array([cell], pa.binary()) for cell in cells)]
+        return pa.RecordBatch.from_arrays(arrays, names=["number", "rows", "weights", "error"])
+
+    for number, runs in groupby(_runs(batches), itemgetter(0)):
+        tables = (table for _, batch in runs for table in _named(names, batch))
+        try:
+            for block in Reader(layout, f"partition {number}").blocks(tables, 0):
+                weights = None if block.weights is None else block.weights.tobytes()
+                yield row(number, block.rows.T.tobytes(), weights, None)
+        except TableError as error:
+            yield row(number, None, None, pickle.dumps(error))
+
+
+def _unpacked(n_features: int, single: bool, batch: pa.RecordBatch) -> Iterator[Any]:
+    """The blocks again, from the same memory."""
+    for rows, weights, error in zip(*batch.columns[1:], strict=True):
+        if error.is_valid:
+            raise pickle.loads(error.as_buffer())  # noqa: S301 (as above)
+        numbers = np.frombuffer(rows.as_buffer(), np.float32 if single else np.float64)
+        table = numbers.reshape(n_features, -1).T
+        yield Weighted(table, np.frombuffer(weights.as_buffer())) if weights.is_valid else table
 
 
 def _with_columns(

@@ -29,7 +29,7 @@ AHEAD = 4
 #: Segments of a table that may be begun while an earlier one is being worked on, for each thread.
 AHEAD_SEGMENTS = 2
 #: Copies that are no larger than this many bytes are held in memory, not in a file.
-HELD = 2**28
+HELD = 2**26
 
 #: Is told of copies that are made: by default standard error is, if that is a terminal.
 Told = Callable[[str], None]
@@ -96,7 +96,7 @@ class Stream(Checked):
         if self._threads < 2 or len(segments) < 2:
             return super()._total(function)
         with self._one_version():
-            return self._together(_Segments(self, function, segments))
+            return self._together(_Segments(self, self._counted(function), segments))
 
     def of_segment(self, segment: Segment) -> Generator[tuple[int, int, pa.RecordBatch]]:
         """The batches of a segment, cut where blocks end: with the number of the block, and the row that is first."""

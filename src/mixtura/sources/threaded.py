@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing, suppress
 from queue import SimpleQueue
-from threading import Lock, Semaphore, Thread
+from threading import Lock, Semaphore, Thread, get_ident
 from typing import Any, Generic, TypeVar
 
 from mixtura.sources.source import Block, Result, Source, Sum
@@ -82,7 +82,11 @@ class Threaded(Source):
 
     def total(self, function: Callable[[Block], Sum]) -> Sum:
         with closing(self._recipes()) as recipes:
-            return self._together(_Recipes(function, recipes, WAITING * self._threads))
+            return self._together(_Recipes(self._counted(function), recipes, WAITING * self._threads))
+
+    def _counted(self, function: Callable[[Block], Result]) -> Callable[[Block], Result]:
+        """The function; whoever watches is told of the rows that it has been called with."""
+        return function if self._tell is None else _Counted(function, self._tell)
 
     def _together(self, work: Adding[Sum]) -> Sum:
         """The sum, when all threads have worked on it."""
@@ -96,6 +100,23 @@ class Threaded(Source):
         for helper in helpers:
             helper.result()
         return work.sum
+
+
+class _Counted(Generic[Result]):
+    """A function that counts rows, and tells of them in the thread that made it."""
+
+    def __init__(self, function: Callable[[Block], Result], tell: Callable[[int], object]) -> None:
+        self.function, self.tell = function, tell
+        self.thread, self.lock = get_ident(), Lock()
+        self.rows = 0
+
+    def __call__(self, block: Block) -> Result:
+        result = self.function(block)
+        with self.lock:
+            self.rows += len(block.rows)
+        if get_ident() == self.thread:
+            self.tell(self.rows)
+        return result
 
 
 def _made_of(function: Callable[[Block], Result], recipe: Recipe) -> Result:
