@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -102,8 +103,9 @@ def test_a_real_signal_while_threads_are_at_work():
     assert model.converged_
 
 
+@pytest.mark.parametrize("signals", [1, 2])
 @pytest.mark.parametrize("after", [0.0, 0.3, *(pytest.param(x / 8, marks=pytest.mark.slow) for x in range(1, 17))])
-def test_the_command(tmp_path, after):
+def test_the_command(tmp_path, after, signals):
     table, out = tmp_path / "table.npy", tmp_path / "out"
     np.save(table, two_groups(60_000, 4))
     path = str(Path(mixtura.__file__).parents[1])
@@ -117,11 +119,18 @@ def test_the_command(tmp_path, after):
     ) as process:
         while not out.exists() and process.poll() is None:  # it is made before the fit begins
             time.sleep(0.01)
-        time.sleep(after)
-        process.send_signal(signal.SIGINT)
+        for _ in range(signals):
+            time.sleep(after)
+            process.send_signal(signal.SIGINT)
         printed, said = process.communicate(timeout=60)
     # Python may die of the signal after all, if it came while a class was being made of text; shells see 130 then, too
     assert process.returncode in {130, -signal.SIGINT}, said
-    assert said == "Interrupted.\n"
-    assert printed == ""
-    assert not out.exists()
+    if out.exists():  # it ended with the best model so far, and wrote what goes with it
+        assert sorted(each.name for each in out.iterdir()) == ["labels.npy", "model.mixtura", "summary.json"]
+        assert mixtura.load(out / "model.mixtura").mixture.n_features == 4
+        assert len(np.load(out / "labels.npy")) == 60_000
+        assert json.loads((out / "summary.json").read_text())["rows"] == 60_000
+    else:
+        assert printed == ""
+        assert said.endswith("Interrupted.\n")
+    assert "Traceback" not in said
