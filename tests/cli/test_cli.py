@@ -974,7 +974,7 @@ STEERING = (
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet", "arrow"])
-def test_nothing_from_a_table_or_a_model_steers_a_terminal(suffix, rows):
+def test_nothing_from_a_table_or_a_model_steers_a_terminal(suffix):
     names = [*(name for name in STEERING if suffix != "csv" or "\r" not in name), FORMULA]
     drawn = np.random.default_rng(4).normal(size=(100, len(names)))
     cells = [STEERING[i % len(STEERING)].replace("\r", "") for i in range(100)]
