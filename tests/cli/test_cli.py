@@ -956,6 +956,66 @@ def test_names_and_cells_from_elsewhere_are_harmless(rows):
     assert mixtura.load("fitted/model.mixtura").mixture.columns == HOSTILE
 
 
+#: A name of a column, and of a label, for each thing that could go wrong.
+FORMULA = "=HYPERLINK(A1)"
+STEERING = (
+    "\x1b[31mred",
+    "\x9b2J",
+    "a\rb",
+    "a\bb",
+    "\x07",
+    "a\tb",
+    "\u202ex",
+    "\u2066x",
+    "\ufeffx",
+    "\u2028",
+    "\x1b]52;c;x\x07",
+)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "arrow"])
+def test_nothing_from_a_table_or_a_model_steers_a_terminal(suffix):
+    names = [*(name for name in STEERING if suffix != "csv" or "\r" not in name), FORMULA]
+    drawn = np.random.default_rng(4).normal(size=(100, len(names)))
+    cells = [STEERING[i % len(STEERING)].replace("\r", "") for i in range(100)]
+    path, model = f"hostile.{suffix}", "fitted/model.mixtura"
+    write_table(pa.table([*drawn.T, cells], names=[*names, "cells\x1b"]), path)
+    fit = ("fit", path, "-k", "1:2", "--covariance", "diag", "--out", "fitted", "--force")
+    for arguments_ in (
+        fit,
+        ("show", model, "-v"),
+        ("score", model, path, "--total"),
+        ("compare", model, path, "--labels", "cells\x1b"),
+        ("merge", model, path),
+        ("score", model, "table.csv"),
+        (*fit, "--columns", "cells\x1b"),
+        (*fit, "--weights", "cells\x1b"),
+        ("compare", model, path, "--labels", "\x9b"),
+    ):
+        result = run(*arguments_)
+        seen = result.stdout + result.stderr
+        assert seen
+        assert all(c.isprintable() or c == "\n" for c in seen), arguments_
+    code, seen = on_a_terminal("sample", model, "-n", "2", stream="stdout")
+    assert code == 0
+    assert all(c.isprintable() or c in "\r\n" for c in seen)
+    assert r"\x1b[31mred" in seen
+
+
+def test_names_that_a_spreadsheet_takes_for_formulas(model, rows):
+    drawn = {FORMULA: rows[:, 0], "b": rows[:, 1]}
+    write_table(pa.table(drawn), "formula.parquet")
+    run("fit", "formula.parquet", "-k", "1", "--out", "fitted")
+    result = run("sample", "fitted/model.mixtura", "-n", "2")
+    assert result.stdout.startswith(f'"{FORMULA}","b"\n')  # other commands find it by this name
+    assert result.stderr == (
+        f"A spreadsheet may take the name of the column {FORMULA!r} for a formula: do not let it run that.\n"
+    )
+    assert run("sample", "fitted/model.mixtura", "--out", "drawn.parquet").stderr == ""
+    assert "for a formula" in run("sample", "fitted/model.mixtura", "--out", "drawn.csv").stderr
+    assert run("sample", model, "-n", "2").stderr == ""
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
 def test_an_output_without_our_characters_gets_plainer_ones(encoding, model):
     done = process("show", model, env=environment(PYTHONIOENCODING=encoding))

@@ -29,8 +29,8 @@ FITS["threads"]().model.predict(two_groups(80_000, 5))  # everything is loaded a
 def test_more_than_there_is():
     code = f"""{LIMITED}
 from mixtura.sources.memory import Memory
-rows = two_groups(400_000, 5)
-whole = (100 * rows).astype(np.int32)
+rows = np.broadcast_to(np.arange(5.0), (10_000_000, 5))
+whole = rows.astype(np.int8)
 model = FITS["threads"]().model
 source = Memory(rows, n_threads=3)
 

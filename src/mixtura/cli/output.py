@@ -28,6 +28,9 @@ _PLAIN = str.maketrans(
     {"█": "#", **dict.fromkeys("▉▊▋▌", "#"), **dict.fromkeys("▍▎▏", ""), "±": "+-", "×": "x", "…": "~"}
 )
 
+#: How a text begins that a spreadsheet takes for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
 
 def fail(sentence: str, cause: Exception | None = None) -> NoReturn:
     """End with an error of one line."""
@@ -92,11 +95,19 @@ def check_free(out: str | None, force: bool) -> None:
 
 
 def write_columns(columns: dict[str, Any], out: str | None, output_format: str | None) -> None:
-    """Columns to a file, or to standard output."""
-    from mixtura.sources.files import write_table
+    """Columns to a file, or to standard output; a terminal gets no names that could steer it."""
+    from mixtura.sources.files import kind_of_output, write_table
+    from mixtura.text import harmless
 
     path = "-" if out is None else out
-    write_table(arrow_table(columns), path, output_format or ("csv" if path == "-" else None))
+    kind = kind_of_output(path, output_format or ("csv" if path == "-" else None))
+    table = arrow_table(columns)
+    if path == "-" and sys.stdout.isatty():
+        table = table.rename_columns([harmless(name) for name in columns])
+    write_table(table, path, kind)
+    formula = next((name for name in columns if name.startswith(_FORMULA)), None)
+    if kind == "csv" and formula is not None:
+        note(f"A spreadsheet may take the name of the column {formula!r} for a formula: do not let it run that.")
 
 
 def line_width() -> int:

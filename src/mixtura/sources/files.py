@@ -179,7 +179,7 @@ def write_table(
         If the format is unknown, or the file cannot be written.
     """
     name = "standard output" if _is_dash(path) else os.fspath(path)
-    kind = _kind_of_output(name, format)
+    kind = kind_of_output(name, format)
     buffer = io.BytesIO()
     try:
         _WRITERS[kind](table, buffer)
@@ -231,7 +231,7 @@ def write_batches(
         If standard output cannot be written to.
     """
     name = "standard output" if _is_dash(path) else os.fspath(path)
-    kind = _kind_of_output(name, format)
+    kind = kind_of_output(name, format)
     try:
         with _whole_stdout() if _is_dash(path) else replacing(path) as stream:
             packed = gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0) if name.endswith(".gz") else None
@@ -247,7 +247,8 @@ def write_batches(
         raise TableError(f"cannot write {name}: {said(error)}") from error
 
 
-def _kind_of_output(name: str, asked: str | None) -> str:
+def kind_of_output(name: str, asked: str | None) -> str:
+    """The format to write a file of that name in; TableError if it does not tell."""
     kind = asked or _by_suffix(name)
     if kind not in _WRITERS:
         raise TableError(f"cannot tell what to write to {name}: give a format, one of {', '.join(_SUFFIXES)}")
