@@ -7,6 +7,7 @@ the tolerance.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -22,8 +23,9 @@ from mixtura.core.em import Fit, Stop, Task, climb_together, in_family
 from mixtura.core.estep import of_block
 from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Mixture
+from mixtura.core.mstep import first_m_step
 from mixtura.core.noise import INITIAL_WEIGHT, Noise
-from mixtura.core.statistics import Statistics
+from mixtura.core.statistics import Statistics, reduced
 from mixtura.core.status import Status
 from mixtura.covariance.prior import ConjugatePrior, Moments, Prior, column_spread
 from mixtura.covariance.registry import Family
@@ -40,12 +42,14 @@ from mixtura.start import (
     around,
     column_unit,
     completed,
+    family_units,
     mergers,
     mixture_of,
     moved,
     overall_moments,
     split_and_merged,
     splits,
+    under_rule,
 )
 
 #: Distinct rows on which starts race, at least …
@@ -65,6 +69,10 @@ PATIENCE_ALONE = 3
 PATIENCE = 1
 #: Rounds in which families that ended below one that they hold climb again.
 SETTLE_ROUNDS = 4
+#: Where several families share their starts, each looks at so many times as many, at their likelihood and after so many
+#: steps, and goes on with those that are ahead: so many more than it is to make.
+LOOKS = 3
+LOOKING = ((0, 2), (3, 0))
 #: Pairs merged, and components split, of a neighbour's fit.
 OFFERS = 2
 #: How offers are sifted: so many steps on, this many of a run's go on, if they are no further behind its best than this
@@ -172,7 +180,9 @@ class Run:
     ----------
     candidate : Candidate
     attempts : sequence of int
-        Numbers of the starts to make by chance.
+        Numbers of the starts by chance to look at.
+    n_starts : int
+        How many of them to make.
     raced : list of Fit
         Where they ended, and starts that neighbours offered.
     hills : list of Fit
@@ -187,6 +197,7 @@ class Run:
 
     candidate: Candidate
     attempts: Sequence[int]
+    n_starts: int
     raced: list[Fit] = field(default_factory=list[Fit])
     hills: list[Fit] = field(default_factory=list[Fit])
     failures: list[str] = field(default_factory=list[str])
@@ -294,18 +305,19 @@ class Ground:
         prior = Prior.absolute(ridge, weight, n_components, n_features) if ridge else Prior.none(n_features)
         return replace(prior, resolution=self.relative.resolution)
 
-    def start(self, rule: Rule, candidate: Candidate, lean: float, sample: Sample) -> Mixture:
-        """The mixture that a rule makes of a sample."""
+    def start(self, sums: Statistics, candidate: Candidate, lean: float, sample: Sample) -> Mixture:
+        """The mixture that the statistics of a sample make, of the kind "full" whatever the family's own is."""
         n_components, family, _ = candidate
-        prior = self.prior(sample.weight, n_components, family)
-        model = mixture_of(rule, sample, n_components, family, prior, lean=lean, noise=self.noise)
+        statistics = replace(sums, kind=family.kind, s2=reduced(sums.s2, family.kind))
+        prior = self.prior(sample.weight, n_components, family).leaning(lean * sums.row_weight, statistics)
+        model = first_m_step(statistics, family, prior, self.noise)
         model = self.settings.fixed.matched(model, column_unit(self.small))
         return self.with_noise(model, least=max(INITIAL_WEIGHT, 1 - sample.weight / self.small.weight))
 
-    def first(self, rule: Rule, candidate: Candidate, rows: Sample) -> Mixture:
-        """The start that a rule makes of these rows, with the parts in their place that the candidate gives."""
+    def first(self, sums: Statistics, candidate: Candidate, rows: Sample) -> Mixture:
+        """The start that the statistics of these rows make, with the parts in their place that the candidate gives."""
         n_components, family, parts = candidate
-        model = self.start(rule, candidate, self.small.n_features + 1.0, rows)
+        model = self.start(sums, candidate, self.small.n_features + 1.0, rows)
         if not isinstance(parts, Parts):
             return model
         return completed(parts, model, self.small, family, self.prior(self.small.weight, n_components, family))
@@ -383,7 +395,7 @@ def search(
     kernel, rough = (kernels.choose(n_rows, components, source.n_features, single=single) for single in (False, True))
     ground = Ground(source, small, tuple(larger), settings, seed, kernel, rough, _Obeyed(observer))
     attempts = _attempts(candidates, settings.n_init)
-    runs = [Run(candidate, its) for candidate, its in zip(candidates, attempts, strict=True)]
+    runs = [Run(candidate, *its) for candidate, its in zip(candidates, attempts, strict=True)]
     open_to_others = [run for run in runs if run.candidate.by_chance or run.candidate.known]
     _race(ground, open_to_others)
     _repair(ground, open_to_others, small, GROWN_ROUNDS if larger else REPAIR_ROUNDS)
@@ -421,39 +433,57 @@ def _check_range(small: Sample, columns: Sequence[str] | None) -> None:
         )
 
 
-def _attempts(candidates: Sequence[Candidate], n_init: int) -> Iterator[Sequence[int]]:
-    """Which starts each candidate makes: those with one number of components share ``n_init`` out among them."""
+def _attempts(candidates: Sequence[Candidate], n_init: int) -> Iterator[tuple[Sequence[int], int]]:
+    """Which starts each candidate looks at, and how many of them it makes.
+
+    Those with one number of components share ``n_init`` out among them, and each chooses from ``LOOKS`` times as many.
+    """
     peers = Counter(candidate.n_components for candidate in candidates if candidate.by_chance)
-    made: Counter[int] = Counter()
     for candidate in candidates:
-        k, each = candidate.n_components, 0
-        if candidate.by_chance:
-            each = -(-n_init // peers[k])
-        yield [(made[k] + i) % n_init for i in range(each)]
-        made[k] += each
+        together = peers[candidate.n_components]
+        if not candidate.by_chance:
+            yield range(0), 0
+        else:
+            yield range(n_init * LOOKS if together > 1 else n_init), -(-n_init // together)
 
 
 def _race(ground: Ground, runs: Sequence[Run]) -> None:
     """Every start, on the sample, far enough to tell the hills apart."""
-    settings = ground.settings
-    stop = settings.race_stop
-    methods = METHODS[settings.init_params]
-    starts: list[tuple[Run, Mixture | Fit, Stop]] = [
-        (run, run.candidate.known, stop) for run in runs if run.candidate.known
-    ]
+    starts: list[tuple[Run, Mixture | Fit]] = [(run, run.candidate.known) for run in runs if run.candidate.known]
+    starts += _chosen_starts(ground, runs)
+    for run, fit in _further(ground, "race", starts, ground.settings.race_stop, ground.small):
+        run.raced.append(fit)
+        run.best = max(run.raced, key=_merit)
+
+
+def _chosen_starts(ground: Ground, runs: Sequence[Run]) -> list[tuple[Run, Mixture | Fit]]:
+    """As many starts of each run as it is to make: of those that it looks at, the ones ahead after a few steps."""
+    methods = METHODS[ground.settings.init_params]
+    made: dict[tuple[int, int, bytes | None], Statistics] = {}  # of all families
+    starts: list[tuple[Run, Mixture | Fit]] = []
     for run in runs:
         n_components = run.candidate.n_components
         for attempt in run.attempts:
-            rng = np.random.default_rng([ground.seed, n_components, attempt])
             rows = ground.rows_for_start(attempt, n_components)
-            rule = methods[min(attempt, len(methods) - 1)](rows, n_components, rng)
-            try:
-                starts.append((run, ground.first(rule, run.candidate, rows), stop))
-            except SingularError as error:
-                run.failures.append(str(error))
-    for run, fit in ground.climb("race", starts, ground.small):
-        run.raced.append(fit)
-        run.best = max(run.raced, key=_merit)
+            for unit in family_units(rows, run.candidate.family):
+                key = n_components, attempt, None if unit is None else unit.tobytes()
+                if key not in made:
+                    rng = np.random.default_rng([ground.seed, n_components, attempt])
+                    rule = methods[min(attempt, len(methods) - 1)](rows, n_components, rng, unit)
+                    made[key] = under_rule(rule, rows, n_components, "full")
+                try:
+                    starts.append((run, ground.first(made[key], run.candidate, rows)))
+                except SingularError as error:
+                    run.failures.append(str(error))
+    for run, times in Counter(run for run, _ in starts).items():
+        del run.failures[max(run.n_starts - times, 0) :]  # others take their place
+    for steps, spare in LOOKING:
+        stop = Stop(RACE_TOL, min(steps, ground.settings.max_iter), verify=False)
+        crowded = {run for run, times in Counter(run for run, _ in starts).items() if times > run.n_starts + spare}
+        climbed = _further(ground, "race", [start for start in starts if start[0] in crowded], stop, ground.small)
+        ahead = _ahead(climbed, lambda run, spare=spare: run.n_starts + spare)
+        starts = [*(start for start in starts if start[0] not in crowded), *ahead]
+    return starts
 
 
 def _repair(ground: Ground, runs: Sequence[Run], sample: Sample, rounds: int) -> None:
@@ -482,7 +512,8 @@ def _repair(ground: Ground, runs: Sequence[Run], sample: Sample, rounds: int) ->
                 patience[run] -= 1
                 rng = np.random.default_rng([ground.seed, run.candidate.n_components, turn, 1])  # whatever n_init
                 with suppress(SingularError):  # that move led nowhere
-                    moves.append((run, ground.start(_move(run.best, sample, rng), run.candidate, 1.0, sample)))
+                    sums = under_rule(_move(run.best, sample, rng), sample, run.candidate.n_components, "full")
+                    moves.append((run, ground.start(sums, run.candidate, 1.0, sample)))
         arrived = _arrivals(ground, offers + moves, sample)
         moving = {run for run, _ in moves}
         fresh = set[Run]()
@@ -532,35 +563,39 @@ def _arrivals(ground: Ground, starts: Sequence[tuple[Run, Mixture]], sample: Sam
     going: list[tuple[Run, Mixture | Fit]] = [*starts]
     for steps, most, behind in SIEVE:
         stop = Stop(RACE_TOL, steps, verify=False)
-        going = [*_ahead(_further(ground, going, stop, sample), most, behind * sample.weight)]
+        going = [
+            *_ahead(_further(ground, "repair", going, stop, sample), lambda _, most=most: most, behind * sample.weight)
+        ]
     hopeful = [
         (run, fit) for run, fit in going if isinstance(fit, Fit) and _behind(run, fit) <= HOPE * fit.gap * sample.weight
     ]
-    return _further(ground, hopeful, ground.settings.race_stop, sample)
+    return _further(ground, "repair", hopeful, ground.settings.race_stop, sample)
 
 
 def _further(
-    ground: Ground, going: Sequence[tuple[Run, Mixture | Fit]], stop: Stop, sample: Sample
+    ground: Ground, stage: str, going: Sequence[tuple[Run, Mixture | Fit]], stop: Stop, sample: Sample
 ) -> list[tuple[Run, Fit]]:
     """Where those climbs come to from where they are."""
-    climbed = ground.climb("repair", [(run, start, stop) for run, start in going], sample)
+    climbed = ground.climb(stage, [(run, start, stop) for run, start in going], sample)
     return [
         (run, _joined(start, fit) if isinstance(start, Fit) else fit)
         for (run, start), (_, fit) in zip(going, climbed, strict=True)
     ]
 
 
-def _ahead(climbed: Sequence[tuple[Run, Fit]], most: int, behind: float) -> list[tuple[Run, Fit]]:
+def _ahead(
+    climbed: Sequence[tuple[Run, Fit]], most: Callable[[Run], int], behind: float = math.inf
+) -> list[tuple[Run, Fit]]:
     """The most promising of each run, if they are no further behind its best."""
     by_run: dict[Run, list[Fit]] = {}
     for run, fit in climbed:
-        if run.best is not None and fit.objective >= run.best.objective - behind:
+        if _behind(run, fit) <= behind:
             by_run.setdefault(run, []).append(fit)
-    return [(run, fit) for run, fits in by_run.items() for fit in sorted(fits, key=_merit, reverse=True)[:most]]
+    return [(run, fit) for run, fits in by_run.items() for fit in sorted(fits, key=_merit, reverse=True)[: most(run)]]
 
 
 def _behind(run: Run, fit: Fit) -> float:
-    return -np.inf if run.best is None else run.best.objective - fit.objective
+    return -math.inf if run.best is None else run.best.objective - fit.objective
 
 
 def _grow(ground: Ground, runs: Sequence[Run]) -> None:
@@ -703,7 +738,8 @@ def _move(fit: Fit, small: Sample, rng: np.random.Generator) -> Rule:
     gone = misplaced_components(fit)
     if not gone and n_components > 2 and rng.random() < 0.5:
         return split_and_merged(fit.model, small, rng)
-    return moved(fit.model, gone or (int(rng.integers(n_components)),), small, rng)
+    unit = family_units(small, fit.family)[-1]
+    return moved(fit.model, gone or (int(rng.integers(n_components)),), small, rng, unit)
 
 
 def _finished(rough: Fit, end: Fit) -> Fit:

@@ -97,12 +97,18 @@ def mixture_of(
     noise : Noise, optional
         Takes what the responsibilities leave to 1.
     """
+    statistics = under_rule(rule, source, n_components, family.kind)
+    return first_m_step(statistics, family, prior.leaning(lean * statistics.row_weight, statistics), noise)
+
+
+def under_rule(rule: Rule, source: Source, n_components: int, kind: Kind) -> Statistics:
+    """The statistics of a source under a rule, about the means that it gives."""
     middle = source.total(_first_moments)
     centre = np.repeat((middle.sum / middle.weight)[None], n_components, axis=0)
-    for kind in ("diagonal", family.kind):  # the first pass finds the means, the second the scatter about them
-        statistics = source.total(partial(_under_rule, rule, centre, kind))
+    for each in ("diagonal", kind):  # the first pass finds the means, the second the scatter about them
+        statistics = source.total(partial(_under_rule, rule, centre, each))
         centre = statistics.centre + statistics.shift()
-    return first_m_step(statistics, family, prior.leaning(lean * statistics.row_weight, statistics), noise)
+    return statistics
 
 
 def overall_moments(source: Source) -> Moments:
@@ -155,10 +161,14 @@ def completed(parts: Parts, rough: Mixture, source: Source, family: Family, prio
 
 
 def kmeans_plus_plus(
-    sample: Sample, n_components: int, rng: np.random.Generator, lloyd_steps: int = LLOYD_STEPS
+    sample: Sample,
+    n_components: int,
+    rng: np.random.Generator,
+    unit: Array | None = None,
+    lloyd_steps: int = LLOYD_STEPS,
 ) -> Rule:
-    """Greedy k-means++ (Arthur & Vassilvitskii, SODA 2007) and a few Lloyd steps, in standardised coordinates."""
-    unit = column_unit(sample)
+    """Greedy k-means++ (Arthur & Vassilvitskii, SODA 2007) and a few Lloyd steps."""
+    unit = column_unit(sample) if unit is None else unit
     rows, weights = sample.rows / unit, sample.weights
     chosen = [_draw(weights, rng.random())]
     distance = _squared_distance(rows, rows[chosen[0]])
@@ -184,20 +194,22 @@ def kmeans_plus_plus(
     return by_nearest(centres * unit, unit)
 
 
-def kmeans(sample: Sample, n_components: int, rng: np.random.Generator) -> Rule:
+def kmeans(sample: Sample, n_components: int, rng: np.random.Generator, unit: Array | None = None) -> Rule:
     """k-means, carried through."""
-    return kmeans_plus_plus(sample, n_components, rng, KMEANS_STEPS)
+    return kmeans_plus_plus(sample, n_components, rng, unit, KMEANS_STEPS)
 
 
-def random_responsibilities(sample: Sample, n_components: int, rng: np.random.Generator) -> Rule:
+def random_responsibilities(
+    sample: Sample, n_components: int, rng: np.random.Generator, _: Array | None = None
+) -> Rule:
     """Responsibilities at random: all components start near the middle of the data."""
     share = rng.random((sample.n_rows, n_components))
     return by_responsibilities(share / share.sum(1, keepdims=True))
 
 
-def random_rows(sample: Sample, n_components: int, rng: np.random.Generator) -> Rule:
+def random_rows(sample: Sample, n_components: int, rng: np.random.Generator, unit: Array | None = None) -> Rule:
     """Different rows drawn at random as centres."""
-    unit = column_unit(sample)
+    unit = column_unit(sample) if unit is None else unit
     weights = sample.weights.copy()
     chosen: list[int] = []
     for u in rng.random(n_components):
@@ -206,7 +218,9 @@ def random_rows(sample: Sample, n_components: int, rng: np.random.Generator) -> 
     return by_nearest(sample.rows[chosen], unit)
 
 
-def moved(model: Mixture, gone: tuple[int, ...], sample: Sample, rng: np.random.Generator) -> Rule:
+def moved(
+    model: Mixture, gone: tuple[int, ...], sample: Sample, rng: np.random.Generator, unit: Array | None = None
+) -> Rule:
     """The responsibilities of a mixture some of whose components are moved to where chance puts them.
 
     Each of those takes, around a row drawn by weight, the nearest rows up to half an even share of the weight; the
@@ -221,7 +235,7 @@ def moved(model: Mixture, gone: tuple[int, ...], sample: Sample, rng: np.random.
         rest = Mixture(weights / total, model.means[stay], model.structure.take(stay), noise=noise)
         share[:, gone] = 0.0
         share[:, stay] = rest.responsibilities(sample.rows)
-    rows, weights = sample.rows / column_unit(sample), sample.weights
+    rows, weights = sample.rows / (column_unit(sample) if unit is None else unit), sample.weights
     for k in gone:
         order = np.argsort(_squared_distance(rows, rows[_draw(weights, rng.random())]), kind="stable")
         near = max(int(np.searchsorted(np.cumsum(weights[order]), weights.sum() / (2 * n_components))), n_features + 2)
@@ -249,29 +263,51 @@ def split_and_merged(model: Mixture, sample: Sample, rng: np.random.Generator) -
 
 
 def splits(model: Mixture, sample: Sample, family: Family, prior: Prior, most: int) -> list[Mixture]:
-    """Mixtures with one component of a mixture cut in two, across its longest axis in standardised coordinates.
+    """Mixtures with one component of a mixture cut in two, see ``_cuts``.
 
     At ``most`` those whose components, as labels of the rows, explain the rows best; the best one first.
     """
     n_components = model.n_components
     share = model.responsibilities(sample.rows) * sample.weights[:, None]
-    above = share * np.stack([_above(model, k, sample) for k in range(n_components)], axis=1)
-    sums = moments(sample.rows, np.hstack([above, share - above]), np.vstack([model.means, model.means]), "full")
-    upper, lower = np.split(np.eye(2 * n_components), 2)
+    cuts = _cuts(model, share, sample)
+    above = np.stack([np.where(side, share[:, k], 0.0) for k, side in cuts], axis=1)
+    where = [k for k, _ in cuts]
+    sums = moments(sample.rows, np.hstack([share, above]), np.vstack([model.means, model.means[where]]), "full")
+    whole, upper = np.split(np.eye(n_components + len(cuts)), [n_components])
     found: list[tuple[float, Mixture]] = []
-    for k in range(n_components):
-        parts = np.vstack([upper + lower, lower[k]])  # which halves make up each component
-        parts[k] = upper[k]
+    for k, half in zip(where, upper, strict=True):
+        parts = np.vstack([whole, half])  # of which sums each component is made
+        parts[k] -= half
         n, s1, s2 = (np.tensordot(parts, total, 1) for total in (sums.n, sums.s1, sums.s2))
         centre = np.vstack([model.means, model.means[k]])
         weight, rows = float(sample.weights.sum()), sample.n_rows
         statistics = Statistics(family.kind, centre, n, s1, reduced(s2, family.kind), 0.0, weight, rows)
         lean = (sample.n_features + 1) * statistics.row_weight
+        near = model.structure.take(np.append(np.arange(n_components), k))
         with suppress(SingularError):
-            cut = first_m_step(statistics, family, prior.leaning(lean, statistics))
+            cut = first_m_step(statistics, family, prior.leaning(lean, statistics), start=near)
             labelled = float(xlogy(n, cut.weights).sum() - 0.5 * (n @ cut.structure.log_det()))
             found.append((labelled, cut))
     return [cut for _, cut in sorted(found, key=itemgetter(0), reverse=True)[:most]]
+
+
+def _cuts(model: Mixture, share: Array, sample: Sample) -> list[tuple[int, NDArray[np.bool_]]]:
+    """Ways to cut a component in two: (which, whether each row lies above its mean along some axis).
+
+    The axes are those along which the rows of a component, weighted by their ``share`` (N, K) of it, vary most: in
+    standardised coordinates, and beside what the component says.
+    """
+    unit = column_unit(sample)
+    scatter = moments(sample.rows / unit, share, model.means / unit, "full").s2
+    cuts: list[tuple[int, NDArray[np.bool_]]] = []
+    for k in range(model.n_components):
+        factor = model.structure.factor(k) / unit[:, None]
+        white = np.linalg.solve(factor, np.linalg.solve(factor, scatter[k]).T)
+        centred = (sample.rows - model.means[k]) / unit
+        cuts.append((k, centred @ np.linalg.eigh(scatter[k])[1][:, -1] > 0))
+        beside = np.linalg.solve(factor.T, np.linalg.eigh(white)[1][:, -1])
+        cuts.append((k, centred @ beside > 0))
+    return cuts
 
 
 def mergers(model: Mixture, most: int) -> list[Mixture]:
@@ -299,21 +335,28 @@ def mergers(model: Mixture, most: int) -> list[Mixture]:
 
 
 def hierarchical(
-    sample: Sample, n_components: int, _: np.random.Generator, sphering: float = 0.5, criterion: Criterion = "VVV"
+    sample: Sample,
+    n_components: int,
+    _: np.random.Generator,
+    unit: Array | None = None,
+    sphering: float = 0.5,
+    criterion: Criterion = "VVV",
 ) -> Rule:
     """The groups of a tree of merges, the same for every K; chance has no part in it.
 
     Where the tree holds only some rows of the sample, the others have the responsibilities that normal components
-    fitted to its groups give them.
+    fitted to its groups give them. In units that are given, distances count as they are, and groups are spheres.
     """
+    if unit is not None:
+        sphering, criterion = 0.0, "EII"
     octaves = max(0, math.ceil(math.log2(TREE_ROWS_EACH * n_components / TREE_ROWS)))  # few sizes, so few trees
     limit = min(TREE_ROWS * 2**octaves, TREE_ROWS_MOST)
     trees = _TREES.setdefault(sample, {})
-    key = (min(limit, sample.n_rows), sphering, criterion)
+    key = (min(limit, sample.n_rows), sphering, criterion, None if unit is None else unit.tobytes())
     if key not in trees:
         few = None if sample.n_rows <= limit else sketch.sample(sample, limit)
         of = few or sample
-        trees[key] = few, agglomerate(coordinates(of.rows, of.weights, sphering), of.weights, criterion)
+        trees[key] = few, agglomerate(coordinates(of.rows, of.weights, sphering, unit), of.weights, criterion)
     few, tree = trees[key]
     groups = by_labels(tree.labels(n_components), n_components)
     if few is None:
@@ -324,14 +367,26 @@ def hierarchical(
 
 
 #: The trees of the samples that are in use, with the rows they are of where those are not the whole sample.
-_TREES: WeakKeyDictionary[Sample, dict[tuple[int, float, Criterion], tuple[Sample | None, Tree]]] = WeakKeyDictionary()
+_TREES: WeakKeyDictionary[Sample, dict[tuple[int, float, Criterion, bytes | None], tuple[Sample | None, Tree]]] = (
+    WeakKeyDictionary()
+)
 
-#: A way to make a start: (sample, K, rng) → rule.
-Method = Callable[[Sample, int, np.random.Generator], Rule]
+#: A way to make a start: (sample, K, rng, units of the columns) → rule; with None, each column has its own unit.
+Method = Callable[[Sample, int, np.random.Generator, Array | None], Rule]
 
 #: The starts by name: the first one is made first, and so on; where there are no more, the last one is made again.
 METHODS: dict[str, tuple[Method, ...]] = {
-    "auto": (hierarchical, kmeans_plus_plus),
+    "auto": (
+        hierarchical,
+        kmeans_plus_plus,
+        kmeans_plus_plus,
+        kmeans_plus_plus,
+        partial(hierarchical, sphering=1.0, criterion="EII"),
+        partial(hierarchical, sphering=0.0),
+        partial(hierarchical, criterion="EII"),
+        partial(hierarchical, sphering=1.0),
+        kmeans_plus_plus,
+    ),
     "hierarchical": (
         hierarchical,
         partial(hierarchical, sphering=0.0),
@@ -360,8 +415,20 @@ def _draw(potential: Array, u: float) -> int:
 
 def column_unit(sample: Sample) -> Array:
     """The unit in which to measure each column: its robust spread, or 1 where it is constant."""
-    _, spread = column_spread(sample.rows, sample.weights)
-    return np.where(spread > 0, spread, 1.0)
+    if sample not in _UNITS:
+        _, spread = column_spread(sample.rows, sample.weights)
+        _UNITS[sample] = np.where(spread > 0, spread, 1.0)
+    return _UNITS[sample]
+
+
+#: The units of the samples that are in use.
+_UNITS: WeakKeyDictionary[Sample, Array] = WeakKeyDictionary()
+
+
+def family_units(sample: Sample, family: Family) -> list[Array | None]:
+    """The units in which a family may see the columns: their own, and one for all where it knows but one variance."""
+    unit = column_unit(sample)
+    return [None, np.full_like(unit, unit.max())] if family.isotropic else [None]
 
 
 def _squared_distance(rows: Array, point: Array) -> Array:
