@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 from sklearn.metrics import adjusted_rand_score
@@ -20,6 +20,7 @@ partitions = st.integers(0, 40).flatmap(
 )
 
 
+@settings(deadline=None)
 @given(partitions)
 def test_the_table_and_the_index_of_scikit_learn(pair):
     a, b = pair
@@ -37,6 +38,7 @@ def test_the_index_of_many_rows_does_not_overflow():
     assert adjusted_rand_index(a, a) == 1
 
 
+@settings(deadline=None)
 @given(partitions)
 def test_no_other_pairing_agrees_better(pair):
     table = cross_table(*pair)

@@ -90,15 +90,15 @@ def test_the_true_number_is_chosen(cells):
 def test_the_smallest_of_the_sound_is_chosen(cells):
     from dataclasses import replace
 
-    from mixtura.diagnosis import Note
+    from mixtura.diagnosis import Grade, Note
 
     best = chosen(cells, "bic")
-    sick = [replace(c, notes=(Note("sick", (), healthy=False),)) if c is best else c for c in cells]
+    sick = [replace(c, notes=(Note("sick", "Ill.", grade=Grade.UNSOUND),)) if c is best else c for c in cells]
     second = chosen(sick, "bic")
     assert second.bic == sorted(c.bic for c in cells)[1]
-    everyone_sick = [replace(c, notes=(Note("sick", (), healthy=False),)) for c in cells]
+    everyone_sick = [replace(c, notes=(Note("sick", "Ill.", grade=Grade.UNSOUND),)) for c in cells]
     assert chosen(everyone_sick, "bic").bic == best.bic
-    noted = [replace(c, notes=(Note("odd"),)) for c in cells]
+    noted = [replace(c, notes=(Note("odd", "Odd."),)) for c in cells]
     assert chosen(noted, "bic").bic == best.bic
 
 
@@ -418,7 +418,10 @@ def test_progress_tells_how_many_are_on_their_way():
     seen: list[Progress] = []
     search(Memory(ROWS), [Candidate(k, FULL) for k in (1, 3)], Settings(n_init=3), seed=0, observer=seen.append)
     race_ = [p for p in seen if p.stage == "race"]
-    assert race_[0] == Progress("race", 1, 6, 6)
+    assert race_[0][:4] == ("race", 1, 3, 6)  # one component is at its top at once
+    assert all(p.rows == 0 and p.n_rows == len(ROWS) for p in race_)
+    assert race_[-1].loglik >= race_[0].loglik
+    assert np.isnan(race_[-1].gap)  # nothing climbs any more
     assert [p.climbing for p in race_] == sorted((p.climbing for p in race_), reverse=True)
     assert {p.stage for p in seen} <= {"race", "repair", "climb"}
     assert next(p for p in seen if p.stage == "climb").climbs == 2

@@ -9,6 +9,7 @@ from mixtura import Mixture, em
 from mixtura.covariance.prior import Prior
 from mixtura.covariance.registry import FAMILIES
 from mixtura.diagnosis import (
+    Grade,
     Note,
     diagnose,
     empty_components,
@@ -22,12 +23,12 @@ ROWS = np.vstack([RNG.normal((0, 0), 1, (150, 2)), RNG.normal((6, 0), 1, (150, 2
 WIDE = np.repeat([np.eye(2)], 3, axis=0)
 
 
-def relative(rows: np.ndarray) -> Prior:
-    return Prior.relative(rows, np.ones(len(rows)))
+def relative(rows: np.ndarray, family: str = "full") -> Prior:
+    return Prior.relative(rows, np.ones(len(rows)), family)
 
 
 def notes_of(start: Mixture, rows: np.ndarray, family: str = "full", **kwargs: object) -> tuple[Note, ...]:
-    return diagnose(em(start, rows, family, **{"prior": relative(rows), **kwargs}))
+    return diagnose(em(start, rows, family, **{"prior": relative(rows, family), **kwargs}))
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.name)
@@ -57,10 +58,12 @@ def test_several_empty_components_are_named_together():
 def test_a_component_that_collapsed_onto_ties(family):
     rows = np.vstack([ROWS, np.repeat([[3.0, 5.0]], 6, axis=0)])
     start = Mixture([0.49, 0.49, 0.02], [[0, 0], [6, 0], [3, 5]], WIDE * [[[1.0]], [[1.0]], [[0.01]]])
-    fit = em(start, rows, family, prior=relative(rows))
+    fit = em(start, rows, family, prior=relative(rows, family))
     (note,) = diagnose(fit)
     assert note.components == (2,)
-    assert "has collapsed onto rows in which column 0" in note.sentence
+    assert note.name == "collapsed component"
+    assert "has collapsed onto rows in which columns 0, 1 do not vary" in note.sentence
+    assert note.columns == (0, 1)
     assert not note.healthy
     assert misplaced_components(fit) == leaning_components(fit) == (2,)
 
@@ -76,7 +79,7 @@ def test_a_collapsed_line_is_a_collapse_too():
 def test_where_most_rows_do_not_vary_within_their_groups_nothing_is_misplaced():
     rows = np.repeat([[0.0, 0.0], [5.0, 1.0]], 100, axis=0)
     start = Mixture([0.5, 0.5], [[0, 0], [5, 1]], WIDE[:2])
-    fit = em(start, rows, "spherical", prior=relative(rows))
+    fit = em(start, rows, "spherical", prior=relative(rows, "spherical"))
     assert leaning_components(fit) == (0, 1)
     assert misplaced_components(fit) == ()
     assert not all(note.healthy for note in diagnose(fit))
@@ -102,19 +105,40 @@ def test_a_constant_column_is_named():
     rows = np.column_stack([ROWS, np.full(300, 4.0)])
     start = Mixture([0.5, 0.5], [[0, 0, 4], [6, 0, 4]], np.repeat([np.eye(3)], 2, axis=0), columns=["a", "b", "c"])
     (note,) = notes_of(start, rows)
-    assert "column c constant" in note.sentence
+    assert (note.name, note.columns, note.grade) == ("constant column", (2,), Grade.WARNING)
+    assert note.sentence.startswith("Column 'c' is constant")
+    assert "nominal variance" in note.sentence
     assert note.healthy
     nameless = Mixture(start.weights, start.means, start.structure)
-    assert "column 2 constant" in notes_of(nameless, rows)[0].sentence
+    assert notes_of(nameless, rows)[0].sentence.startswith("Column 2 is constant")
+
+
+def test_a_constant_column_has_no_say_where_all_columns_share_a_variance():
+    alone = em(Mixture([0.5, 0.5], [[0, 0], [6, 0]], WIDE[:2]), ROWS, "spherical", prior=relative(ROWS, "spherical"))
+    rows = np.column_stack([ROWS, np.full(300, 1e6)])
+    start = Mixture([0.5, 0.5], [[0, 0, 1e6], [6, 0, 1e6]], np.repeat([np.eye(3)], 2, axis=0))
+    fit = em(start, rows, "spherical", prior=Prior.relative(rows, np.ones(300), "spherical"))
+    (note,) = diagnose(fit)
+    assert (note.name, note.grade) == ("constant column", Grade.REMARK)
+    assert "nominal" not in note.sentence
+    # a third of the variance of two columns over three
+    assert fit.model.structure.variances()[:, 0] == pytest.approx(
+        2 / 3 * alone.model.structure.variances()[:, 0], rel=0.02
+    )
 
 
 def test_linear_relations_are_counted():
     x = RNG.standard_normal((200, 2))
-    prior = relative(np.column_stack([x, x @ [1.0, 2.0], x @ [3.0, -1.0], np.ones(200), np.zeros(200)]))
-    assert idle_directions(prior, None) == "columns 4, 5 constant; 2 exact linear relations between columns"
-    assert idle_directions(relative(np.column_stack([x, x[:, 0] * 2])), None) == (
-        "1 exact linear relation between columns"
-    )
+    rows = np.column_stack([x, x @ [1.0, 2.0], x @ [3.0, -1.0], np.ones(200), np.zeros(200)])
+    assert idle_directions(relative(rows).idle, None) == [
+        "Columns 4, 5 are constant.",
+        "Columns 0, 1, 2, 3 are bound by 2 exact linear relations.",
+    ]
+    rows = np.column_stack([x, x[:, 0] * 2])
+    assert idle_directions(relative(rows).idle, ["a", "b", "c"]) == [
+        "Columns 'a', 'c' are bound by an exact linear relation."
+    ]
+    assert idle_directions(Prior.relative(rows, np.ones(200), "diag").idle, None) == []
 
 
 def test_components_that_coincide():

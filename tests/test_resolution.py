@@ -39,6 +39,18 @@ def test_a_few_values_may_lie_off_the_grid():
     assert grid_step(np.sort(np.r_[np.arange(60.0), 17.31, 22.22])) == pytest.approx(1.0)
 
 
+def test_values_that_lie_far_off_neither_make_a_grid_nor_hide_one():
+    assert grid_step(np.sort(np.r_[RNG.normal(size=300), 1e12])) == 0.0
+    assert grid_step(np.r_[np.arange(60.0), 1e12]) == pytest.approx(1.0)
+
+
+def test_where_double_precision_has_no_finer_steps():
+    rows = np.add(RNG.normal(size=(300, 2)), [0.0, 1e15])
+    resolution = Resolution.of(rows, np.ones(300))
+    assert resolution.coarse() == [("0.125", (1,), True)]
+    assert Resolution.of(np.full((9, 1), 1e15), np.ones(9)).coarse() == []
+
+
 def test_few_values():
     assert grid_step(np.array([3.0])) == 0.0
     assert grid_step(np.array([0.0, 2.5])) == 2.5
@@ -50,7 +62,8 @@ def test_weights_count_as_copies():
     one = Resolution.of(values[:, None].astype(float), counts.astype(float))
     other = Resolution.of(np.repeat(values, counts)[:, None].astype(float), np.ones(400))
     assert one.floor == pytest.approx(other.floor)
-    assert one.sentences(["x"]) == other.sentences(["x"])
+    assert one.coarse() == other.coarse()
+    assert [(j, x) for j, x, _ in one.heavy] == [(j, x) for j, x, _ in other.heavy]
 
 
 def test_what_was_seen_is_told():
@@ -60,7 +73,7 @@ def test_what_was_seen_is_told():
         "height": RNG.normal(size=400),
         "dose": 0.5 * RNG.integers(1, 9, 400),
     }
-    notes = mixtura.fit(pd.DataFrame(table), n_components=1, random_state=0).summary()["notes"]
+    notes = mixtura.fit(pd.DataFrame(table), n_components=1, random_state=0).summary()["about_rows"]
     zeros = np.mean(table["rain"] == 0)
     assert notes == [
         "Values of age are rounded to 1.",
@@ -68,7 +81,7 @@ def test_what_was_seen_is_told():
         f"{zeros:.0%} of the values of rain are 0.",
     ]
     few = mixtura.fit(RNG.normal(size=(50, 2))[RNG.integers(0, 50, 400)], n_components=1, random_state=0)
-    assert few.summary()["notes"][-1].endswith("count each as an observation of its own.")
+    assert few.summary()["about_rows"][-1].endswith("count each as an observation of its own.")
 
 
 @pytest.mark.parametrize("family", [None, *(family.name for family in FAMILIES)])

@@ -26,7 +26,6 @@ from mixtura.start import (
     by_mixture,
     by_nearest,
     by_responsibilities,
-    column_unit,
     completed,
     hierarchical,
     kmeans,
@@ -216,7 +215,7 @@ def test_k_means_plus_plus_finds_groups_that_lie_apart():
 def test_k_means_ends_where_no_row_changes_sides():
     for seed in range(5):
         share = kmeans(SMALL, 4, np.random.default_rng(seed))(block(SMALL.rows))
-        rows = SMALL.rows / column_unit(SMALL)
+        rows = SMALL.rows / SMALL.unit
         centres = share.T @ rows / share.sum(0)[:, None]
         theirs = KMeans(4, init=centres, n_init=1, tol=0.0).fit(rows)
         assert np.array_equal(theirs.labels_, share.argmax(1))
@@ -226,7 +225,7 @@ def test_weights_count_in_k_means():
     rows, counts = SMALL.rows[:40], np.random.default_rng(0).integers(1, 5, 40).astype(float)
     heavy = Sample(rows, counts, complete=True)
     share = kmeans(heavy, 3, np.random.default_rng(0))(block(heavy.rows))
-    unit = column_unit(heavy)
+    unit = heavy.unit
     centres = (share * heavy.weights[:, None]).T @ (heavy.rows / unit) / (share.T @ heavy.weights)[:, None]
     nearest = np.linalg.norm((heavy.rows / unit)[:, None] - centres, axis=2).argmin(1)
     assert np.array_equal(nearest, share.argmax(1))
@@ -266,7 +265,7 @@ def test_more_components_than_distinct_rows(method):
 
 def test_a_constant_column_has_the_unit_one():
     rows = np.column_stack([ROWS[:, 0], np.full(300, 7.0)])
-    unit = column_unit(sample(Memory(rows), 5000))
+    unit = sample(Memory(rows), 5000).unit
     assert unit[1] == 1.0
     quartiles = np.subtract(*np.percentile(ROWS[:, 0], [75, 25])) / 1.349
     assert unit[0] == pytest.approx(min(quartiles, ROWS[:, 0].std()), rel=0.02)
@@ -284,7 +283,7 @@ def test_components_that_move_take_the_rows_around_one():
     assert taken.sum() == pytest.approx(300 / 6, abs=2)
     rest = Mixture([0.3 / 0.7, 0.4 / 0.7], TRUTH.means[[0, 2]], TRUTH.covariances[[0, 2]])
     assert share[~taken][:, [0, 2]] == pytest.approx(rest.responsibilities(SMALL.rows[~taken]))
-    unit = column_unit(SMALL)
+    unit = SMALL.unit
     centre = (SMALL.rows / unit)[taken].mean(0)
     spread = np.linalg.norm((SMALL.rows / unit)[taken] - centre, axis=1).max()
     assert spread < np.linalg.norm((SMALL.rows / unit) - centre, axis=1).max() / 2
@@ -319,7 +318,7 @@ def test_splitting_and_merging_keeps_the_rows_and_the_number():
 def test_parts_are_kept_as_they_are(family):
     structure = mixture_of(by_labels(LABELS, 3), Memory(ROWS), 3, family, NONE).structure
     means, weights = TRUTH.means + 0.5, np.array([0.2, 0.2, 0.6])
-    rough = around(means, Memory(ROWS), family, NONE, column_unit(SMALL))
+    rough = around(means, Memory(ROWS), family, NONE, SMALL.unit)
     for parts in (Parts(weights), Parts(None, means), Parts(None, None, structure), Parts(weights, means, structure)):
         model = completed(parts, rough, Memory(ROWS), family, NONE)
         assert parts.weights is None or np.array_equal(model.weights, weights)

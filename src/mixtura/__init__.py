@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mixtura._version import __version__
 
 if TYPE_CHECKING:
+    from mixtura import bridges, figures, plot
     from mixtura.agreement import CrossTable, Match, adjusted_rand_index, cross_table, match
     from mixtura.core.divergence import (
         cauchy_schwarz_divergence,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from mixtura.io import load, save
     from mixtura.merging import Merging, merge
     from mixtura.result import Result, fit, select
+    from mixtura.scores import score_table, write_scores
+    from mixtura.sources.sql import Query
 
 #: Where each public name lives; it is imported when it is first asked for.
 _HOMES = {
@@ -56,6 +59,9 @@ _HOMES = {
     "Result": "result",
     "fit": "result",
     "select": "result",
+    "score_table": "scores",
+    "write_scores": "scores",
+    "Query": "sources.sql",
     "load": "io",
     "save": "io",
     "Separation": "core.overlap",
@@ -68,10 +74,15 @@ _HOMES = {
     "match": "agreement",
 }
 
+#: Modules that are at hand as attributes.
+_MODULES = ("bridges", "figures", "plot")
+
 __all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"mixtura.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'mixtura' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"mixtura.{_HOMES[name]}"), name)
@@ -80,4 +91,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *_MODULES])

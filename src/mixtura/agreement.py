@@ -56,6 +56,11 @@ class CrossTable:
 
     __repr__ = __str__
 
+    def _repr_html_(self) -> str:
+        from mixtura import notebook, text
+
+        return notebook.fragment(text.told_of_cross_table(self))
+
     @property
     def adjusted_rand_index(self) -> float:
         """1 where the partitions are the same but for names, 0 in the mean where one is drawn at random.

@@ -5,19 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from mixtura import race
-from mixtura.core.em import Fit
+from mixtura.core.blas import one_thread
+from mixtura.core.em import Fit, Pass
 from mixtura.core.mixture import Mixture
+from mixtura.core.shown import Shown
 from mixtura.core.statistics import Array
 from mixtura.covariance import registry
 from mixtura.covariance.registry import Family
 from mixtura.diagnosis import Note, diagnose
-from mixtura.folds import HeldOut, cross_validate
+from mixtura.folds import FOLD_TOL, HeldOut, cross_validate
+from mixtura.lazy import cached_property
 from mixtura.race import Candidate, Observer, Progress, Run, Settings
 from mixtura.sources.source import Block, Source
 from mixtura.start import Parts
@@ -50,7 +53,7 @@ class Cell:
     fit : Fit or None
         None when every start failed.
     notes : tuple of Note
-        Findings about the fit.
+        Findings about the fit, the gravest first, and about the rows.
     reason : str
         Why there is no fit; empty otherwise.
     n_starts, n_failed, n_agreeing : int
@@ -117,6 +120,7 @@ class Cell:
         return self.fit is not None and all(note.healthy for note in self.notes)
 
 
+@one_thread()
 def search(
     source: Source,
     candidates: Sequence[Candidate],
@@ -157,22 +161,24 @@ def search(
     """
     fitted = [cell for cell in known if cell.fit is not None]
     asked = [*candidates, *(Candidate(c.n_components, registry.get(c.covariance), c.fit) for c in fitted)]
-    runs, rows = race.search(source, asked, settings, seed, observer=observer, columns=columns)
-    cells = [_cell(run, settings, columns) for run in runs[: len(candidates)]]
+    runs, rows, about_rows = race.search(source, asked, settings, seed, observer=observer, columns=columns)
+    cells = [_cell(run, settings, columns, about_rows) for run in runs[: len(candidates)]]
     former = dict(zip(map(id, fitted), runs[len(candidates) :], strict=True))
     for cell in known:
         run = former.get(id(cell))
-        cells.append(cell if run is None or run.best is cell.fit else _cell(run, settings, columns))
+        cells.append(cell if run is None or run.best is cell.fit else _cell(run, settings, columns, about_rows))
     if with_icl:
         cells = _with_certainty(cells, rows)
     return _cross_validated(cells, rows, settings, seed, observer) if with_cv else cells
 
 
-def _cell(run: Run, settings: Settings, columns: tuple[str, ...] | None) -> Cell:
+def _cell(run: Run, settings: Settings, columns: tuple[str, ...] | None, about_rows: tuple[Note, ...]) -> Cell:
     fit, by_chance = run.best, run.candidate.by_chance or run.candidate.known is not None
     reasons = [*run.failures, *(fit.status.value for fit in run.raced if fit.status.failed)]
     if fit is not None and fit.status.failed:
         reasons, fit = [*reasons, fit.status.value], None
+    if fit is None:
+        reasons += run.causes
     if fit is not None:
         told = isinstance(run.candidate.start, Parts) or settings.fixed.numbered
         fit = _presented(fit, by_chance and not told, columns)
@@ -182,7 +188,7 @@ def _cell(run: Run, settings: Settings, columns: tuple[str, ...] | None) -> Cell
         run.candidate.n_components,
         run.candidate.family.name,
         fit,
-        () if fit is None else diagnose(fit),
+        () if fit is None else diagnose(fit) + about_rows,
         "" if fit is not None else "; ".join(dict.fromkeys(reasons)),
         n_starts=n_starts,
         n_failed=n_starts - survived,
@@ -214,8 +220,8 @@ def _cross_validated(
     sound = any(cell.eligible for cell in cells)
     wanted = [c for c in cells if c.fit is not None and c.held_out is None and (c.eligible or not sound)]
 
-    def watch(passes: int, climbing: int) -> bool | None:
-        return None if observer is None else observer(Progress("folds", passes, climbing, len(wanted)))
+    def watch(seen: Pass) -> bool | None:
+        return None if observer is None else observer(Progress.of("folds", seen, len(wanted), rows.n_rows, FOLD_TOL))
 
     found = cross_validate(
         [cell.fit for cell in wanted if cell.fit is not None],
@@ -279,7 +285,7 @@ def counts_of(n_components: int | Iterable[int], n_rows: int) -> list[int]:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Survey:
+class Survey(Shown):
     """A table of cells over the same rows, the choice made from it, and what it takes to make it larger.
 
     Attributes
@@ -300,6 +306,9 @@ class Survey:
     criterion: str
     columns: tuple[str, ...] | None = None
     cells: tuple[Cell, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Survey of {len(self.cells)} candidates by {self.criterion.upper()}, the best of them {self.best!r}>"
 
     @cached_property
     def best(self) -> Cell:

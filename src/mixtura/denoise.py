@@ -11,10 +11,10 @@ from scipy.spatial import KDTree
 
 from mixtura.core.noise import INITIAL_WEIGHT, Noise
 from mixtura.core.statistics import Array
-from mixtura.covariance.prior import NULL_VARIANCE, column_spread
-from mixtura.sources.sketch import Sample
+from mixtura.covariance.idle import NULL_VARIANCE
+from mixtura.sources.record import recordable
+from mixtura.sources.sketch import Box, Sample
 from mixtura.sources.source import Block, Source
-from mixtura.start import column_unit
 
 #: In a direction in which the rows do not vary, as long an edge as makes the noise as dense as the nominal variance
 #: makes the Gaussians: such a direction then says nothing about who is noise.
@@ -33,7 +33,7 @@ def noise_over(source: Source, sample: Sample) -> Noise:
     One box is along the columns, the other along the principal components of the sample (mclust's ``hypvol``, but with
     standardised columns, so that their units have no say).
     """
-    _, spread = column_spread(sample.rows, sample.weights)
+    _, spread = sample.middle_and_spread
     size = np.abs(sample.rows[0])
     unit = np.where(spread > 0, spread, np.where(size > 0, size, 1.0))
     share = sample.weights / sample.weights.sum()
@@ -41,31 +41,21 @@ def noise_over(source: Source, sample: Sample) -> Noise:
     standard = (sample.rows - middle) / unit
     _, axes = np.linalg.eigh((standard * share[:, None]).T @ standard)
     extent = source.total(partial(_extent, middle, unit, axes))
-    plain, turned = (np.maximum(e.upper - e.lower, LEAST_EDGE) for e in (extent.plain, extent.turned))
+    plain, turned = (np.maximum(e.high - e.low, LEAST_EDGE) for e in (extent.plain, extent.turned))
     if np.log(turned).sum() < np.log(plain).sum():
-        origin, edges = middle + unit * (axes @ extent.turned.lower), unit[:, None] * axes * turned
+        origin, edges = middle + unit * (axes @ extent.turned.low), unit[:, None] * axes * turned
     else:
-        origin, edges = middle + unit * extent.plain.lower, np.diag(unit * plain)
+        origin, edges = middle + unit * extent.plain.low, np.diag(unit * plain)
     return Noise.region(origin, edges, INITIAL_WEIGHT, estimated=True)
 
 
-@dataclass(frozen=True, eq=False)
-class _Box:
-    """The least box around rows, (D,) each."""
-
-    lower: Array
-    upper: Array
-
-    def __add__(self, other: _Box) -> _Box:
-        return _Box(np.minimum(self.lower, other.lower), np.maximum(self.upper, other.upper))
-
-
+@recordable
 @dataclass(frozen=True, eq=False)
 class _Extent:
     """The boxes along the columns and along other axes."""
 
-    plain: _Box
-    turned: _Box
+    plain: Box
+    turned: Box
 
     def __add__(self, other: _Extent) -> _Extent:
         return _Extent(self.plain + other.plain, self.turned + other.turned)
@@ -73,8 +63,7 @@ class _Extent:
 
 def _extent(middle: Array, unit: Array, axes: Array, block: Block) -> _Extent:
     rows = (np.asarray(block.rows[block.each > 0], dtype=np.float64) - middle) / unit
-    plain, turned = (_Box(r.min(0, initial=np.inf), r.max(0, initial=-np.inf)) for r in (rows, rows @ axes))
-    return _Extent(plain, turned)
+    return _Extent(Box.around(rows), Box.around(rows @ axes))
 
 
 def without_noise(sample: Sample) -> Sample:
@@ -93,7 +82,7 @@ def looks_like_noise(sample: Sample) -> NDArray[np.bool_]:
     near = min(NEIGHBOURS, sample.n_rows - 1)
     if near < 1:
         return np.zeros(sample.n_rows, dtype=np.bool_)
-    distance, which = KDTree(sample.rows / column_unit(sample)).query(sample.rows / column_unit(sample), near + 1)
+    distance, which = KDTree(sample.standard).query(sample.standard, near + 1)
     with np.errstate(divide="ignore"):
         log_volume = sample.n_features * np.log(distance[:, -1]) - np.log(sample.weights[which].sum(1))
     log_volume -= np.median(log_volume)

@@ -19,11 +19,14 @@ from numpy.typing import NDArray
 from mixtura.core.em import Callback, Fit, Stop, Task, climb_together
 from mixtura.core.mixture import Mixture
 from mixtura.core.statistics import Array
+from mixtura.sources.record import recordable
 from mixtura.sources.sketch import row_hashes
 from mixtura.sources.source import Block, Result, Source, Sum
 
 #: Folds.
 FOLDS = 5
+#: Up to so many rows are listed with their folds, a byte each.
+LISTED = 2**26
 #: Fits go on over the rows of the other folds to this gap, in nats a row.
 FOLD_TOL = 1e-5
 
@@ -35,22 +38,35 @@ class HeldOut(NamedTuple):
     error: float
 
 
-class Part(Source):
-    """Some of the rows of a source: those whose entry in ``chosen`` (N,) is true."""
+#: (B,) which rows of a block belong to a part.
+Choice = Callable[[Block], NDArray[np.bool_]]
 
-    def __init__(self, source: Source, chosen: NDArray[np.bool_]) -> None:
-        self.source, self.chosen = source, chosen
-        self.n_rows, self.n_features = int(chosen.sum()), source.n_features
+
+class Part(Source):
+    """Some of the rows of a source."""
+
+    def __init__(self, source: Source, choice: Choice) -> None:
+        self.source, self.choice, self.remote = source, choice, source.remote
+        self.n_features = source.n_features
+        self.n_rows = self.total(_n_rows)
+
+    def watch(self, tell: Callable[[int], object] | None) -> None:  # noqa: D102
+        self.source.watch(tell)
 
     def map(self, function: Callable[[Block], Result]) -> Iterator[Result]:  # noqa: D102
-        return self.source.map(partial(self._of, function))
+        return self.source.map(partial(_of_part, self.choice, function))
 
     def total(self, function: Callable[[Block], Sum]) -> Sum:  # noqa: D102
-        return self.source.total(partial(self._of, function))
+        return self.source.total(partial(_of_part, self.choice, function))
 
-    def _of(self, function: Callable[[Block], Result], block: Block) -> Result:
-        mine = self.chosen[block.start : block.start + len(block.rows)]
-        return function(Block(block.rows[mine], None if block.weights is None else block.weights[mine], block.start))
+
+def _of_part(choice: Choice, function: Callable[[Block], Result], block: Block) -> Result:
+    mine = choice(block)
+    return function(Block(block.rows[mine], None if block.weights is None else block.weights[mine], block.start))
+
+
+def _n_rows(block: Block) -> int:
+    return len(block.rows)
 
 
 def cross_validate(
@@ -84,11 +100,11 @@ def cross_validate(
     list of HeldOut
         −inf where a model of some folds could not be fitted, or excludes a row of the rest.
     """
-    fold = np.concatenate([*source.map(partial(_fold, seed))])
+    folds = _folds(source, seed)
     scores = _Scores(np.zeros(len(fits)), np.zeros(len(fits)), 0.0)
     level = np.array([fit.loglik / fit.statistics.weight for fit in fits])
     for number in range(FOLDS):
-        held, rest = Part(source, fold == number), Part(source, fold != number)
+        held, rest = (Part(source, choice) for choice in folds(number))
         if not (held.n_rows and rest.n_rows):
             if held.n_rows:  # there is nothing to fit to
                 scores += _Scores(np.full(len(fits), -np.inf), np.zeros(len(fits)), 0.0)
@@ -118,11 +134,32 @@ def cross_validate(
     ]
 
 
+def _folds(source: Source, seed: int) -> Callable[[int], tuple[Choice, Choice]]:
+    """For each fold, which rows belong to it, and which to the others.
+
+    Where the rows are elsewhere, they are hashed in every pass, for a list of all rows would have to be sent there; and
+    where there are very many, it would take room.
+    """
+    if source.remote or source.n_rows > LISTED:
+        return lambda number: (partial(_hashed, seed, number, True), partial(_hashed, seed, number, False))
+    fold = np.concatenate([*source.map(partial(_fold, seed))])
+    return lambda number: (partial(_listed, fold == number), partial(_listed, fold != number))
+
+
+def _hashed(seed: int, number: int, inside: bool, block: Block) -> NDArray[np.bool_]:
+    return (_fold(seed, block) == number) == inside
+
+
+def _listed(chosen: NDArray[np.bool_], block: Block) -> NDArray[np.bool_]:
+    return chosen[block.start : block.start + len(block.rows)]
+
+
 def _fold(seed: int, block: Block) -> NDArray[np.uint8]:
     """The number of the fold of each row."""
     return (row_hashes(block.rows, np.uint64(seed)) % np.uint64(FOLDS)).astype(np.uint8)
 
 
+@recordable
 @dataclass(frozen=True, eq=False)
 class _Scores:
     """Of each model Σ w (log p − its level) and the sum of the squares, (M,); and Σ w."""

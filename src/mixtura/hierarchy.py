@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixtura.core.statistics import Array
-from mixtura.covariance.prior import NULL_SHARE, column_spread
+from mixtura.covariance.idle import NULL_SHARE, principal
+from mixtura.sources.sketch import column_spread
 
 Criterion = Literal["VVV", "EII"]
 
@@ -95,7 +96,7 @@ def coordinates(rows: Array, weights: Array, sphering: float = 0.5, unit: Array 
     standard = np.clip((rows - middle) / unit, -FAR, FAR)
     share = weights / weights.sum()
     standard -= share @ standard
-    values, vectors = np.linalg.eigh((standard * share[:, None]).T @ standard)
+    values, vectors = principal(standard * np.sqrt(share)[:, None])
     kept = np.flatnonzero(values >= NULL_SHARE * values[-1])[-DIRECTIONS:]
     return standard @ vectors[:, kept] * np.where(values > 0, values, 1.0)[kept] ** (-sphering / 2)
 

@@ -3,7 +3,7 @@
 ``model.json`` says what the arrays are; the arrays are little-endian float64, so a model comes back
 with the same bits. A file is data from elsewhere: names, sizes, shapes, finiteness and positive
 definiteness are checked before anything is built from it, and no more is read than a mixture of the
-declared size can need.
+declared size can need. Members are stored as they are, so that what is read is never larger than the file.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import io
 import json
 import math
 import os
+import reprlib
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from mixtura.core.mixture import WEIGHT_TOLERANCE, Mixture
 from mixtura.core.noise import Noise
 from mixtura.core.statistics import Array
 from mixtura.covariance import registry
-from mixtura.covariance.structure import from_parameters
+from mixtura.covariance.structure import Structure, from_parameters
 from mixtura.sources.files import NONSENSE, FilePath, replacing
 
 FORMAT = "mixtura-model"
@@ -35,10 +36,12 @@ _PLAIN_VERSION = 1
 
 _HEADER = "model.json"
 _HEADER_BYTES = 1 << 24  # the most that model.json may hold
-_NPY_BYTES = 1 << 12  # the most that the head of a .npy member may take
+_NPY = b"\x93NUMPY\1\0"  # how a .npy member begins
+_NPY_BYTES = 1 << 12  # the most that its head may take
 _LARGEST = 1_000_000  # the most components, and the most columns
 _NUMBERS = 1 << 31  # the most numbers in one array
-_RATIO = 100  # the most by which a member may grow when it is unpacked
+_WIDEST = 1e300  # the largest number in a covariance's factor or its inverse: what is made of them needs some room
+_SAID = 120  # the most characters of what a library says of a file that a message repeats
 _DTYPE = "<f8"
 
 #: Arrays by structure, each axis K or D; and of the region of a noise component.
@@ -104,7 +107,8 @@ def save(
     FileExistsError
         If there is such a file and ``overwrite`` is false.
     ModelFileError
-        If the metadata are no JSON, or the file cannot be written.
+        If the metadata are no JSON, the name of a column is no text, the covariances are at the ends of double
+        precision, or the file cannot be written.
 
     Examples
     --------
@@ -126,6 +130,7 @@ def save(
         family = next(known.name for known in registry.FAMILIES if known.kind == kind)
     if registry.get(family).kind != kind:
         raise ValueError(f"family {family!r} has {registry.get(family).kind} covariances, but the model's are {kind}")
+    _check_readable(model)
     arrays = {"weights": model.weights, "means": model.means, **model.structure.parameters()}
     noise = model.noise
     arrays |= {} if noise is None else {f"noise_{name}": array for name, array in noise.parameters().items()}
@@ -184,6 +189,15 @@ def load(path: FilePath) -> SavedModel:
         raise ModelFileError(f"{name} {error}") from error.__cause__
 
 
+def _check_readable(model: Mixture) -> None:
+    """Raise ModelFileError if ``load`` would refuse the model."""
+    odd = next((name for name in model.columns or () if not _is_text(name)), None)
+    if odd is not None:
+        raise ModelFileError(f"the name of the column {odd!r} is no text: rename it")
+    if not _has_densities(model.structure):
+        raise ModelFileError("the model's covariances leave the range of double precision: measure in other units")
+
+
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
     """A stored member whose bytes do not depend on the day or the machine."""
     info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
@@ -217,68 +231,76 @@ def _read(stream: BinaryIO) -> SavedModel:
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise ModelFileError("is cut short or no Mixtura model file: it is not a zip") from error
     with archive:
+        size = stream.seek(0, io.SEEK_END)
         members = {member.filename: member for member in archive.infolist()}
         if _HEADER not in members:
             raise ModelFileError(f"is not a Mixtura model file: it has no {_HEADER}")
         if members[_HEADER].file_size > _HEADER_BYTES:
             raise ModelFileError(f"is refused: its {_HEADER} is larger than {_HEADER_BYTES} bytes")
-        header = _header(_content(archive, members[_HEADER]))
+        header = _header(_content(archive, members[_HEADER], size))
         kind, n_components, n_features = _size(header)
         shapes = _shapes(kind, n_components, n_features, _has_region(header))
         due = {_HEADER, *(f"{name}.npy" for name in shapes)}
         if set(members) != due or len(archive.infolist()) != len(due):
             raise ModelFileError(f"is refused: its members are not just {', '.join(sorted(due))}")
-        arrays = {name: _array(archive, members[f"{name}.npy"], shape) for name, shape in shapes.items()}
+        arrays = {name: _array(archive, members[f"{name}.npy"], size, shape) for name, shape in shapes.items()}
     noise = _noise(header, arrays)
     _check_numbers(arrays, 0.0 if noise is None else noise.weight)
-    mixture = Mixture(
-        arrays["weights"],
-        arrays["means"],
-        from_parameters(kind, arrays, n_components),
-        columns=header.get("columns"),
-        noise=noise,
-    )
+    structure = from_parameters(kind, arrays, n_components)
+    if not _has_densities(structure):
+        raise ModelFileError("is refused: its covariances leave the range of double precision")
+    try:
+        mixture = Mixture(arrays["weights"], arrays["means"], structure, columns=header.get("columns"), noise=noise)
+    except ValueError as error:
+        raise ModelFileError(f"is damaged: {_said(error)}") from error
     return SavedModel(mixture, header["family"], header["metadata"], header["format_version"])
 
 
-def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
-    """The bytes of a member: no more than declared, which its packed size must make likely."""
-    name, size, packed = member.filename, member.file_size, member.compress_size
-    largest = {
-        zipfile.ZIP_STORED: packed,
-        zipfile.ZIP_DEFLATED: _RATIO * packed + _NPY_BYTES,
-    }.get(member.compress_type, -1)
-    if size > largest:
-        raise ModelFileError(f"is refused: its member {name!r} would grow from {packed} bytes to {size}")
+def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file_size: int) -> bytes:
+    """The bytes of a member: as many as declared, which must lie within the file."""
+    name, size = member.filename, member.file_size
+    if member.compress_type != zipfile.ZIP_STORED:
+        raise ModelFileError(f"is refused: its member {name!r} is compressed, which those of model files are not")
+    if size != member.compress_size or member.header_offset + size > file_size:
+        raise ModelFileError(f"is damaged: its member {name!r} claims {size} bytes that are not there")
     try:
         with archive.open(member) as content:
             data = content.read(size)
     except NONSENSE as error:
-        raise ModelFileError(f"is damaged: its member {name!r} cannot be read ({error})") from error
+        raise ModelFileError(f"is damaged: its member {name!r} cannot be read ({_said(error)})") from error
     if len(data) != size:
         raise ModelFileError(f"is damaged: its member {name!r} is cut short")
     return data
 
 
+def _said(error: Exception) -> str:
+    """What a library says of a file, whatever the file had it say, in one short line."""
+    words = " ".join(str(error).split()) or type(error).__name__
+    plain = "".join(c if c.isprintable() else "?" for c in words)
+    return plain if len(plain) <= _SAID else f"{plain[:_SAID]}…"
+
+
 def _header(text: bytes) -> dict[str, Any]:
     """What model.json says, if it is one of ours and its version is known."""
     try:
-        header: Any = json.loads(text, parse_constant=_refuse)
+        header: Any = json.loads(text, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError) as error:
-        raise ModelFileError(f"is damaged: its {_HEADER} is no JSON ({error})") from error
+        raise ModelFileError(f"is damaged: its {_HEADER} is no JSON ({_said(error)})") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise ModelFileError(f"is not a Mixtura model file: its {_HEADER} does not say {FORMAT!r}")
     version: Any = header.get("format_version")
     if not _is_count(version):
-        raise ModelFileError(f"is damaged: its format version is {version!r}")
+        raise ModelFileError(f"is damaged: its format version is {reprlib.repr(version)}")
     if version > FORMAT_VERSION:
         raise ModelFileError(
-            f"was written by a newer Mixtura ({header.get('mixtura_version')}): its format version "
-            f"is {version}, this Mixtura reads up to {FORMAT_VERSION}; upgrade it"
+            f"was written by a newer Mixtura ({reprlib.repr(header.get('mixtura_version'))}): its format version "
+            f"is {reprlib.repr(version)}, this Mixtura reads up to {FORMAT_VERSION}; upgrade it"
         )
     family = header.get("family")
     if family not in registry.names():
-        raise ModelFileError(f"has the covariance family {family!r}, which this Mixtura does not know: upgrade it")
+        raise ModelFileError(
+            f"has the covariance family {reprlib.repr(family)}, which this Mixtura does not know: upgrade it"
+        )
     if not isinstance(header.get("metadata"), dict):
         raise ModelFileError("is damaged: its metadata are no JSON object")
     return header
@@ -286,6 +308,13 @@ def _header(text: bytes) -> dict[str, Any]:
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text[:20]} is too large")
+    return number
 
 
 def _size(header: Mapping[str, Any]) -> tuple[str, int, int]:
@@ -316,27 +345,40 @@ def _is_count(value: object, largest: float = math.inf) -> TypeGuard[int]:
 
 
 def _are_names(names: object, n_features: int) -> bool:
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+    if not isinstance(names, list) or not all(isinstance(name, str) and _is_text(name) for name in names):
         return False
     return len(names) == len(set(names)) == n_features
 
 
-def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, shape: tuple[int, ...]) -> Array:
+def _is_text(name: str) -> bool:
+    """Whether every output can take it: half of a surrogate pair no file can."""
+    return not any("\ud800" <= c <= "\udfff" for c in name)
+
+
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file_size: int, shape: tuple[int, ...]) -> Array:
     """A .npy member of exactly this shape."""
     name, size = member.filename, 8 * math.prod(shape)
     if not size < member.file_size <= size + _NPY_BYTES:
         raise ModelFileError(f"is refused: its member {name!r} has {member.file_size} bytes, not about {size}")
-    content = io.BytesIO(_content(archive, member))
-    try:
-        if np.lib.format.read_magic(content) != (1, 0):
-            raise ValueError("an unknown version of .npy")
-        found, by_columns, dtype = np.lib.format.read_array_header_1_0(content, max_header_size=_NPY_BYTES)
-    except NONSENSE as error:
-        raise ModelFileError(f"is damaged: its member {name!r} is no array ({error})") from error
-    data = content.getbuffer()[content.tell() :]
-    if found != shape or by_columns or dtype.str != _DTYPE or len(data) != size:
+    content = _content(archive, member, file_size)
+    if not content.startswith(_NPY):
+        raise ModelFileError(f"is damaged: its member {name!r} is no array, or of another version than 1.0")
+    begin = len(_NPY) + 2
+    begin += int.from_bytes(content[len(_NPY) : begin], "little")
+    head = f"{{'descr': '{_DTYPE}', 'fortran_order': False, 'shape': {shape}, }}"
+    if content[len(_NPY) + 2 : begin].rstrip() != head.encode() or len(content) - begin != size:
         raise ModelFileError(f"is damaged: its member {name!r} is not of type {_DTYPE} and shape {shape}")
-    return np.frombuffer(data, dtype=_DTYPE).reshape(shape).astype(np.float64)
+    return np.frombuffer(content, dtype=_DTYPE, offset=begin).reshape(shape).astype(np.float64)
+
+
+def _has_densities(structure: Structure) -> bool:
+    """Whether factors of the covariances, and their inverses, are well within double precision."""
+    with np.errstate(all="ignore"):
+        try:
+            arrays = structure.whitening, *structure.parameters().values()
+        except np.linalg.LinAlgError:
+            return False
+        return all(bool((np.abs(array) <= _WIDEST).all()) for array in arrays)
 
 
 def _has_region(header: Mapping[str, Any]) -> bool:
@@ -358,8 +400,8 @@ def _noise(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> Noise | No
     try:
         region = arrays.get("noise_origin"), arrays.get("noise_edges")
         return Noise(float(weight), float(log_density), *region, estimated)
-    except ValueError as error:
-        raise ModelFileError(f"is damaged: {error}") from error
+    except (ValueError, OverflowError) as error:
+        raise ModelFileError(f"is damaged: {_said(error)}") from error
 
 
 def _is_number(value: object) -> bool:
@@ -372,7 +414,7 @@ def _check_numbers(arrays: Mapping[str, Array], noise: float) -> None:
         if not np.isfinite(array).all():
             raise ModelFileError(f"is damaged: its {name} are not all finite")
     weights = arrays["weights"]
-    if (weights < 0).any() or abs(weights.sum() + noise - 1) > WEIGHT_TOLERANCE:
+    if (weights < 0).any() or (weights > 1).any() or abs(weights.sum() + noise - 1) > WEIGHT_TOLERANCE:
         raise ModelFileError("is damaged: its weights are no probability vector")
     if "scale" in arrays and not (arrays["scale"] > 0).all():
         raise ModelFileError("is damaged: its standard deviations are not all positive")

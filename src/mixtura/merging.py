@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import entr
 
-from mixtura.core.arguments import as_source, finite_rows
+from mixtura.core.arguments import as_source
 from mixtura.core.mixture import NOISE, Labels, Mixture
 from mixtura.core.statistics import Array
-from mixtura.sources.memory import Memory
-from mixtura.sources.source import Block
+from mixtura.race import Observer, Progress
+from mixtura.sources.source import Block, Source
 
 #: The components of one cluster, in order.
 Group = tuple[int, ...]
@@ -69,6 +69,11 @@ class Merging:
 
     __repr__ = __str__
 
+    def _repr_html_(self) -> str:
+        from mixtura import notebook, text
+
+        return notebook.fragment(text.told_of_merging(self))
+
     @property
     def curve(self) -> tuple[Array, Array]:
         """Two (K,) arrays for 1 … K clusters: the cumulated weight of the rows merged on the way, and the entropy.
@@ -102,11 +107,11 @@ class Merging:
             raise ValueError(f"there are 1 to {len(self.stages)} clusters, not {wanted}")
         return self.stages[-wanted].groups
 
-    def responsibilities(self, X: ArrayLike, n: int | None = None) -> Array:
+    def responsibilities(self, X: ArrayLike | Source, n: int | None = None) -> Array:
         """t_nc, the probability of each of n clusters, (N, n)."""
         return self._blockwise(X, partial(_together, groups=self.groups(n)))
 
-    def predict(self, X: ArrayLike, n: int | None = None) -> Labels:
+    def predict(self, X: ArrayLike | Source, n: int | None = None) -> Labels:
         """The most probable of n clusters for each row, (N,): the number of its place in ``groups(n)``; −1 for noise.
 
         Raises
@@ -117,14 +122,16 @@ class Merging:
         groups = self.groups(n)
         return self._blockwise(X, lambda share: called(_together(share, groups)))
 
-    def _blockwise(self, X: ArrayLike, function: Any) -> Any:
+    def _blockwise(self, X: ArrayLike | Source, function: Any) -> Any:
         """A function of the responsibilities of each block of rows, one block after the other."""
-        rows = finite_rows(X, self.model.n_features, self.model.columns)
-        parts = Memory(rows).map(lambda block: function(self.model.responsibilities(block.rows)))
+        source = as_source(X, self.model.n_features, self.model.columns)
+        parts = source.map(lambda block: function(self.model.responsibilities(block.rows)))
         return np.concatenate(list(parts))
 
 
-def merge(model: Mixture, X: Any, sample_weight: ArrayLike | None = None) -> Merging:
+def merge(
+    model: Mixture, X: Any, sample_weight: ArrayLike | None = None, *, progress: Observer | None = None
+) -> Merging:
     """Unite the components of a mixture into clusters, pair after pair, by entropy.
 
     A cluster that is no Gaussian takes several components to fit: it is certain then that a row belongs to the
@@ -139,6 +146,8 @@ def merge(model: Mixture, X: Any, sample_weight: ArrayLike | None = None) -> Mer
         The rows that it was fitted to; K − 1 passes are made.
     sample_weight : array-like of shape (N,), optional
         2 counts a row twice.
+    progress : callable, optional
+        Is told of each pass (see mixtura.race.Progress); the stage is "merge".
 
     Returns
     -------
@@ -169,6 +178,9 @@ def merge(model: Mixture, X: Any, sample_weight: ArrayLike | None = None) -> Mer
     united, rows = None, 0.0
     stages: list[Stage] = []
     while len(groups) > 1:
+        if progress is not None:
+            passes = model.n_components - len(groups)
+            progress(Progress("merge", passes, len(groups) - 1, model.n_components - 1))
         wanted = [group for group in (*groups, *_unions(groups)) if group not in known]
         sums = source.total(partial(_sums, model, groups, wanted))
         known.update(zip(wanted, sums[len(groups) :].tolist(), strict=True))

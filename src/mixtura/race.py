@@ -12,37 +12,37 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
-from operator import attrgetter
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from mixtura import kernels
-from mixtura.core.em import Fit, Stop, Task, climb_together, in_family
+from mixtura.core.blas import one_thread
+from mixtura.core.em import Fit, Pass, Stop, Task, climb_together, in_family, settled
 from mixtura.core.estep import of_block
 from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Mixture
 from mixtura.core.mstep import first_m_step
 from mixtura.core.noise import INITIAL_WEIGHT, Noise
-from mixtura.core.statistics import Statistics, reduced
+from mixtura.core.statistics import Kind, Statistics
 from mixtura.core.status import Status
-from mixtura.covariance.prior import ConjugatePrior, Moments, Prior, column_spread
+from mixtura.covariance.prior import ConjugatePrior, Moments, Prior
 from mixtura.covariance.registry import Family
+from mixtura.covariance.resolution import Resolution
 from mixtura.covariance.structure import SingularError
 from mixtura.denoise import noise_over, without_noise
-from mixtura.diagnosis import idle_directions, misplaced_components
+from mixtura.diagnosis import Grade, Note, diagnose_rows, idle_directions, misplaced_components, name_columns, of_units
 from mixtura.kernels import Kernel
+from mixtura.lazy import cached_property
 from mixtura.sources.sketch import Sample, samples
-from mixtura.sources.source import Source
+from mixtura.sources.source import Source, watched
 from mixtura.start import (
     METHODS,
     Parts,
     Rule,
     around,
-    column_unit,
     completed,
-    family_units,
     mergers,
     mixture_of,
     moved,
@@ -50,6 +50,7 @@ from mixtura.start import (
     split_and_merged,
     splits,
     under_rule,
+    views_of,
 )
 
 #: Distinct rows on which starts race, at least …
@@ -90,8 +91,10 @@ CONTENDERS = 3
 #: A component which on more rows keeps less than this part of its weight was but a speck of the sample.
 WITHERED = 0.2
 GROWN_ROUNDS = 4
-#: The largest value, and the inverse of the smallest spread, of a column that can be fitted.
-LARGEST = 1e152
+#: The most that the squares of all values may add up to, weights included, and the least square of a spread, likewise;
+#: so values of up to so many rows of weight 1 may reach 3·10¹⁵¹.
+MOST_SQUARE, LEAST_SQUARE = 1e306, 1e-300
+LARGE = 1e3
 
 
 @dataclass(frozen=True)
@@ -156,19 +159,49 @@ class Candidate(NamedTuple):
 class Progress(NamedTuple):
     """How far a search has come.
 
-    ``stage`` is "race" (all starts, on a sample), "repair" (the best of each candidate, moved about and offered its
-    neighbours' fits, on the sample), "grow" (the best again, on larger samples), "climb" (on all rows) or "folds" (of a
-    fold, if they are cross-validated); ``climbing`` of ``climbs`` are still on their way after so many ``passes`` over
-    the rows of that stage.
+    Attributes
+    ----------
+    stage : str
+        "sample" (all rows are looked at for a sample of them, nothing climbs yet), "race" (all starts, on the sample),
+        "repair" (the best of each candidate, moved about and offered its neighbours' fits, on the sample), "grow" (the
+        best again, on larger samples), "climb" (on all rows) or "folds" (of a fold, if they are cross-validated).
+    passes : int
+        Over the rows of that stage, that are done.
+    climbing, climbs : int
+        How many climbs are still on their way, of how many.
+    rows, n_rows : int
+        Rows that are done of the next pass, 0 where none has begun; and rows of a whole one, as far as is known.
+    loglik : float
+        The highest log-likelihood of this stage so far, in nats a row; NaN before there is one.
+    gap : float
+        The largest estimated distance to the top among the climbs on their way, in nats a row; NaN before there is one.
+    tol : float
+        They end when it is below this.
     """
 
     stage: str
     passes: int
     climbing: int
     climbs: int
+    rows: int = 0
+    n_rows: int = 0
+    loglik: float = math.nan
+    gap: float = math.nan
+    tol: float = math.nan
+
+    @classmethod
+    def of(cls, stage: str, seen: Pass, climbs: int, n_rows: int, tol: float) -> Self:
+        """How far the climbs of a stage have come."""
+        return cls(stage, seen.passes, seen.climbing, climbs, seen.rows, n_rows, seen.loglik, seen.gap, tol)
+
+    @property
+    def within(self) -> bool:
+        """Whether a pass is under way."""
+        return self.rows > 0
 
 
-#: Called after each pass; a true answer ends the fit, with the models as they are.
+#: Called after each pass, and several times a second within a long one; a true answer ends the fit, with the models as
+#: they are.
 Observer = Callable[[Progress], bool | None]
 
 
@@ -191,8 +224,8 @@ class Run:
         Why others did not get that far.
     best : Fit or None
         The best so far.
-    remark : str
-        What else there is to say of a failure.
+    causes : list of str
+        What of the rows may be the reason that there is none.
     """
 
     candidate: Candidate
@@ -202,7 +235,7 @@ class Run:
     hills: list[Fit] = field(default_factory=list[Fit])
     failures: list[str] = field(default_factory=list[str])
     best: Fit | None = None
-    remark: str = ""
+    causes: list[str] = field(default_factory=list[str])
 
     @property
     def unmoved(self) -> bool:
@@ -223,6 +256,10 @@ class _Obeyed:
         self.observer = observer
         self.told_to_stop = False
 
+    def sampling(self, n_rows: int) -> Callable[[int], object]:
+        """What tells of the rows that have been looked at for the sample."""
+        return lambda rows: self(Progress("sample", 0, 0, 0, rows, n_rows))
+
     def __call__(self, progress: Progress) -> bool:
         if self.observer is not None:
             self.told_to_stop = bool(self.observer(progress)) or self.told_to_stop
@@ -241,6 +278,8 @@ class Ground:
     kernel: Kernel
     rough: Kernel
     observer: _Obeyed
+    _relative: dict[tuple[bool, ...], Prior] = field(default_factory=dict[tuple[bool, ...], Prior])
+    _moments: dict[Kind, Moments] = field(default_factory=dict[Kind, Moments])
 
     @property
     def told_to_stop(self) -> bool:
@@ -255,12 +294,19 @@ class Ground:
     @cached_property
     def weight(self) -> float:
         """Weight of all rows."""
-        return self.small.weight if self.small.complete else self.source.total(attrgetter("weight"))
+        return self.small.weight if self.small.complete else self.source.weight
 
     @cached_property
-    def relative(self) -> Prior:
-        """The default prior, for the sample."""
-        return Prior.relative(self.small.rows, self.small.weights)
+    def resolution(self) -> Resolution:
+        """How finely the rows were recorded."""
+        return Resolution.of(self.small.rows, self.small.weights)
+
+    def relative(self, family: Family) -> Prior:
+        """The default prior of a family, for the sample."""
+        key = family.kind == "diagonal", family.isotropic, family.one_unit
+        if key not in self._relative:
+            self._relative[key] = Prior.relative(self.small.rows, self.small.weights, family, self.resolution)
+        return self._relative[key]
 
     @cached_property
     def noise(self) -> Noise | None:
@@ -275,7 +321,8 @@ class Ground:
         if self.noise is None:
             return model
         share = max(INITIAL_WEIGHT if model.noise is None else model.noise.weight, least)
-        weights = model.weights * ((1 - share) / model.weights.sum())
+        among = model.weights if model.weights.any() else np.ones_like(model.weights)
+        weights = among * ((1 - share) / among.sum())
         noise = self.noise.weighing(share)
         return Mixture(weights, model.means, model.structure, columns=model.columns, noise=noise)
 
@@ -290,28 +337,29 @@ class Ground:
             return self.small
         return self.quiet
 
-    @cached_property
-    def moments(self) -> Moments:
-        """Mean, scatter and weight of all rows."""
-        return overall_moments(self.rows)
+    def moments(self, family: Family) -> Moments:
+        """Mean, scatter and weight of all rows, as a family's prior needs them."""
+        kind = "diagonal" if family.kind == "diagonal" else "full"
+        if kind not in self._moments:
+            self._moments[kind] = overall_moments(self.rows, kind)
+        return self._moments[kind]
 
     def prior(self, weight: float, n_components: int, family: Family) -> Prior:
         """The prior of a fit to rows of that weight."""
         if self.settings.prior is not None:
-            return self.settings.prior.of(self.moments, family, n_components, self.relative)
+            return self.settings.prior.of(self.moments(family), family, n_components, self.relative(family))
         ridge, n_features = self.settings.reg_covar, self.small.n_features
         if ridge is None:
-            return self.relative.for_weight(weight)
+            return self.relative(family).for_weight(weight)
         prior = Prior.absolute(ridge, weight, n_components, n_features) if ridge else Prior.none(n_features)
-        return replace(prior, resolution=self.relative.resolution)
+        return replace(prior, resolution=self.resolution, idle=self.relative(family).idle)
 
     def start(self, sums: Statistics, candidate: Candidate, lean: float, sample: Sample) -> Mixture:
-        """The mixture that the statistics of a sample make, of the kind "full" whatever the family's own is."""
+        """The mixture that the statistics of a sample make."""
         n_components, family, _ = candidate
-        statistics = replace(sums, kind=family.kind, s2=reduced(sums.s2, family.kind))
-        prior = self.prior(sample.weight, n_components, family).leaning(lean * sums.row_weight, statistics)
-        model = first_m_step(statistics, family, prior, self.noise)
-        model = self.settings.fixed.matched(model, column_unit(self.small))
+        prior = self.prior(sample.weight, n_components, family).leaning(lean * sums.row_weight, sums)
+        model = first_m_step(sums, family, prior, self.noise)
+        model = self.settings.fixed.matched(model, self.small.unit)
         return self.with_noise(model, least=max(INITIAL_WEIGHT, 1 - sample.weight / self.small.weight))
 
     def first(self, sums: Statistics, candidate: Candidate, rows: Sample) -> Mixture:
@@ -321,6 +369,18 @@ class Ground:
         if not isinstance(parts, Parts):
             return model
         return completed(parts, model, self.small, family, self.prior(self.small.weight, n_components, family))
+
+    def moved(self, fit: Fit, candidate: Candidate, sample: Sample, rng: np.random.Generator) -> Mixture:
+        """A start with a component of a fit elsewhere."""
+        rule = _move(fit, sample, rng)
+        return self.start(
+            under_rule(rule, sample, candidate.n_components, candidate.family.kind), candidate, 1.0, sample
+        )
+
+    def in_family(self, model: Mixture, candidate: Candidate) -> Mixture:
+        """A mixture made one of a candidate's family."""
+        prior = self.prior(self.small.weight, candidate.n_components, candidate.family)
+        return settled(in_family(model, candidate.family), prior)
 
     def guide(self, model: Mixture) -> Statistics:
         """The statistics of the largest sample under a model, at the weight of all rows."""
@@ -334,23 +394,18 @@ class Ground:
         starts = list(starts)
         source, weight = (self.rows, self.weight) if sample is None else (sample, sample.weight)
         accelerate, guide = self.settings.accelerate, self.guide if sample is None and self.larger else None
-        tasks = [
-            Task(
-                self.settings.fixed.place(self.with_noise(model), run.candidate.family),
-                run.candidate.family,
-                self.prior(weight, model.n_components, run.candidate.family),
-                stop,
-                accelerate,
-                self.settings.fixed,
-                guide,
-                curvature,
-            )
-            for run, start, stop in starts
-            for model, curvature in [(start.model, start.curvature) if isinstance(start, Fit) else (start, None)]
-        ]
+        tasks: list[Task] = []
+        for run, begin, stop in starts:
+            family, fixed = run.candidate.family, self.settings.fixed
+            model, curvature = (begin.model, begin.curvature) if isinstance(begin, Fit) else (begin, None)
+            prior = self.prior(weight, model.n_components, family)
+            start = fixed.place(self.with_noise(model), family)
+            tasks.append(Task(start, family, prior, stop, accelerate, fixed, guide, curvature))
 
-        def watch(passes: int, climbing: int) -> bool:
-            return self.observer(Progress(stage, passes, climbing, len(tasks)))
+        tol = max((stop.tol for _, _, stop in starts), default=self.settings.tol)
+
+        def watch(seen: Pass) -> bool:
+            return self.observer(Progress.of(stage, seen, len(tasks), source.n_rows, tol))
 
         kernel = self.kernel if sample is None and self.small.complete else self.rough
         fits: Sequence[Fit] = climb_together(tasks, source, watch, kernel)
@@ -368,6 +423,8 @@ class Ground:
         return [(run, fit) for (run, _, _), fit in zip(starts, fits, strict=True)]
 
 
+@one_thread()
+@np.errstate(under="ignore")
 def search(
     source: Source,
     candidates: Sequence[Candidate],
@@ -376,24 +433,27 @@ def search(
     *,
     observer: Observer | None = None,
     columns: Sequence[str] | None = None,
-) -> tuple[list[Run], Source]:
+) -> tuple[list[Run], Source, tuple[Note, ...]]:
     """Fit every candidate to the rows of a source; one that fails is recorded and leaves the others alone.
 
-    Also returned are the rows that the best fits belong to: the source, or a sample that stands for it.
+    Also returned are the rows that the best fits belong to, the source or a sample that stands for it, and what is
+    odd about them.
     """
     for candidate in candidates:
         settings.fixed.check(candidate.n_components, source.n_features, candidate.family)
     largest = max(candidate.n_components for candidate in candidates)
     free = max(candidate.family.n_parameters(1, source.n_features) for candidate in candidates)
-    small, *larger = samples(source, _sizes(source, largest, free), seed)
+    obeyed = _Obeyed(observer)
+    with watched(source, obeyed.sampling(source.n_rows)):
+        small, *larger = samples(source, _sizes(source, largest, free), seed)
     if small.complete:
         larger = []
-    _check_range(small, columns)
+    _check_range(small, source.n_rows, columns)
     n_rows = small.n_rows if small.complete else source.n_rows
     components = sum(candidate.n_components for candidate in candidates)  # of a pass, which all of them share
     # one edition for the samples and for all rows; only ends need double precision
     kernel, rough = (kernels.choose(n_rows, components, source.n_features, single=single) for single in (False, True))
-    ground = Ground(source, small, tuple(larger), settings, seed, kernel, rough, _Obeyed(observer))
+    ground = Ground(source, small, tuple(larger), settings, seed, kernel, rough, obeyed)
     attempts = _attempts(candidates, settings.n_init)
     runs = [Run(candidate, *its) for candidate, its in zip(candidates, attempts, strict=True)]
     open_to_others = [run for run in runs if run.candidate.by_chance or run.candidate.known]
@@ -403,10 +463,18 @@ def search(
     _climb(ground, runs)
     _fall_back(ground, [run for run in runs if run.candidate.by_chance])
     _settle(ground, open_to_others)
+    notes = diagnose_rows(small, source.n_rows, ground.resolution, columns)
     for run in runs:
-        if settings.reg_covar == 0 and (run.best is None or run.best.status.failed) and ground.relative.null_directions:
-            run.remark = f"the rows do not vary in every direction: {idle_directions(ground.relative, columns)}"
-    return runs, ground.rows
+        if run.best is None or run.best.status.failed:
+            run.causes = _causes(ground, run.candidate.family, notes, columns)
+    return runs, ground.rows, notes
+
+
+def _causes(ground: Ground, family: Family, notes: Sequence[Note], columns: Sequence[str] | None) -> list[str]:
+    """What of the rows may be the reason that no fit was found."""
+    found = [*of_units(family, ground.resolution, columns), *notes]
+    told = [note.sentence for note in found if note.grade > Grade.REMARK]
+    return told if ground.settings.reg_covar is None else idle_directions(ground.relative(family).idle, columns) + told
 
 
 def _sizes(source: Source, n_components: int, free: int) -> list[int]:
@@ -420,16 +488,19 @@ def _sizes(source: Source, n_components: int, free: int) -> list[int]:
     return sizes
 
 
-def _check_range(small: Sample, columns: Sequence[str] | None) -> None:
-    """Whether squares of the values fit into double precision, with room for sums."""
-    size = np.abs(small.rows).max(0, initial=0.0)
-    _, spread = column_spread(small.rows, small.weights)
-    for j in np.flatnonzero((size > LARGEST) | ((spread > 0) & (spread < 1 / LARGEST))):
-        name = repr(columns[int(j)]) if columns else str(j)
+def _check_range(small: Sample, n_rows: int, columns: Sequence[str] | None) -> None:
+    """Whether squares of the values, times their weights, fit into double precision."""
+    each = small.weight / small.n_rows  # in a sample, distinct rows have the weight of their copies
+    size = np.maximum(np.abs(small.box.low), np.abs(small.box.high))
+    _, spread = small.middle_and_spread
+    least, most = LEAST_SQUARE / min(each, 1.0), MOST_SQUARE / max(each * n_rows, LARGE)
+    least, most = math.sqrt(least), math.sqrt(most)
+    for j in np.flatnonzero((size > most) | ((spread > 0) & (spread < least))).tolist():
+        weigh = "" if 1 / LARGE < each < LARGE else f" (the weights, {each:.1e} on average, count too)"
         raise ValueError(
-            f"the values of column {name} reach {size[j]:.1e} and spread over {spread[j]:.1e}: their squares leave the "
-            f"range of double precision. Measure the column in a unit that keeps both between {1 / LARGEST:.0e} and "
-            f"{LARGEST:.0e}"
+            f"the values of {name_columns([j], columns)} reach {size[j]:.1e} and spread over {spread[j]:.1e}: their "
+            f"squares leave the range of double precision. Measure the column in a unit that keeps both between "
+            f"{least:.0e} and {most:.0e}{weigh}"
         )
 
 
@@ -449,9 +520,11 @@ def _attempts(candidates: Sequence[Candidate], n_init: int) -> Iterator[tuple[Se
 
 def _race(ground: Ground, runs: Sequence[Run]) -> None:
     """Every start, on the sample, far enough to tell the hills apart."""
-    starts: list[tuple[Run, Mixture | Fit]] = [(run, run.candidate.known) for run in runs if run.candidate.known]
-    starts += _chosen_starts(ground, runs)
-    for run, fit in _further(ground, "race", starts, ground.settings.race_stop, ground.small):
+    stop = ground.settings.race_stop
+    known = [(run, run.candidate.known, stop) for run in runs if run.candidate.known]
+    climbed = ground.climb("race", known, ground.small)
+    climbed += _further(ground, "race", _chosen_starts(ground, runs), stop, ground.small)
+    for run, fit in climbed:
         run.raced.append(fit)
         run.best = max(run.raced, key=_merit)
 
@@ -459,18 +532,17 @@ def _race(ground: Ground, runs: Sequence[Run]) -> None:
 def _chosen_starts(ground: Ground, runs: Sequence[Run]) -> list[tuple[Run, Mixture | Fit]]:
     """As many starts of each run as it is to make: of those that it looks at, the ones ahead after a few steps."""
     methods = METHODS[ground.settings.init_params]
-    made: dict[tuple[int, int, bytes | None], Statistics] = {}  # of all families
+    made: dict[tuple[int, int, bool, Kind], Statistics] = {}  # for all families
     starts: list[tuple[Run, Mixture | Fit]] = []
     for run in runs:
-        n_components = run.candidate.n_components
+        n_components, family, _ = run.candidate
         for attempt in run.attempts:
-            rows = ground.rows_for_start(attempt, n_components)
-            for unit in family_units(rows, run.candidate.family):
-                key = n_components, attempt, None if unit is None else unit.tobytes()
+            for rows in views_of(ground.rows_for_start(attempt, n_components), family):
+                key = n_components, attempt, rows.one_unit, family.kind
                 if key not in made:
                     rng = np.random.default_rng([ground.seed, n_components, attempt])
-                    rule = methods[min(attempt, len(methods) - 1)](rows, n_components, rng, unit)
-                    made[key] = under_rule(rule, rows, n_components, "full")
+                    rule = methods[min(attempt, len(methods) - 1)](rows, n_components, rng)
+                    made[key] = under_rule(rule, rows, n_components, family.kind)
                 try:
                     starts.append((run, ground.first(made[key], run.candidate, rows)))
                 except SingularError as error:
@@ -512,8 +584,7 @@ def _repair(ground: Ground, runs: Sequence[Run], sample: Sample, rounds: int) ->
                 patience[run] -= 1
                 rng = np.random.default_rng([ground.seed, run.candidate.n_components, turn, 1])  # whatever n_init
                 with suppress(SingularError):  # that move led nowhere
-                    sums = under_rule(_move(run.best, sample, rng), sample, run.candidate.n_components, "full")
-                    moves.append((run, ground.start(sums, run.candidate, 1.0, sample)))
+                    moves.append((run, ground.moved(run.best, run.candidate, sample, rng)))
         arrived = _arrivals(ground, offers + moves, sample)
         moving = {run for run, _ in moves}
         fresh = set[Run]()
@@ -550,9 +621,9 @@ def _offers(ground: Ground, fit: Fit, candidate: Candidate, sample: Sample) -> l
             prior = ground.prior(sample.weight, n_components, family)
             models = splits(fit.model, sample, family, prior, OFFERS)
         elif n_components < fit.model.n_components:
-            models = [in_family(model, family) for model in mergers(fit.model, OFFERS)]
+            models = [ground.in_family(model, candidate) for model in mergers(fit.model, OFFERS)]
         else:
-            models = [in_family(fit.model, family)]
+            models = [ground.in_family(fit.model, candidate)]
     except SingularError:
         return []
     return [ground.with_noise(model, least=noise) for model in models]
@@ -562,10 +633,8 @@ def _arrivals(ground: Ground, starts: Sequence[tuple[Run, Mixture]], sample: Sam
     """Where those starts arrive that come near the best of their run soon."""
     going: list[tuple[Run, Mixture | Fit]] = [*starts]
     for steps, most, behind in SIEVE:
-        stop = Stop(RACE_TOL, steps, verify=False)
-        going = [
-            *_ahead(_further(ground, "repair", going, stop, sample), lambda _, most=most: most, behind * sample.weight)
-        ]
+        climbed = _further(ground, "repair", going, Stop(RACE_TOL, steps, verify=False), sample)
+        going = [*_ahead(climbed, lambda _, most=most: most, behind * sample.weight)]
     hopeful = [
         (run, fit) for run, fit in going if isinstance(fit, Fit) and _behind(run, fit) <= HOPE * fit.gap * sample.weight
     ]
@@ -631,6 +700,8 @@ def _fall_back(ground: Ground, runs: Sequence[Run]) -> None:
     stop = ground.settings.stop
     doubtful = [run for run in runs if _doubtful(run)]
     for turn in range(1, CONTENDERS):
+        if ground.told_to_stop:
+            return
         others = [(run, run.hills[turn], stop) for run in doubtful if len(run.hills) > turn]
         for run, fit in ground.climb("climb", others):
             run.best = fit if run.best is None else max(run.best, fit, key=_merit)
@@ -687,7 +758,7 @@ def _settle(ground: Ground, runs: Sequence[Run]) -> None:
             top = max(held, key=_merit, default=None)
             if run.best is not None and top is not None and _merit(top) > _merit(run.best, margin):
                 with suppress(SingularError):
-                    starts.append((run, in_family(top.model, run.candidate.family), stop))
+                    starts.append((run, ground.in_family(top.model, run.candidate), stop))
         better = [(r, fit) for r, fit in ground.climb("climb", starts) if r.best and _merit(fit) > _merit(r.best)]
         for run, fit in better:
             run.best = fit
@@ -708,9 +779,9 @@ def _given(ground: Ground, candidate: Candidate) -> Mixture:
     if isinstance(start, Mixture):
         if start.noise is not None and ground.noise is None:
             raise ValueError("the start has a noise component: ask for noise, or start from its without_noise()")
-        return in_family(start, family)
+        return ground.in_family(start, candidate)
     if isinstance(start, Parts) and start.means is not None:
-        unit = column_unit(ground.small)
+        unit = ground.small.unit
         return completed(start, around(start.means, ground.source, family, prior, unit), ground.source, family, prior)
     if callable(start):
         return mixture_of(start, ground.source, n_components, family, prior)
@@ -738,8 +809,8 @@ def _move(fit: Fit, small: Sample, rng: np.random.Generator) -> Rule:
     gone = misplaced_components(fit)
     if not gone and n_components > 2 and rng.random() < 0.5:
         return split_and_merged(fit.model, small, rng)
-    unit = family_units(small, fit.family)[-1]
-    return moved(fit.model, gone or (int(rng.integers(n_components)),), small, rng, unit)
+    *_, rows = views_of(small, fit.family)
+    return moved(fit.model, gone or (int(rng.integers(n_components)),), rows, rng)
 
 
 def _finished(rough: Fit, end: Fit) -> Fit:
@@ -750,8 +821,13 @@ def _finished(rough: Fit, end: Fit) -> Fit:
 
 
 def _joined(before: Fit, after: Fit) -> Fit:
-    """One fit of a climb and the one that went on from it over the same rows."""
-    *earlier, last = before.trace
-    here = after.trace[0]._replace(passes=last.passes, kind=last.kind)  # the same point, measured again
-    later = (step._replace(passes=last.passes + step.passes) for step in after.trace[1:])
-    return replace(after, trace=(*earlier, here, *later), n_iter=before.n_iter + after.n_iter)
+    """One fit of a climb and the one that went on from it over the same rows.
+
+    The model of the last step has been measured again, in double precision if it was not before: of the steps before
+    it, those stay that it does not contradict.
+    """
+    last, (seam, *later) = before.trace[-1], after.trace
+    former = (step for step in before.trace[:-1] if step.objective <= seam.objective)
+    steps = (step._replace(passes=last.passes + step.passes) for step in later)
+    trace = (*former, seam._replace(passes=last.passes, kind=last.kind), *steps)
+    return replace(after, trace=trace, n_iter=before.n_iter + after.n_iter)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
-from functools import cached_property
-from os import PathLike
-from typing import Any
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from inspect import signature
+from os import PathLike, fspath
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mixtura import text
+from mixtura._version import __version__
 from mixtura.agreement import CrossTable, cross_table
+from mixtura.checkpoint import head_for, seed_in
 from mixtura.choice import CRITERIA, Cell, Survey, chosen, counts_of, ranked, ties
 from mixtura.core.arguments import as_generator
 from mixtura.core.em import Fit
@@ -23,15 +25,42 @@ from mixtura.core.overlap import Separation
 from mixtura.covariance import registry
 from mixtura.covariance.prior import ConjugatePrior, as_prior
 from mixtura.covariance.registry import Family
+from mixtura.lazy import cached_property
 from mixtura.merging import Merging, merge
+from mixtura.progress import watched
 from mixtura.race import Observer, Settings, as_noise
-from mixtura.sources.coerce import as_table, as_weights
-from mixtura.sources.memory import Memory
+from mixtura.sources.journal import Journal, Journalled
+from mixtura.sources.opening import as_source
+from mixtura.sources.sketch import fingerprint
+from mixtura.sources.sql import without_password
 from mixtura.start import METHODS
 from mixtura.summary import summarise
 
 #: Numbers of components tried when none are named.
 COMPONENTS = range(1, 10)
+
+
+class Call(NamedTuple):
+    """The call that led to a result, so that it can be shown and made again.
+
+    ``arguments`` are those that were given, by name, ``table`` as text; ``seed`` is the ``random_state``, if it was a
+    number.
+    """
+
+    arguments: Mapping[str, Any]
+    table: str | None = None
+    seed: int | None = None
+
+    def __str__(self) -> str:
+        return self.changed({})
+
+    def changed(self, change: Mapping[str, Any]) -> str:
+        """The call with other arguments, as it is written in Python."""
+        rows = "table" if self.table is None else repr(self.table)
+        return f"mixtura.fit({', '.join([rows, *text.as_arguments({**self.arguments, **change})])})"
+
+
+_NO_CALL = Call({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +74,13 @@ class Result:
     survey : Survey
         The table and what it was made of.
     columns : tuple of str
+    call : Call, optional
+        What was asked.
     """
 
     survey: Survey
     columns: tuple[str, ...]
+    call: Call = _NO_CALL
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -133,7 +165,7 @@ class Result:
         n_components: int | Iterable[int] | None = None,
         covariances: str | Family | Iterable[str | Family] | None = None,
         *,
-        progress: Observer | None = None,
+        progress: Observer | bool | None = None,
     ) -> Result:
         """The result with more candidates. Those that are there are not fitted again.
 
@@ -145,7 +177,7 @@ class Result:
             Numbers of components; by default those that are there.
         covariances : str, or iterable of str, optional
             Covariance families, or "all"; by default those that are there.
-        progress : callable, optional
+        progress : bool or callable, optional
             As in ``fit``.
 
         Returns
@@ -170,12 +202,13 @@ class Result:
         """
         counts = [cell.n_components for cell in self.cells]
         families = [cell.covariance for cell in self.cells]
-        survey = self.survey.extended(
-            counts if n_components is None else counts_of(n_components, self.n_rows),
-            registry.several(families if covariances is None else covariances, len(self.columns)),
-            progress,
-        )
-        return Result(survey, self.columns)
+        wanted = counts if n_components is None else counts_of(n_components, self.n_rows)
+        several = registry.several(families if covariances is None else covariances, len(self.columns))
+        with watched(progress) as observer:
+            survey = self.survey.extended(wanted, several, observer)
+        counts = sorted({cell.n_components for cell in survey.cells})
+        tried = {"n_components": counts, "covariance": list(dict.fromkeys(cell.covariance for cell in survey.cells))}
+        return Result(survey, self.columns, self.call._replace(arguments={**self.call.arguments, **tried}))
 
     def summary(self) -> dict[str, Any]:
         """Plain numbers (JSON-able): the chosen model, its components, its rivals, notes and advice."""
@@ -185,28 +218,93 @@ class Result:
     def _numbers(self) -> dict[str, Any]:
         return summarise(self.cells, self.best, self.criterion, self.columns, self.n_rows, separation=self.separation)
 
-    def merge(self, table: Any, sample_weight: ArrayLike | str | None = None) -> Merging:
+    @cached_property
+    def fingerprint(self) -> str:
+        """32 hexadecimal digits that stand for the numbers of all rows and their weights, in whatever order."""
+        return fingerprint(self.survey.source)
+
+    def report(
+        self, path: str | PathLike[str], *, overwrite: bool = False, progress: Observer | bool | None = None
+    ) -> None:
+        """Write what was found as one page to read: an HTML file that needs no other, and no network.
+
+        It shows the chosen model and its rivals, the components, pictures of the rows, how sure the labels are, whether
+        the model fits, how the climb went, how to use the model and how to make it again. The same result gives the
+        same bytes.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file. A name in ``.md`` gets the same without pictures, as Markdown.
+        overwrite : bool, default False
+            Whether a file of that name may be replaced.
+        progress : bool or callable, optional
+            As in ``fit``; the stage is "report".
+
+        Raises
+        ------
+        FileExistsError
+            If there is such a file and ``overwrite`` is false.
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> import mixtura
+        >>> result = mixtura.fit("examples/faithful.csv", 2, "full", random_state=0)
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "faithful.html"
+        >>> result.report(path)
+        >>> path.read_text(encoding="utf-8")[:15]
+        '<!doctype html>'
+        """
+        from mixtura import report
+
+        with watched(progress) as observer:
+            report.write(path, self, self._document, self.call.changed, overwrite=overwrite, progress=observer)
+
+    @property
+    def _document(self) -> dict[str, Any]:
+        """What the report tells: the summary, and where it comes from."""
+        return {
+            "mixtura": __version__,
+            "command": str(self.call),
+            "seed": self.call.seed,
+            "table": self.call.table,
+            "left_out": {},
+            "fingerprint": self.fingerprint,
+            **self._numbers,
+        }
+
+    def merge(
+        self, table: Any, sample_weight: ArrayLike | str | None = None, *, progress: Observer | bool | None = None
+    ) -> Merging:
         """Unite components of the chosen model into clusters, by what the rows leave open; see ``mixtura.merge``.
 
         Parameters
         ----------
-        table : array-like, data frame, Arrow table, or path
+        table : array-like, data frame, path, or whatever else ``fit`` takes
             The table that was fitted.
-        sample_weight : array-like of shape (N,), or name of a column of a file, optional
+        sample_weight : array-like of shape (N,), or name of a column, optional
+        progress : bool or callable, optional
+            As in ``fit``; the stage is "merge".
         """
-        rows, _, weights = _read(table, self.model.columns, sample_weight)
-        return merge(self.model, rows, weights)
+        source, _ = as_source(table, columns=self.model.columns, weights=sample_weight)
+        with watched(progress) as observer:
+            return merge(self.model, source, progress=observer)
 
     def compare(self, table: Any, labels: Iterable[Hashable]) -> CrossTable:
         """Lay the labels of the chosen model beside given ones; see ``mixtura.cross_table``.
 
         Parameters
         ----------
-        table : array-like, data frame, Arrow table, or path
+        table : array-like, data frame, path, or whatever else ``fit`` takes
         labels : array-like of shape (N,)
             Of any kind; None or NaN where a row has none.
         """
-        return cross_table(labels, self.model.predict(_read(table, self.model.columns, None)[0]))
+        source, _ = as_source(table, columns=self.model.columns)
+        found = source.map(lambda block: self.model.predict(block.rows))
+        return cross_table(labels, np.concatenate(list(found)))
 
     def __str__(self) -> str:
         return text.as_text(self._numbers)
@@ -214,7 +312,9 @@ class Result:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return text.as_html(self._numbers)
+        from mixtura import notebook
+
+        return notebook.as_html(self._numbers)
 
 
 def fit(
@@ -225,6 +325,8 @@ def fit(
     criterion: str = "bic",
     sample_weight: ArrayLike | str | None = None,
     columns: Iterable[str | int] | None = None,
+    where: Any = None,
+    part: str | None = None,
     n_init: int = 4,
     tol: float = 1e-6,
     max_iter: int = 10_000,
@@ -235,15 +337,19 @@ def fit(
     fixed: Fixed | None = None,
     random_state: Any = None,
     n_threads: int | None = None,
-    progress: Observer | None = None,
+    spool: bool | None = None,
+    progress: Observer | bool | None = None,
+    checkpoint: str | PathLike[str] | None = None,
 ) -> Result:
     """Fit mixtures to a table and choose one.
 
     Parameters
     ----------
-    table : array-like, data frame, Arrow table, or path
-        (N, D) numbers: NumPy, lists, pandas, polars, pyarrow, anything with ``__arrow_c_stream__``; or the path of a
-        CSV, Parquet, Arrow or ``.npy`` file, of which the columns that are not numeric are left out.
+    table : array-like, data frame, path, or whatever else holds rows
+        (N, D) numbers: NumPy, lists, pandas, polars, pyarrow, anything with ``__arrow_c_stream__``; the path of a CSV,
+        Parquet, Arrow, ``.npy`` or HDF5 file or of a folder of files, of which the columns that are not numeric are
+        left out; a ``Query`` of a database, a lazy frame, an iterable of tables, a Source: see
+        ``mixtura.sources.as_source``. What does not fit into memory is read in every pass.
     n_components : int or iterable of int
         Numbers of components to try.
     covariance : str, or iterable of str, optional
@@ -252,10 +358,14 @@ def fit(
     criterion : {"bic", "icl", "aic", "cv"}
         What to choose by; smaller is better. "cv" is −2 log-likelihood of the rows, each under a model of the others,
         in five folds.
-    sample_weight : array-like of shape (N,), or name of a column of a file, optional
+    sample_weight : array-like of shape (N,), or name of a column, optional
         2 counts a row twice, 0 leaves it out; the criteria count weight, not rows.
     columns : iterable of str or int, optional
         Which columns to use, in this order.
+    where : str or pyarrow.compute.Expression, optional
+        Which rows to use, as in ``"dose > 3 and site in ('A', 'B')"``; see mixtura.sources.where.
+    part : str, optional
+        Which of several tables in a file, database or AnnData object.
     n_init : int
         Starts for each number of components, shared out among the families, which take over from each other what leads
         higher; each family makes at least one. They race on a bounded sample, so more of them cost little on many rows.
@@ -279,8 +389,17 @@ def fit(
         The same seed gives the same bits, on any number of threads.
     n_threads : int, optional
         By default as many as this process may use processors.
-    progress : callable, optional
-        Is told of each pass; see mixtura.race.Progress. A true answer ends the fit with the models as they are.
+    spool : bool, optional
+        Whether to copy the rows once to a temporary file that all passes read (to memory, if they are few): by default
+        that is done with CSV files, queries and whatever can be read only once.
+    progress : bool or callable, optional
+        Whether to show a bar if it takes more than two seconds; by default in a notebook and at the prompt of an
+        interpreter. A callable is told of each pass instead (see mixtura.race.Progress); a true answer ends the fit
+        with the models as they are. Ctrl-C is KeyboardInterrupt, unless a callable sees to it.
+    checkpoint : str or path-like, optional
+        A file that keeps what the passes over all rows found. If the fit is killed, the same call goes on from there,
+        to the same bits (with ``random_state=None``, to those of the seed that was drawn then). See
+        mixtura.sources.journal.
 
     Returns
     -------
@@ -288,6 +407,9 @@ def fit(
 
     Raises
     ------
+    CheckpointError
+        If the checkpoint cannot be written, or is of another table, of other options or of another version. It is a
+        ValueError.
     ValueError
         If the table holds what cannot be fitted (text, NaN, too few rows), with the place; if an argument makes no
         sense; or if no candidate could be fitted, with the reasons.
@@ -301,9 +423,19 @@ def fit(
     >>> result.model.columns
     ('eruptions', 'waiting')
     """
-    rows, names, weights = _read(table, columns, sample_weight)
-    counts = counts_of(n_components, len(rows))
-    families = registry.several(covariance, rows.shape[1])
+    call = _call(locals())
+    opened = as_source(
+        table,
+        columns=columns,
+        weights=sample_weight,
+        where=where,
+        part=part,
+        n_threads=None if n_threads is None else _at_least("n_threads", n_threads, 1),
+        spool=spool,
+    )
+    source, names = opened
+    counts = counts_of(n_components, source.n_rows)
+    families = registry.several(covariance, source.n_features)
     criterion = criterion.lower() if isinstance(criterion, str) else criterion
     if criterion not in CRITERIA:
         raise ValueError(f"criterion must be one of {', '.join(CRITERIA)}, got {criterion!r}")
@@ -317,15 +449,25 @@ def fit(
         max_iter=_at_least("max_iter", max_iter, 1),
         reg_covar=None if reg_covar is None else _at_least("reg_covar", reg_covar, 0.0),
         init_params=init_params,
-        noise=as_noise(noise, rows.shape[1]),
+        noise=as_noise(noise, source.n_features),
         prior=as_prior(prior),
         fixed=fixed or NOTHING,
     )
-    source = Memory(rows, weights, None if n_threads is None else _at_least("n_threads", n_threads, 1))
-    seed = int(as_generator(random_state).integers(2**63))
-    survey = Survey(source, settings, seed, criterion, names).extended(counts, families, progress)
+    seed = None if checkpoint is None or random_state is not None else seed_in(checkpoint)
+    if seed is None:
+        seed = int(as_generator(random_state).integers(2**63))
+    survey = Survey(source, settings, seed, criterion, names)
+    with watched(progress) as observer:
+        if checkpoint is None:
+            survey = survey.extended(counts, families, observer)
+        else:
+            wanted = {"n_components": counts, "covariance": [each.name for each in families], "criterion": criterion}
+            head = head_for(source, settings, seed, wanted | {"random_state": random_state, "columns": names})
+            with Journal(checkpoint, head) as journal:
+                journalled = replace(survey, source=Journalled(source, journal))
+                survey = replace(journalled.extended(counts, families, observer), source=source)
     chosen(survey.cells, criterion)  # raises where there is nothing to choose
-    return Result(survey, names or tuple(f"x{j}" for j in range(1, rows.shape[1] + 1)))
+    return Result(survey, names or tuple(f"x{j}" for j in range(1, source.n_features + 1)), call)
 
 
 def select(
@@ -340,7 +482,7 @@ def select(
 
     Parameters
     ----------
-    table : array-like, data frame, Arrow table, or path
+    table : array-like, data frame, path, or whatever else holds rows
         (N, D) numbers, as in ``fit``.
     n_components : int or iterable of int
         Numbers of components to try.
@@ -374,21 +516,20 @@ def select(
     return fit(table, n_components, covariances, criterion=criterion, **options)
 
 
-def _read(
-    table: Any, columns: Iterable[str | int] | None, sample_weight: ArrayLike | str | None
-) -> tuple[np.ndarray, tuple[str, ...] | None, np.ndarray | None]:
-    """Rows, column names and weights of whatever was passed."""
-    if isinstance(table, str | PathLike):
-        from mixtura.sources.files import read_table
-
-        named = sample_weight if isinstance(sample_weight, str) else None
-        file = read_table(table, columns=columns, weights=named)
-        weights = file.weights if named else as_weights(sample_weight, len(file.rows))
-        return file.rows, file.columns, weights
-    if isinstance(sample_weight, str):
-        raise ValueError("sample_weight can name a column only when the table is a file: pass the weights themselves")
-    coerced = as_table(table, columns=columns)
-    return coerced.rows, coerced.columns, as_weights(sample_weight, len(coerced.rows))
+def _call(given: Mapping[str, Any]) -> Call:
+    """The arguments of ``fit`` that differ from what they are by default."""
+    usual = signature(fit).parameters
+    arguments = {
+        name: value
+        for name, value in given.items()
+        if name not in {"table", "progress", "n_threads", "spool", "checkpoint"} and value is not usual[name].default
+    }
+    table, seed = given["table"], given["random_state"]
+    return Call(
+        arguments,
+        without_password(fspath(table)) if isinstance(table, str | PathLike) else None,
+        int(seed) if isinstance(seed, int | np.integer) else None,
+    )
 
 
 def _at_least(name: str, value: Any, least: float) -> Any:

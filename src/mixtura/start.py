@@ -23,16 +23,17 @@ from scipy.special import xlogy
 from mixtura.core.mixture import Mixture
 from mixtura.core.mstep import first_m_step
 from mixtura.core.noise import Noise
-from mixtura.core.statistics import Array, Kind, Statistics, reduced
+from mixtura.core.statistics import Array, Kind, Statistics
 from mixtura.covariance import registry
-from mixtura.covariance.prior import Moments, Prior, column_spread
+from mixtura.covariance.prior import Moments, Prior
 from mixtura.covariance.registry import Family
-from mixtura.covariance.structure import Full, SingularError, Structure
+from mixtura.covariance.structure import WIDE, Diagonal, Full, SingularError, Structure
 from mixtura.hierarchy import Criterion, Tree, agglomerate, coordinates
 from mixtura.kernels import reference
 from mixtura.kernels.reference import moments, softmax
 from mixtura.sources import sketch
-from mixtura.sources.sketch import Sample
+from mixtura.sources.record import recordable
+from mixtura.sources.sketch import Sample, drawn_in
 from mixtura.sources.source import Block, Source
 
 #: (B, D) rows of a block → (B, K) responsibilities.
@@ -60,16 +61,21 @@ def by_responsibilities(share: Array) -> Rule:
 
 def by_mixture(model: Mixture) -> Rule:
     """Each row has the responsibilities that a mixture gives it (S10)."""
+    return partial(_responsibilities, model)
 
-    def rule(block: Block) -> Array:
-        return softmax(reference.log_joint(block.rows, model.whitened), block.rows, model.whitened)[1]
 
-    return rule
+def _responsibilities(model: Mixture, block: Block) -> Array:
+    return softmax(reference.log_joint(block.rows, model.whitened), block.rows, model.whitened)[1]
 
 
 def by_nearest(centres: Array, unit: Array) -> Rule:
     """Each row belongs to the nearest centre, in coordinates where each column is measured in its own unit."""
-    return lambda block: np.eye(len(centres))[_nearest(block.rows / unit, centres / unit)]
+    return partial(_nearest_centre, centres, unit)
+
+
+def _nearest_centre(centres: Array, unit: Array, block: Block) -> Array:
+    standard = drawn_in((centres - centres[0]) / unit)
+    return np.eye(len(centres))[_nearest(drawn_in((block.rows - centres[0]) / unit), standard)]
 
 
 def mixture_of(
@@ -105,18 +111,20 @@ def under_rule(rule: Rule, source: Source, n_components: int, kind: Kind) -> Sta
     """The statistics of a source under a rule, about the means that it gives."""
     middle = source.total(_first_moments)
     centre = np.repeat((middle.sum / middle.weight)[None], n_components, axis=0)
-    for each in ("diagonal", kind):  # the first pass finds the means, the second the scatter about them
-        statistics = source.total(partial(_under_rule, rule, centre, each))
-        centre = statistics.centre + statistics.shift()
-    return statistics
+    statistics = source.total(partial(_under_rule, rule, centre, "diagonal"))
+    return source.total(partial(_under_rule, rule, statistics.centre + statistics.shift(), kind))
 
 
-def overall_moments(source: Source) -> Moments:
-    """Mean (D,), scatter (D, D) and weight of all rows."""
+def overall_moments(source: Source, kind: Kind = "full") -> Moments:
+    """Mean (D,), scatter (D, D), or its diagonal, and weight of all rows."""
     middle = source.total(_first_moments)
-    rule = by_labels(np.zeros(source.n_rows, dtype=np.intp), 1)
-    statistics = source.total(partial(_under_rule, rule, (middle.sum / middle.weight)[None], "full"))
+    statistics = source.total(partial(_under_rule, _all_one, (middle.sum / middle.weight)[None], kind))
     return Moments((statistics.centre + statistics.shift())[0], statistics.scatter()[0], middle.weight)
+
+
+def _all_one(block: Block) -> Array:
+    """All rows belong to one component."""
+    return np.ones((len(block.rows), 1))
 
 
 class Parts(NamedTuple):
@@ -161,15 +169,11 @@ def completed(parts: Parts, rough: Mixture, source: Source, family: Family, prio
 
 
 def kmeans_plus_plus(
-    sample: Sample,
-    n_components: int,
-    rng: np.random.Generator,
-    unit: Array | None = None,
-    lloyd_steps: int = LLOYD_STEPS,
+    sample: Sample, n_components: int, rng: np.random.Generator, lloyd_steps: int = LLOYD_STEPS
 ) -> Rule:
-    """Greedy k-means++ (Arthur & Vassilvitskii, SODA 2007) and a few Lloyd steps."""
-    unit = column_unit(sample) if unit is None else unit
-    rows, weights = sample.rows / unit, sample.weights
+    """Greedy k-means++ (Arthur & Vassilvitskii, SODA 2007) and a few Lloyd steps, in standardised coordinates."""
+    middle, _ = sample.middle_and_spread
+    rows, weights = sample.standard, sample.weights
     chosen = [_draw(weights, rng.random())]
     distance = _squared_distance(rows, rows[chosen[0]])
     trials = 2 + int(np.log(n_components))
@@ -191,36 +195,31 @@ def kmeans_plus_plus(
         if np.array_equal(moved, centres):
             break
         centres = moved
-    return by_nearest(centres * unit, unit)
+    return by_nearest(middle + centres * sample.unit, sample.unit)
 
 
-def kmeans(sample: Sample, n_components: int, rng: np.random.Generator, unit: Array | None = None) -> Rule:
+def kmeans(sample: Sample, n_components: int, rng: np.random.Generator) -> Rule:
     """k-means, carried through."""
-    return kmeans_plus_plus(sample, n_components, rng, unit, KMEANS_STEPS)
+    return kmeans_plus_plus(sample, n_components, rng, KMEANS_STEPS)
 
 
-def random_responsibilities(
-    sample: Sample, n_components: int, rng: np.random.Generator, _: Array | None = None
-) -> Rule:
+def random_responsibilities(sample: Sample, n_components: int, rng: np.random.Generator) -> Rule:
     """Responsibilities at random: all components start near the middle of the data."""
     share = rng.random((sample.n_rows, n_components))
     return by_responsibilities(share / share.sum(1, keepdims=True))
 
 
-def random_rows(sample: Sample, n_components: int, rng: np.random.Generator, unit: Array | None = None) -> Rule:
+def random_rows(sample: Sample, n_components: int, rng: np.random.Generator) -> Rule:
     """Different rows drawn at random as centres."""
-    unit = column_unit(sample) if unit is None else unit
     weights = sample.weights.copy()
     chosen: list[int] = []
     for u in rng.random(n_components):
         chosen.append(_draw(weights if weights.any() else sample.weights, u))
         weights[chosen[-1]] = 0.0
-    return by_nearest(sample.rows[chosen], unit)
+    return by_nearest(sample.rows[chosen], sample.unit)
 
 
-def moved(
-    model: Mixture, gone: tuple[int, ...], sample: Sample, rng: np.random.Generator, unit: Array | None = None
-) -> Rule:
+def moved(model: Mixture, gone: tuple[int, ...], sample: Sample, rng: np.random.Generator) -> Rule:
     """The responsibilities of a mixture some of whose components are moved to where chance puts them.
 
     Each of those takes, around a row drawn by weight, the nearest rows up to half an even share of the weight; the
@@ -235,7 +234,7 @@ def moved(
         rest = Mixture(weights / total, model.means[stay], model.structure.take(stay), noise=noise)
         share[:, gone] = 0.0
         share[:, stay] = rest.responsibilities(sample.rows)
-    rows, weights = sample.rows / (column_unit(sample) if unit is None else unit), sample.weights
+    rows, weights = sample.standard, sample.weights
     for k in gone:
         order = np.argsort(_squared_distance(rows, rows[_draw(weights, rng.random())]), kind="stable")
         near = max(int(np.searchsorted(np.cumsum(weights[order]), weights.sum() / (2 * n_components))), n_features + 2)
@@ -270,18 +269,20 @@ def splits(model: Mixture, sample: Sample, family: Family, prior: Prior, most: i
     n_components = model.n_components
     share = model.responsibilities(sample.rows) * sample.weights[:, None]
     cuts = _cuts(model, share, sample)
+    which = [k for k, _ in cuts]
     above = np.stack([np.where(side, share[:, k], 0.0) for k, side in cuts], axis=1)
-    where = [k for k, _ in cuts]
-    sums = moments(sample.rows, np.hstack([share, above]), np.vstack([model.means, model.means[where]]), "full")
+    kind = "diagonal" if family.kind == "diagonal" else "full"
+    sums = moments(sample.rows, np.hstack([share, above]), np.vstack([model.means, model.means[which]]), kind)
     whole, upper = np.split(np.eye(n_components + len(cuts)), [n_components])
     found: list[tuple[float, Mixture]] = []
-    for k, half in zip(where, upper, strict=True):
+    for k, half in zip(which, upper, strict=True):
         parts = np.vstack([whole, half])  # of which sums each component is made
         parts[k] -= half
         n, s1, s2 = (np.tensordot(parts, total, 1) for total in (sums.n, sums.s1, sums.s2))
         centre = np.vstack([model.means, model.means[k]])
         weight, rows = float(sample.weights.sum()), sample.n_rows
-        statistics = Statistics(family.kind, centre, n, s1, reduced(s2, family.kind), 0.0, weight, rows)
+        s2 = s2.sum(0) if family.kind == "tied" else s2
+        statistics = Statistics(family.kind, centre, n, s1, s2, 0.0, weight, rows)
         lean = (sample.n_features + 1) * statistics.row_weight
         near = model.structure.take(np.append(np.arange(n_components), k))
         with suppress(SingularError):
@@ -295,18 +296,18 @@ def _cuts(model: Mixture, share: Array, sample: Sample) -> list[tuple[int, NDArr
     """Ways to cut a component in two: (which, whether each row lies above its mean along some axis).
 
     The axes are those along which the rows of a component, weighted by their ``share`` (N, K) of it, vary most: in
-    standardised coordinates, and beside what the component says.
+    standardised coordinates, and beside what the component says of them.
     """
-    unit = column_unit(sample)
-    scatter = moments(sample.rows / unit, share, model.means / unit, "full").s2
+    if sample.n_features >= WIDE:
+        return [(k, _above(model, k, sample)) for k in range(model.n_components)]
     cuts: list[tuple[int, NDArray[np.bool_]]] = []
     for k in range(model.n_components):
-        factor = model.structure.factor(k) / unit[:, None]
-        white = np.linalg.solve(factor, np.linalg.solve(factor, scatter[k]).T)
-        centred = (sample.rows - model.means[k]) / unit
-        cuts.append((k, centred @ np.linalg.eigh(scatter[k])[1][:, -1] > 0))
-        beside = np.linalg.solve(factor.T, np.linalg.eigh(white)[1][:, -1])
-        cuts.append((k, centred @ beside > 0))
+        centred = drawn_in((sample.rows - model.means[k]) / sample.unit)
+        scatter = centred.T @ (share[:, [k]] * centred)
+        factor = model.structure.factor(k) / sample.unit[:, None]
+        beside = np.linalg.solve(factor, np.linalg.solve(factor, scatter).T)
+        longest, oddest = (np.linalg.eigh(matrix)[1][:, -1] for matrix in (scatter, beside))
+        cuts += [(k, centred @ axis > 0) for axis in (longest, np.linalg.solve(factor.T, oddest))]
     return cuts
 
 
@@ -314,7 +315,8 @@ def mergers(model: Mixture, most: int) -> list[Mixture]:
     """Mixtures with two components of a mixture made one, which keeps their common mean and covariance.
 
     At ``most`` those with the least upper bound on the divergence from the mixture (Runnalls, IEEE Trans. Aerospace
-    and Electronic Systems 43 (2007), eq. 21), the best one first. The covariances are full.
+    and Electronic Systems 43 (2007), eq. 21), the best one first. The covariances are full, or
+    diagonal if the mixture's are.
     """
     i, j = np.triu_indices(model.n_components, 1)
     weights, log_det = model.weights, model.structure.log_det()
@@ -322,57 +324,61 @@ def mergers(model: Mixture, most: int) -> list[Mixture]:
     a, b = weights[i] / both, weights[j] / both
     apart = model.means[i] - model.means[j]
     means = a[:, None] * model.means[i] + b[:, None] * model.means[j]
-    within = a[:, None, None] * model.covariances[i] + b[:, None, None] * model.covariances[j]
-    covariances = within + (a * b)[:, None, None] * apart[:, :, None] * apart[:, None, :]
-    bound = both * (np.linalg.slogdet(covariances)[1] - a * log_det[i] - b * log_det[j])
+    if isinstance(model.structure, Diagonal):
+        before, of = model.structure.variances(), Diagonal.from_variances
+        merged = a[:, None] * before[i] + b[:, None] * before[j] + (a * b)[:, None] * np.square(apart)
+        log_dets = np.log(merged).sum(1)
+    else:
+        before, of = model.covariances, Full.from_covariances
+        merged = a[:, None, None] * before[i] + b[:, None, None] * before[j]
+        merged += (a * b)[:, None, None] * apart[:, :, None] * apart[:, None, :]
+        log_dets = np.linalg.slogdet(merged)[1]
+    bound = both * (log_dets - a * log_det[i] - b * log_det[j])
     found: list[Mixture] = []
     for pair in np.argsort(bound)[:most]:
         stay = np.delete(np.arange(model.n_components), [i[pair], j[pair]])
-        structure = Full.from_covariances(np.concatenate([model.covariances[stay], covariances[pair : pair + 1]]))
+        structure = of(np.concatenate([before[stay], merged[pair : pair + 1]]))
         joined = np.append(weights[stay], both[pair])
         found.append(Mixture(joined / joined.sum(), np.vstack([model.means[stay], means[pair]]), structure))
     return found
 
 
 def hierarchical(
-    sample: Sample,
-    n_components: int,
-    _: np.random.Generator,
-    unit: Array | None = None,
-    sphering: float = 0.5,
-    criterion: Criterion = "VVV",
+    sample: Sample, n_components: int, _: np.random.Generator, sphering: float = 0.5, criterion: Criterion = "VVV"
 ) -> Rule:
     """The groups of a tree of merges, the same for every K; chance has no part in it.
 
     Where the tree holds only some rows of the sample, the others have the responsibilities that normal components
-    fitted to its groups give them. In units that are given, distances count as they are, and groups are spheres.
+    fitted to its groups give them. Where all columns have one unit, distances count as they are, and groups are
+    spheres.
     """
-    if unit is not None:
+    if sample.one_unit:
         sphering, criterion = 0.0, "EII"
     octaves = max(0, math.ceil(math.log2(TREE_ROWS_EACH * n_components / TREE_ROWS)))  # few sizes, so few trees
     limit = min(TREE_ROWS * 2**octaves, TREE_ROWS_MOST)
     trees = _TREES.setdefault(sample, {})
-    key = (min(limit, sample.n_rows), sphering, criterion, None if unit is None else unit.tobytes())
+    key = (min(limit, sample.n_rows), sphering, criterion)
     if key not in trees:
         few = None if sample.n_rows <= limit else sketch.sample(sample, limit)
+        if few is not None and sample.one_unit:
+            few = few.in_one_unit
         of = few or sample
-        trees[key] = few, agglomerate(coordinates(of.rows, of.weights, sphering, unit), of.weights, criterion)
+        trees[key] = few, agglomerate(coordinates(of.rows, of.weights, sphering, of.unit), of.weights, criterion)
     few, tree = trees[key]
     groups = by_labels(tree.labels(n_components), n_components)
     if few is None:
         return groups
-    prior = Prior.relative(few.rows, few.weights)
-    model = mixture_of(groups, few, n_components, registry.get("full"), prior, lean=few.n_features + 1.0)
+    family = registry.get("full" if few.n_rows > few.n_features else "diag")
+    prior = Prior.relative(few.rows, few.weights, family)
+    model = mixture_of(groups, few, n_components, family, prior, lean=few.n_features + 1.0)
     return by_responsibilities(model.responsibilities(sample.rows))
 
 
 #: The trees of the samples that are in use, with the rows they are of where those are not the whole sample.
-_TREES: WeakKeyDictionary[Sample, dict[tuple[int, float, Criterion, bytes | None], tuple[Sample | None, Tree]]] = (
-    WeakKeyDictionary()
-)
+_TREES: WeakKeyDictionary[Sample, dict[tuple[int, float, Criterion], tuple[Sample | None, Tree]]] = WeakKeyDictionary()
 
-#: A way to make a start: (sample, K, rng, units of the columns) → rule; with None, each column has its own unit.
-Method = Callable[[Sample, int, np.random.Generator, Array | None], Rule]
+#: A way to make a start: (sample, K, rng) → rule.
+Method = Callable[[Sample, int, np.random.Generator], Rule]
 
 #: The starts by name: the first one is made first, and so on; where there are no more, the last one is made again.
 METHODS: dict[str, tuple[Method, ...]] = {
@@ -402,9 +408,8 @@ METHODS: dict[str, tuple[Method, ...]] = {
 
 def _above(model: Mixture, k: int, sample: Sample) -> NDArray[np.bool_]:
     """Which rows lie above a component's mean, along its longest axis in standardised coordinates."""
-    unit = column_unit(sample)
-    axis = np.linalg.svd(model.structure.factor(k) / unit[:, None])[0][:, 0]
-    return ((sample.rows - model.means[k]) / unit) @ axis > 0
+    axis = model.structure.axis(k, sample.unit)
+    return drawn_in((sample.rows - model.means[k]) / sample.unit) @ axis > 0
 
 
 def _draw(potential: Array, u: float) -> int:
@@ -413,22 +418,9 @@ def _draw(potential: Array, u: float) -> int:
     return int(min(np.searchsorted(running, u * running[-1], side="right"), len(running) - 1))
 
 
-def column_unit(sample: Sample) -> Array:
-    """The unit in which to measure each column: its robust spread, or 1 where it is constant."""
-    if sample not in _UNITS:
-        _, spread = column_spread(sample.rows, sample.weights)
-        _UNITS[sample] = np.where(spread > 0, spread, 1.0)
-    return _UNITS[sample]
-
-
-#: The units of the samples that are in use.
-_UNITS: WeakKeyDictionary[Sample, Array] = WeakKeyDictionary()
-
-
-def family_units(sample: Sample, family: Family) -> list[Array | None]:
-    """The units in which a family may see the columns: their own, and one for all where it knows but one variance."""
-    unit = column_unit(sample)
-    return [None, np.full_like(unit, unit.max())] if family.isotropic else [None]
+def views_of(sample: Sample, family: Family) -> list[Sample]:
+    """The sample as a family may see it: columns in their own units, and all in one where it knows but one variance."""
+    return [sample, sample.in_one_unit] if family.isotropic else [sample]
 
 
 def _squared_distance(rows: Array, point: Array) -> Array:
@@ -439,6 +431,7 @@ def _nearest(rows: Array, centres: Array) -> NDArray[np.intp]:
     return np.stack([_squared_distance(rows, centre) for centre in centres], axis=1).argmin(1)
 
 
+@recordable
 @dataclass(frozen=True, eq=False)
 class _Middle:
     """Σ w and Σ w x."""

@@ -5,24 +5,30 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from mixtura.choice import TIE, Cell, bic, ranked, ties
+from mixtura.choice import TIE, Cell, aic, bic, ranked, ties
 from mixtura.core.em import Fit, n_parameters
 from mixtura.core.mixture import NOISE, Mixture
 from mixtura.core.overlap import Separation, overlapping
 from mixtura.core.status import Status
 from mixtura.covariance import registry
 from mixtura.kernels import Rows
+from mixtura.race import Observer, Progress
+from mixtura.sources.source import Block, Source
 
 #: Models named in one remark.
 MOST_NAMED = 5
 #: Pairs of components are told of when their overlap, ω_ij + ω_ji, is at least this; no more than so many.
 LEAST_OVERLAP = 0.1
 MOST_OVERLAPS = 10
+#: Rows labelled between two reports of how far that is.
+SCORED_ROWS = 262_144
 
 Summary = dict[str, Any]
 
@@ -63,21 +69,11 @@ def summarise(
             for c in cells
             if c.fit is None
         ],
-        "notes": [*(note.sentence for note in best.notes), *_seen(fit, columns, rows)],
+        "notes": [str(note) for note in best.notes if note.about == "fit"],
+        "about_rows": [str(note) for note in best.notes if note.about == "rows"],
+        "findings": [note.as_dict() for note in best.notes],
         "advice": _advice(cells, best, criterion, fitted),
     }
-
-
-def _seen(fit: Fit, columns: Sequence[str], rows: int) -> list[str]:
-    """What is odd about the rows: rounding, values that are much too frequent, copies."""
-    resolution = fit.prior.resolution
-    told = [] if resolution is None else resolution.sentences(columns)
-    copies = rows - fit.statistics.rows if fit.statistics.weight == rows else 0  # of rows with weights none can be told
-    if copies:
-        each = ", and the criteria count each as an observation of its own" if 2 * copies > rows and not told else ""
-        repeat = "repeats another" if copies == 1 else "repeat others"
-        told.append(f"{copies:,} of the {rows:,} rows {repeat}{each}.")
-    return told
 
 
 #: What a saved model may tell of its fit beside itself, and of which type each is.
@@ -116,15 +112,40 @@ def describe(model: Mixture, family: str, metadata: Mapping[str, Any]) -> Summar
         "overlaps": _overlaps(model),
         "rivals": [],
         "failed": [],
-        "notes": [note for note in told("notes", list) or [] if isinstance(note, str)],
+        **{key: [note for note in told(key, list) or [] if isinstance(note, str)] for key in ("notes", "about_rows")},
+        "findings": [],
         "advice": [],
     }
+
+
+def describe_fit(fit: Fit) -> Summary:
+    """The summary of a fit alone, without a search."""
+    weight, loglik, free = fit.statistics.weight, fit.loglik, fit.n_parameters
+    return describe(
+        fit.model,
+        fit.family.name,
+        {
+            "weight": weight,
+            "chosen": {
+                "status": fit.status.name.lower(),
+                "sentence": fit.status.value,
+                "converged": fit.converged,
+                "gap": fit.gap,
+                "gradient_norm": fit.gradient_norm,
+                "passes": fit.n_iter,
+                "loglik": loglik,
+                "bic": bic(loglik, free, weight),
+                "aic": aic(loglik, free),
+                "n_parameters": free,
+            },
+        },
+    )
 
 
 def remember(summary: Summary) -> dict[str, Any]:
     """What of a summary belongs into the metadata of a model file; the rest is in the model itself."""
     chosen = {key: summary["chosen"][key] for key in _REMEMBERED}
-    kept = {key: summary[key] for key in ("rows", "weight", "criterion", "notes")}
+    kept = {key: summary[key] for key in ("rows", "weight", "criterion", "notes", "about_rows")}
     return finite({**kept, "chosen": chosen})
 
 
@@ -140,13 +161,14 @@ def column_names(model: Mixture) -> tuple[str, ...]:
 
 
 def _components(model: Mixture, columns: Sequence[str], n: NDArray[np.float64] | None) -> list[Summary]:
+    deviations = np.sqrt(model.structure.variances())
     return [
         {
             "component": k,
             "weight": float(model.weights[k]),
             **({} if n is None else {"rows": float(n[k])}),
             "mean": {name: float(x) for name, x in zip(columns, model.means[k], strict=True)},
-            "sd": {name: float(x) for name, x in zip(columns, _factor(model, k)[0], strict=True)},
+            "sd": {name: float(x) for name, x in zip(columns, deviations[k], strict=True)},
         }
         for k in range(model.n_components)
     ]
@@ -166,25 +188,26 @@ def _overlaps(model: Mixture) -> list[Summary]:
     return [{"components": [i, j], "mistaken": [ij, ji]} for i, j, ij, ji in pairs]
 
 
-def _factor(model: Mixture, k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Standard deviations s (D,) of a component and U (D, D): its covariance is diag(s) U Uᵀ diag(s)."""
-    factor = model.structure.factor(k)
-    deviations = np.linalg.norm(factor, axis=1)
-    return deviations, factor / deviations[:, None]
-
-
 def correlations(model: Mixture) -> list[list[list[float]]]:
     """The correlation matrix of each component, (K, D, D)."""
-    units = (_factor(model, k)[1] for k in range(model.n_components))
+    factors = (model.structure.factor(k) for k in range(model.n_components))
+    units = (factor / np.linalg.norm(factor, axis=1)[:, None] for factor in factors)
     return [(unit @ unit.T).tolist() for unit in units]
 
 
-def per_row(model: Mixture, rows: Rows) -> dict[str, NDArray[Any]]:
+def per_row(model: Mixture, rows: Rows, progress: Observer | None = None) -> dict[str, NDArray[Any]]:
     """Columns for each row: ``label``, its ``probability``, ``log_density``, and p0 … p(K−1) of all (S10).
 
     With a noise component, whose label is −1, its probability stands before those of the others, in ``noise``.
+    ``progress`` is told of the rows that are done; its stage is "rows".
     """
-    density, share = model.posterior(rows)
+    n = len(rows)
+    density, share = np.empty(n), np.empty((n, model.n_components))
+    edges = [*range(0, n - SCORED_ROWS + 1, SCORED_ROWS), n] if n >= 2 * SCORED_ROWS else [0, n]
+    for start, end in pairwise(edges):
+        if progress is not None:
+            progress(Progress("rows", 1, n - start, n))
+        density[start:end], share[start:end] = model.posterior(rows[start:end])
     noise = model.noise_share(density)
     top, called = share.max(1), share.argmax(1)
     return {
@@ -196,24 +219,25 @@ def per_row(model: Mixture, rows: Rows) -> dict[str, NDArray[Any]]:
     }
 
 
-def totals(
-    model: Mixture, family: str, rows: Rows, sample_weight: ArrayLike | None = None, free: int | None = None
-) -> dict[str, float]:
+def totals(model: Mixture, family: str, rows: Source, free: int | None = None) -> dict[str, float]:
     """How well a model describes rows: the log-likelihood (S11), its mean, and BIC as if it were fitted to them.
 
     ``free`` is the number of its free parameters, if something was fixed.
     """
-    weight = float(len(rows) if sample_weight is None else np.sum(sample_weight))
-    loglik = model.loglik(rows, sample_weight)
+    loglik, weight = rows.total(partial(_loglik, model)), rows.weight
     free = n_parameters(model, registry.get(family)) if free is None else free
     return {
-        "rows": len(rows),
+        "rows": rows.n_rows,
         "weight": weight,
         "loglik": loglik,
         "mean_loglik": loglik / weight,
         "n_parameters": free,
         "bic": bic(loglik, free, weight),
     }
+
+
+def _loglik(model: Mixture, block: Block) -> float:
+    return model.loglik(block.rows, block.weights)
 
 
 def _row(cell: Cell, criterion: str, best: Cell) -> Summary:

@@ -1,16 +1,19 @@
-"""The numbers of mixtura.summary as text for people, in a terminal or in HTML. Nothing is computed here."""
+"""The numbers of mixtura.summary as plain text for people. Nothing is computed here."""
 
 from __future__ import annotations
 
-import html
 import math
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import singledispatch
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mixtura.choice import TIE, Survey
+from mixtura.core.em import Fit
 from mixtura.core.mixture import Mixture
+from mixtura.core.overlap import Separation
 from mixtura.covariance import registry
-from mixtura.summary import Summary, column_names, correlations
+from mixtura.summary import Summary, column_names, correlations, describe, describe_fit
 
 if TYPE_CHECKING:
     from mixtura.agreement import CrossTable
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Rivals shown beside the chosen model.
 RIVALS_SHOWN = 5
+#: Candidates shown of a table of them alone.
+CANDIDATES_SHOWN = 20
 #: Pairs of overlapping components named in remarks.
 OVERLAPS_SHOWN = 3
 #: Columns shown of each component, unless more are asked for.
@@ -27,6 +32,10 @@ WIDTH = 80
 #: The widest that a name of a column may be in a table, and the longest bar.
 NAME_WIDTH = 20
 BAR_WIDTH = 12
+
+#: Bars by their eighths, the whole one first, and the head of a column of bars.
+_EIGHTHS = "█▉▊▋▌▍▎▏ "
+BAR = " "
 
 #: Header and rows of a table.
 Cells = tuple[list[str], list[list[str]]]
@@ -76,7 +85,12 @@ def display_width(text: str) -> int:
 def _bar(share: float) -> str:
     """A bar for a share of the longest one."""
     whole, eighths = divmod(round(8 * BAR_WIDTH * share), 8)
-    return "█" * whole + " ▏▎▍▌▋▊▉"[eighths].strip()
+    return _EIGHTHS[0] * whole + _EIGHTHS[8 - eighths].strip()
+
+
+def bar_length(bar: str) -> float:
+    """The share that a bar stands for."""
+    return sum(8 - _EIGHTHS.find(mark) if mark in _EIGHTHS else 0 for mark in bar) / (8 * BAR_WIDTH)
 
 
 def _power(value: float) -> int:
@@ -84,7 +98,7 @@ def _power(value: float) -> int:
     return math.floor(math.log10(max(value, 1e-300)))
 
 
-def _with_deviations(means: Sequence[float], deviations: Sequence[float]) -> list[str]:
+def with_deviations(means: Sequence[float], deviations: Sequence[float]) -> list[str]:
     """Mean ± standard deviation down a column, to the digits that the smallest deviation makes worth telling."""
     both = list(zip(means, deviations, strict=True))
     first, last = _power(max(map(abs, [*means, *deviations]))), _power(min(deviations))
@@ -136,16 +150,53 @@ def wrapped(text: str, width: int, indent: str = "", hanging: str | None = None)
 def headline(summary: Summary) -> str:
     """One sentence: what was found."""
     chosen = summary["chosen"]
-    rows = "" if summary["rows"] is None else f"{_counted(summary['rows'], 'row')} × "
-    what = _counted(chosen["n_components"], "component") + (" and noise" if summary["noise"] else "")
+    rows = "" if summary["rows"] is None else f"{counted(summary['rows'], 'row')} × "
+    what = counted(chosen["n_components"], "component") + (" and noise" if summary["noise"] else "")
     return (
         f"{what}, {chosen['covariance']} covariance ({chosen['mclust']}), "
-        f"in {rows}{_counted(len(summary['columns']), 'column')}"
+        f"in {rows}{counted(len(summary['columns']), 'column')}"
     )
 
 
-def _counted(n: int, thing: str) -> str:
+def counted(n: int, thing: str) -> str:
+    """``1 row``, ``2 rows``."""
     return f"{n:,} {thing}{'s' * (n != 1)}"
+
+
+#: What the letters of a family's name speak of (Celeux & Govaert 1995); of one column, only the width is left.
+_ASPECTS = ("size", "shape", "direction")
+_PLAIN_ASPECTS = ("", "round", "along the columns")
+
+
+def relation(mclust: str, n_features: int) -> str:
+    """What the components have in common by the name of their family; empty where the name does not tell.
+
+    Examples
+    --------
+    >>> relation("VEV", 3)
+    'of one shape, each with its own size and direction'
+    >>> relation("VVI", 3)
+    'along the columns, each with its own size and shape'
+    >>> relation("EEE", 1)
+    'of one width'
+    """
+    if not set(mclust) <= set("EVI"):
+        return ""
+    aspects = dict(zip(_ASPECTS, mclust, strict=True)) if n_features > 1 else {"width": mclust[0]}
+    common = [name for name, letter in aspects.items() if letter == "E"]
+    own = [name for name, letter in aspects.items() if letter == "V"]
+    plain = [what for what, letter in zip(_PLAIN_ASPECTS, aspects.values(), strict=False) if letter == "I"]
+    parts = [
+        *plain[:1],
+        *([f"of one {in_words(common)}"] if common else []),
+        *([f"each with its own {in_words(own)}"] if own else []),
+    ]
+    return ", ".join(parts)
+
+
+def in_words(names: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return " and ".join([*([", ".join(names[:-1])] if len(names) > 1 else []), *names[-1:]])
 
 
 def origin(summary: Summary) -> str:
@@ -187,7 +238,7 @@ def facts(summary: Summary) -> list[tuple[str, str]]:
         out.append(("uncertainty", f"{wrong}; entropy {number(chosen['entropy'])} nats"))
     out.append(("free parameters", f"{chosen['n_parameters']:,}"))
     if weight is not None and weight != summary["rows"]:
-        out.append(("sum of weights", number(weight, 6)))
+        out.append(("sum of weights", f"{weight:,.0f}" if weight == round(weight) else number(weight, 6)))
     return out
 
 
@@ -201,14 +252,14 @@ def component_table(summary: Summary, most_columns: int | None = COLUMNS_SHOWN) 
     cells: dict[str, list[str]] = {
         "# ": [str(c["component"]) for c in parts],
         "weight": [f"{100 * c['weight']:.1f} %" for c in parts],
-        " ": [_bar(c["weight"] / heaviest) for c in parts],
+        BAR: [_bar(c["weight"] / heaviest) for c in parts],
     }
     if all("rows" in c for c in parts):
         few = sum(c["rows"] for c in parts) < 10 * len(components)
         cells["rows"] = [number(c["rows"], 3) if few else f"{c['rows']:,.1f}" for c in parts]
     out = [[head, *column] for head, column in cells.items()]
     for name in columns:
-        pairs = _with_deviations([c["mean"][name] for c in components], [c["sd"][name] for c in components])
+        pairs = with_deviations([c["mean"][name] for c in components], [c["sd"][name] for c in components])
         out.append([_title(name), *pairs, *([""] if noise else [])])
     header, *rows = ([*line] for line in zip(*out, strict=True))
     return header, rows
@@ -237,32 +288,168 @@ def rival_table(summary: Summary, most: int = RIVALS_SHOWN) -> Cells:
     return header, rows
 
 
-def remarks(summary: Summary, *, changes: bool = True) -> list[str]:
-    """Notes and advice; without ``changes``, only the advice that asks for no other arguments of ``fit``."""
-    out = list(summary["notes"])
-    for advice in summary["advice"]:
-        if not advice["change"]:
-            out.append(advice["sentence"])
-        elif changes:
-            arguments = ", ".join(f"{key}={_as_code(value)}" for key, value in advice["change"].items())
-            out.append(f"{advice['sentence']} Try fit(…, {arguments}).")
+def points(summary: Summary) -> list[tuple[str, dict[str, Any]]]:
+    """What to mind of the fit: sentences, each with the arguments of ``fit`` to change, if that helps."""
+    out: list[tuple[str, dict[str, Any]]] = [(note, {}) for note in summary["notes"]]
+    out += [(advice["sentence"], advice["change"]) for advice in summary["advice"]]
     if summary["overlaps"]:
         shown = [
             (*pair["components"], *map(percent, pair["mistaken"])) for pair in summary["overlaps"][:OVERLAPS_SHOWN]
         ]
         pairs = "; ".join(f"of {i}, {ij} look more like {j}, and of {j}, {ji} like {i}" for i, j, ij, ji in shown)
-        out.append(f"Components overlap: of the rows {pairs}. They may be parts of one cluster: see merge.")
+        out.append((f"Components overlap: of the rows {pairs}. They may be parts of one cluster: see merge.", {}))
     if summary["failed"]:
         names = ", ".join(f"{f['n_components']} {f['covariance']}" for f in summary["failed"])
-        out.append(f"Could not be fitted: {names} ({summary['failed'][0]['reason']}).")
+        out.append((f"Could not be fitted: {names} ({summary['failed'][0]['reason']}).", {}))
     return out
 
 
+def remarks(summary: Summary, *, changes: bool = True) -> list[str]:
+    """The points with what to change in words; without ``changes``, only those where nothing is to be changed."""
+    return [
+        f"{sentence} Try fit(…, {', '.join(as_arguments(change))})." if change else sentence
+        for sentence, change in points(summary)
+        if changes or not change
+    ]
+
+
+def as_arguments(arguments: Mapping[str, Any]) -> list[str]:
+    """Arguments as they are written in a call; what has no short form is ``…``."""
+    return [f"{key}={_as_code(value)}" for key, value in arguments.items()]
+
+
+#: The longest argument that is written in full.
+_LONGEST_CODE = 60
+
+
 def _as_code(value: Any) -> str:
-    return f"range({value[0]}, {value[-1] + 1})" if isinstance(value, list) else str(value)
+    if isinstance(value, list | tuple | range) and len(value) > 1:
+        first, last = value[0], value[-1]
+        if isinstance(first, int) and list(value) == list(range(first, last + 1)):
+            return f"range({first}, {last + 1})"
+    plain = isinstance(value, str | int | float | list | tuple | None)
+    return repr(value) if plain and len(repr(value)) <= _LONGEST_CODE else "…"
 
 
-# All of it
+# Other values than a summary: what is said of them, and their tables
+
+
+class Table(NamedTuple):
+    """A title, heads and rows; without heads, rows are names and values."""
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+class Said(NamedTuple):
+    """What there is to say of a value: sentences, tables, and what comes last."""
+
+    sentences: Sequence[str]
+    tables: Sequence[Table]
+    last: Sequence[str] = ()
+
+
+@singledispatch
+def told(value: Any) -> Said:
+    """What there is to say of a value."""
+    raise TypeError(f"there is no text for {type(value).__name__}")
+
+
+@told.register
+def _(model: Mixture) -> Said:
+    family = next(family for family in registry.FAMILIES if family.kind == model.structure.kind)
+    summary = describe(model, family.name, {})
+    noise = " and noise" if model.noise is not None else ""
+    what = f"{counted(model.n_components, 'Gaussian')}{noise} in {counted(model.n_features, 'column')}"
+    return Said([f"Mixture of {what}, {model.structure.kind} covariance"], [_component_part(summary)], _more(summary))
+
+
+@told.register
+def _(fit: Fit) -> Said:
+    summary = describe_fit(fit)
+    return Said([headline(summary)], [_component_part(summary), Table("Fit", [], facts(summary))], _more(summary))
+
+
+@told.register
+def _(separation: Separation) -> Said:
+    shares = separation.misclassification
+    header = ["from \\ label ", *map(str, range(len(shares)))]
+    rows = [[str(k), *(percent(x) if math.isfinite(x) else "" for x in row)] for k, row in enumerate(shares.tolist())]
+    values = [
+        ("expected wrong", f"{percent(separation.error_rate)} of labels"),
+        ("entropy", f"{number(separation.entropy)} nats, {percent(separation.normalised_entropy)} of the most"),
+    ]
+    return Said([], [Table("Labels of rows from each component", header, rows), Table("", [], values)])
+
+
+@told.register
+def _(survey: Survey) -> Said:
+    table = survey.table()
+    order = sorted(range(len(survey.cells)), key=lambda i: (not table["eligible"][i], _last(table["behind"][i])))
+    rows = [
+        [
+            str(table["n_components"][i]),
+            table["covariance"][i],
+            _known(table[survey.criterion][i]),
+            _known(table["behind"][i]),
+            _known(table["loglik"][i]),
+            str(table["n_parameters"][i]),
+            _verdict(survey, i, table),
+        ]
+        for i in order
+    ]
+    header = ["K ", "covariance ", survey.criterion.upper(), "behind", "log-likelihood", "parameters", "verdict "]
+    said = f"{counted(len(rows), 'candidate')}, the best by {survey.criterion.upper()} first"
+    more = [f"and {len(rows) - CANDIDATES_SHOWN} more"] if len(rows) > CANDIDATES_SHOWN else []
+    return Said([said], [Table("", header, rows[:CANDIDATES_SHOWN])], more)
+
+
+def _last(value: float) -> float:
+    return math.inf if math.isnan(value) else value
+
+
+def _known(value: float) -> str:
+    return f"{value:,.2f}" if math.isfinite(value) else ""
+
+
+def _verdict(survey: Survey, i: int, table: Mapping[str, Sequence[Any]]) -> str:
+    if survey.cells[i] is survey.best:
+        return "chosen"
+    if table["reason"][i]:
+        return "no fit"
+    tie = "as good" if table["behind"][i] < TIE else ""
+    return tie if table["eligible"][i] else "unsound"
+
+
+def _component_part(summary: Summary) -> Table:
+    return Table("Components, mean ± standard deviation", *component_table(summary))
+
+
+def _more(summary: Summary) -> list[str]:
+    hidden = len(summary["columns"]) - COLUMNS_SHOWN
+    return [f"and {counted(hidden, 'more column')}"] if hidden > 0 else []
+
+
+def shown(value: Any, width: int = WIDTH) -> str:
+    """A value as plain text."""
+    return laid_out(told(value), width)
+
+
+def laid_out(said: Said, width: int = WIDTH) -> str:
+    """What there is to say, in lines."""
+    blocks = [[line for sentence in said.sentences for line in wrapped(sentence, width)]]
+    for part in said.tables:
+        inner = width - 2 if part.title else width
+        named = [(name, text) for name, text, *_ in part.rows] if not part.header else []
+        lines = table(part.header, part.rows, inner) if part.header else _listed(dict(named), inner)
+        indent = "  " if part.title else ""
+        blocks.append([*([part.title] if part.title else []), *(f"{indent}{line}".rstrip() for line in lines)])
+    blocks.append([line for sentence in said.last for line in wrapped(sentence, width)])
+    return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+# All of a summary
 
 
 def as_text(
@@ -298,15 +485,15 @@ def as_text(
     components = table(*component_table(summary, most_columns), inner)
     hidden = len(summary["columns"][most_columns:]) if most_columns is not None else 0
     if hidden:
-        components += ["", f"and {_counted(hidden, 'more column')}"]
+        components += ["", f"and {counted(hidden, 'more column')}"]
     section("Components, mean ± standard deviation", components)
     if summary["rivals"]:
         rivals = table(*rival_table(summary), inner)
         section("Best candidates", rivals)
     section("Fit", _listed(dict(facts(summary)), inner))
-    said = remarks(summary, changes=changes)
-    if said:
-        section("Remarks", [line for remark in said for line in wrapped(remark, inner, "- ", "  ")])
+    for title, said in (("Remarks", remarks(summary, changes=changes)), ("About the rows", summary["about_rows"])):
+        if said:
+            section(title, [line for remark in said for line in wrapped(remark, inner, "- ", "  ")])
     return "\n".join(lines)
 
 
@@ -330,21 +517,22 @@ def _listed(shown: Mapping[str, str], width: int = WIDTH) -> list[str]:
     return [line for name, value in shown.items() for line in wrapped(value, width, name.ljust(margin), " " * margin)]
 
 
-def cross_table_as_text(table_: CrossTable, width: int = WIDTH) -> str:
-    """How labels meet, and how far they agree, as plain text."""
+def told_of_cross_table(table_: CrossTable) -> Said:
+    """How labels meet, and how far they agree."""
     pairs = ", ".join(f"{a} = {b}" for a, b in table_.pairs)
-    shown = {
-        "rows": f"{table_.counts.sum():,}" + (f", {table_.missing:,} more without a label" if table_.missing else ""),
-        "adjusted Rand index": f"{table_.adjusted_rand_index:.4f}",
-        "agreement": f"{percent(table_.agreement)} with {pairs}",
-    }
+    missing = f", {table_.missing:,} more without a label" if table_.missing else ""
+    values = [
+        ("rows", f"{table_.counts.sum():,}{missing}"),
+        ("adjusted Rand index", f"{table_.adjusted_rand_index:.4f}"),
+        ("agreement", f"{percent(table_.agreement)} with {pairs}"),
+    ]
     rows = [[_title(str(a)), *(f"{n:,}" for n in line)] for a, line in zip(table_.rows, table_.counts, strict=True)]
-    lines = table(["labels ", *(_title(str(b)) for b in table_.columns)], rows, width)
-    return "\n".join([*lines, "", *_listed(shown, width)])
+    header = ["labels ", *(_title(str(b)) for b in table_.columns)]
+    return Said([], [Table("", header, rows), Table("", [], values)])
 
 
-def merging_as_text(merging: Merging, width: int = WIDTH) -> str:
-    """The stages of a merging, and the clusters suggested, as plain text."""
+def told_of_merging(merging: Merging) -> Said:
+    """The stages of a merging, and the clusters suggested."""
     rows = [
         [
             str(len(stage.groups)),
@@ -354,11 +542,19 @@ def merging_as_text(merging: Merging, width: int = WIDTH) -> str:
         ]
         for stage in merging.stages
     ]
-    lines = table(["clusters", "entropy", "united ", "rows"], rows, width)
     groups = " ".join(map(_as_group, merging.groups()))
-    return "\n".join(
-        [*lines, "", *wrapped(f"Suggested: {_counted(merging.suggested, 'cluster')} of components {groups}", width)]
-    )
+    suggested = f"Suggested: {counted(merging.suggested, 'cluster')} of components {groups}"
+    return Said([], [Table("", ["clusters", "entropy", "united ", "rows"], rows)], [suggested])
+
+
+def cross_table_as_text(table_: CrossTable, width: int = WIDTH) -> str:
+    """How labels meet, and how far they agree, as plain text."""
+    return laid_out(told_of_cross_table(table_), width)
+
+
+def merging_as_text(merging: Merging, width: int = WIDTH) -> str:
+    """The stages of a merging, and the clusters suggested, as plain text."""
+    return laid_out(told_of_merging(merging), width)
 
 
 def _as_group(group: Iterable[int]) -> str:
@@ -382,36 +578,3 @@ def correlations_as_text(model: Mixture, width: int = WIDTH, *, bold: Callable[[
         head = "all components " if shared else f"component {k} "
         lines += [f"  {line}".rstrip() for line in [*([""] if k else []), *table([head, *names[:-1]], rows, width - 2)]]
     return "\n".join(lines)
-
-
-#: How the HTML looks, in a light or a dark notebook.
-STYLE = (
-    "<style>.mixtura table{border-collapse:collapse;margin:0 0 1em}.mixtura caption{text-align:left;font-weight:600;"
-    "padding:.2em 0}.mixtura th,.mixtura td{text-align:right;padding:.15em .7em;border-bottom:1px solid "
-    "rgba(128,128,128,.35);white-space:nowrap}.mixtura th:first-child,.mixtura td:first-child{text-align:left}"
-    ".mixtura .facts td{text-align:left;white-space:normal}</style>"
-)
-
-
-def as_html(summary: Summary) -> str:
-    """The summary as an HTML fragment; whatever comes from the data is escaped."""
-
-    def line(tag: str, cells: Iterable[str]) -> str:
-        return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
-
-    def html_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-        head = f"<thead>{line('th', header)}</thead>" if header else ""
-        kind = "" if header else " class='facts'"
-        body = "".join(line("td", row) for row in rows)
-        return f"<table{kind}><caption>{title}</caption>{head}<tbody>{body}</tbody></table>"
-
-    said = "".join(f"<li>{html.escape(harmless(remark))}</li>" for remark in remarks(summary))
-    return (
-        f"<div class='mixtura'>{STYLE}<p><strong>{html.escape(headline(summary))}</strong></p>"
-        + (f"<p>{html.escape(origin(summary))}</p>" if origin(summary) else "")
-        + html_table("Components, mean ± standard deviation", *component_table(summary))
-        + (html_table("Best candidates", *rival_table(summary)) if summary["rivals"] else "")
-        + html_table("Fit", [], facts(summary))
-        + (f"<ul>{said}</ul>" if said else "")
-        + "</div>"
-    )

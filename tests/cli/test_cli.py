@@ -1,5 +1,6 @@
 """The command line: every option, exit code and error sentence, through the real command."""
 
+import html
 import inspect
 import io
 import json
@@ -32,7 +33,7 @@ from mixtura.sources.files import read_table, write_table
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 PAGE = ROOT / "docs" / "cli.md"
-COMMANDS = ("fit", "score", "compare", "merge", "sample", "show")
+COMMANDS = ("fit", "score", "compare", "merge", "sample", "show", "export")
 HEAVY = {"numpy", "scipy", "sklearn", "numba", "pyarrow", "rich", "pandas", "mixtura.io", "mixtura.result"}
 HOSTILE = ("[red]a[/red]", "\x1b[31mevil\x1b[0m", "x\u202ey", "new\nline", "量子的なとても長い名前の列でございます")
 
@@ -51,6 +52,12 @@ def arguments(*args):
     return [sys.executable, "-m", "mixtura", *map(str, args)]
 
 
+#: The files of a fit, where the table is CSV.
+WRITTEN = ["components.csv", "labels.csv", "model.mixtura", "report.html", "report.md", "summary.json"]
+#: The same program with bars that do not wait until two seconds are over.
+AT_ONCE = "import mixtura.progress as p, mixtura.cli as c; p.DELAY = p.PERIOD = 0.0; c.main(prog_name='mixtura')"
+
+
 def environment(**env):
     """Of a process of its own: this library, no colours asked for or forbidden, no width set."""
     unset = {"NO_COLOR", "FORCE_COLOR", "COLUMNS", "PYTHONUNBUFFERED"}
@@ -65,13 +72,14 @@ def process(*args, **options):
     return subprocess.run(arguments(*args), capture_output=True, check=False, timeout=50, **options)
 
 
-def on_a_terminal(*args, stream="stderr", interrupt_at=None, **env):
+def on_a_terminal(*args, stream="stderr", interrupt_at=None, at_once=False, **env):
     """The command with one of its streams on a terminal: exit code, and what the terminal got."""
     import pty
 
     ours, theirs = pty.openpty()
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: theirs}
-    with subprocess.Popen(arguments(*args), env=environment(**env), **streams) as started:
+    command = [sys.executable, "-c", AT_ONCE, *map(str, args)] if at_once else arguments(*args)
+    with subprocess.Popen(command, env=environment(**env), **streams) as started:
         os.close(theirs)
         text = ""
         while True:
@@ -259,9 +267,10 @@ def test_a_column_name_with_a_comma_can_be_quoted(rows):
 def test_out_writes_model_labels_and_summary(rows):
     result = run("fit", "table.csv", *QUICK, "--out", "deep/fitted")
     assert result.exit_code == 0
+    written = "model.mixtura, labels.csv, summary.json, report.html, report.md, components.csv"
+    assert result.stderr.replace(os.sep, "/") == f"Wrote {written} into deep/fitted.\n"
+    assert sorted(p.name for p in Path("deep/fitted").iterdir()) == WRITTEN
     names = ["deep/fitted/model.mixtura", "deep/fitted/labels.csv", "deep/fitted/summary.json"]
-    assert result.stderr.replace(os.sep, "/") == f"Wrote {', '.join(names)}.\n"
-    assert sorted(p.name for p in Path("deep/fitted").iterdir()) == ["labels.csv", "model.mixtura", "summary.json"]
     saved = mixtura.load(names[0])
     assert (
         saved.mixture
@@ -302,9 +311,10 @@ def test_an_existing_output_is_kept_unless_forced():
     refused = run("fit", "table.csv", *QUICK, "--seed", "1", "--out", "fitted")
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert refused.stderr == (
-        "Error: fitted holds model.mixtura, summary.json already: choose another folder, or replace them with --force\n"
+        "Error: fitted holds model.mixtura, summary.json, report.html, report.md, components.csv already: "
+        "choose another folder, or replace them with --force\n"
     )
-    assert sorted(p.name for p in Path("fitted").iterdir()) == ["model.mixtura", "summary.json"]
+    assert sorted(p.name for p in Path("fitted").iterdir()) == [name for name in WRITTEN if name != "labels.csv"]
     assert Path("fitted/model.mixtura").read_bytes() == before["model.mixtura"]
     assert run("fit", "table.csv", *QUICK, "--seed", "1", "--out", "fitted", "--force").exit_code == 0
     assert json.loads(Path("fitted/summary.json").read_text())["seed"] == 1
@@ -312,7 +322,28 @@ def test_an_existing_output_is_kept_unless_forced():
 
 def test_other_files_in_the_folder_are_left_alone():
     assert run("fit", "table.csv", *QUICK, "--out", ".").exit_code == 0
-    assert sorted(p.name for p in Path().iterdir()) == ["labels.csv", "model.mixtura", "summary.json", "table.csv"]
+    assert sorted(p.name for p in Path().iterdir()) == [*WRITTEN, "table.csv"]
+
+
+def test_the_report_lies_beside_the_model_unless_it_is_not_wanted():
+    run("fit", "table.csv", *QUICK, "-k", "1:2", "--out", "with it")
+    page, plain = (Path("with it", name).read_text(encoding="utf-8") for name in ("report.html", "report.md"))
+    summary = json.loads(Path("with it", "summary.json").read_text())
+    for text in (page, plain):
+        assert summary["fingerprint"] in text
+        assert "mixtura score 'with it/model.mixtura' table.csv" in html.unescape(text)
+    components = csv_of(Path("with it", "components.csv").read_bytes()).to_pydict()
+    assert components["mean length"] == [part["mean"]["length"] for part in summary["components"]]
+    assert run("fit", "table.csv", *QUICK, "--out", "without", "--no-report").exit_code == 0
+    assert sorted(p.name for p in Path("without").iterdir()) == ["labels.csv", "model.mixtura", "summary.json"]
+    alone = run("fit", "table.csv", *QUICK, "--report")
+    assert (alone.exit_code, "--report needs --out" in alone.stderr) == (2, True)
+
+
+def test_a_remedy_is_a_command_in_the_report():
+    run("fit", "table.csv", *QUICK, "--max-iter", "1", "--out", "fitted")
+    assert "mixtura fit table.csv" in (text := Path("fitted/report.md").read_text())
+    assert "--max-iter 10" in text
 
 
 def test_a_failed_fit_leaves_no_folder():
@@ -353,7 +384,8 @@ def test_the_commands_that_are_proposed_run():
     (keep,) = proposed(first.stdout)
     kept = run(*shlex.split(keep)[1:])
     assert kept.exit_code == 0
-    commands = proposed(kept.stdout)
+    page, *commands = proposed(kept.stdout)
+    assert Path(page).is_file()
     assert [command.split()[1] for command in commands] == ["show", "score", "sample"]
     assert [run(*shlex.split(command)[1:]).exit_code for command in commands] == [0, 0, 0]
 
@@ -619,7 +651,8 @@ def test_every_format_gives_the_same_numbers(rows):
     found = {}
     for suffix in FORMATS:
         write_table(table, f"table.{suffix}")
-        result = run("fit", f"table.{suffix}", "-k", "2", "--covariance", "full", "--out", suffix, "--json", "-q")
+        options = ["-k", "2", "--covariance", "full", "--out", suffix, "--no-report", "--json", "-q"]
+        result = run("fit", f"table.{suffix}", *options)
         numbers = json_of(result)
         assert sorted(p.name for p in Path(suffix).iterdir()) == [f"labels.{suffix}", "model.mixtura", "summary.json"]
         labels = read_table(f"{suffix}/labels.{suffix}").rows
@@ -646,6 +679,11 @@ def test_standard_input_of_every_format(rows):
 def broken_model():
     Path("broken.mixtura").write_bytes(b"PK\x03\x04 and then nothing")
     return "broken.mixtura"
+
+
+def folder_of():
+    Path("empty").mkdir(exist_ok=True)
+    return "empty"
 
 
 def file_of(text):
@@ -692,7 +730,7 @@ ERRORS = {
     ),
     "empty": (lambda: ["fit", file_of("")], "odd.csv is empty"),
     "no rows": (lambda: ["fit", file_of("a,b\n")], "odd.csv has a header but no rows"),
-    "folder as table": (lambda: ["fit", "."], ". is a directory: name one file in it"),
+    "empty folder": (lambda: ["fit", folder_of()], "the folder empty holds no files"),
     "another format": (
         lambda: ["fit", "table.csv", "--input-format", "parquet"],
         "table.csv does not begin like a parquet file: it is damaged or another thing",
@@ -742,6 +780,7 @@ def test_errors_are_one_sentence(case, model):
     assert all(line.startswith("Left out column") for line in result.stderr.splitlines()[:-1])
     assert sorted(p.name for p in Path().iterdir()) in (
         ["table.csv"], ["odd.csv", "table.csv"], ["broken.mixtura", "table.csv"], ["d", "table.csv"],
+        ["empty", "table.csv"],
     )  # fmt: skip
 
 
@@ -840,12 +879,14 @@ def test_nothing_but_text_goes_into_a_pipe():
 
 @needs_terminals
 def test_progress_is_drawn_on_a_terminal_only():
-    code, text = on_a_terminal("fit", "table.csv", *QUICK, "-k", "1:4", "--starts", "8")
+    code, text = on_a_terminal("fit", "table.csv", *QUICK, "-k", "1:4", "--starts", "8", "--out", "out", at_once=True)
     assert code == 0
     assert "Racing starts" in text
-    assert "arrived, pass" in text
+    assert re.search(r"\d of \d+ arrived, pass \d+, 0:0\d", text)
+    assert "Drawing" in text
     assert "\x1b[?25h" in text  # the cursor is back
-    assert on_a_terminal("fit", "table.csv", *QUICK, "--quiet") == (0, "")
+    assert on_a_terminal("fit", "table.csv", *QUICK, "--quiet", at_once=True) == (0, "")
+    assert on_a_terminal("fit", "table.csv", *QUICK, at_once=True, TERM="dumb") == (0, "")
 
 
 @needs_terminals
@@ -854,19 +895,23 @@ def test_colours_are_for_terminals_that_want_them(model):
     assert code == 0
     assert "\x1b[1mComponents" in text
     assert "\x1b" not in on_a_terminal("show", model, stream="stdout", NO_COLOR="1")[1]
-    progress = on_a_terminal("fit", "table.csv", *QUICK, "--starts", "8", NO_COLOR="1")[1]
+    progress = on_a_terminal("fit", "table.csv", *QUICK, "--starts", "8", at_once=True, NO_COLOR="1")[1]
+    assert "Racing starts" in progress
     assert not re.search(r"\x1b\[3\dm", progress)
 
 
 @needs_terminals
-def test_an_interrupt_ends_in_one_sentence():
+def test_an_interrupt_keeps_the_best_model_so_far():
     code, text = on_a_terminal(
-        "fit", EXAMPLES / "banknote.csv", "--starts", "20", "--out", "fitted", interrupt_at="Racing starts"
-    )
+        "fit", EXAMPLES / "banknote.csv", "--starts", "20", "--out", "fitted", interrupt_at="Racing starts",
+        at_once=True,
+    )  # fmt: skip
     assert code == 130
-    assert text.endswith("Interrupted.\r\n")
+    assert "Ending with the best model so far" in text
+    assert text.endswith("Interrupted: this is the best model up to then.\r\n")
     assert "Traceback" not in text
-    assert not Path("fitted").exists()
+    told = json.loads(Path("fitted/summary.json").read_text())
+    assert mixtura.load("fitted/model.mixtura").metadata["chosen"].items() <= told["chosen"].items()
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
@@ -970,15 +1015,15 @@ def test_every_option_is_documented():
         written = set(re.findall(r"`(?:-\w`, `)?(--[a-z-]+)", section.split("```")[0] + section.split("```")[-1]))
         options = {max(o.opts, key=len) for o in main.commands[name].params if isinstance(o, click.Option)}
         assert options <= written, name
-        assert written - options <= {"--out", "--total", "--verbose"}, name
+        assert written - options <= {"--out", "--total", "--verbose", "--no-report"}, name
 
 
 def test_the_same_command_writes_the_same_bytes():
     for name in ("one", "two"):
         run("fit", "table.csv", *QUICK, "-k", "1:3", "--out", name)
         time.sleep(0.01)
-    for file in ("model.mixtura", "labels.csv", "summary.json"):
-        assert Path("one", file).read_bytes() == Path("two", file).read_bytes()
+    for file in WRITTEN:  # the report tells where the model is
+        assert Path("one", file).read_bytes() == Path("two", file).read_bytes().replace(b"two/model", b"one/model")
 
 
 def test_noise(tmp_path):
@@ -1006,3 +1051,23 @@ def test_noise(tmp_path):
     assert "-1" in {line.split(",")[0] for line in drawn.splitlines()}
     given = run("fit", path, "-k", "2", "--covariance", "full", "--noise-density", "0.0003", "--json")
     assert json.loads(given.stdout)["noise"]["log_density"] == pytest.approx(np.log(0.0003))
+
+
+# export
+
+
+def test_export_writes_a_graph_that_answers_as_the_model_does(model, rows):
+    runtime = pytest.importorskip("onnxruntime")
+    done = run("export", model, "--to", "onnx", "--out", "model.onnx")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert "outputs labels, probabilities, log_density" in done.stderr
+    session = runtime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
+    labels, probabilities, log_density = session.run(None, {"X": rows})
+    mixture = mixtura.load(model).mixture
+    assert labels.tolist() == mixture.predict(rows).tolist()
+    np.testing.assert_allclose(probabilities, mixture.responsibilities(rows), atol=1e-12)
+    np.testing.assert_allclose(log_density, mixture.logpdf(rows), rtol=1e-11, atol=1e-12)
+    again = run("export", model, "--to", "onnx", "--out", "model.onnx")
+    assert again.exit_code == 1
+    assert "exists already" in again.stderr
+    assert run("export", model, "--to", "onnx", "--out", "model.onnx", "--force").exit_code == 0

@@ -30,7 +30,7 @@ def result():
     ],
 )
 def test_deviations_say_how_many_digits_matter(means, deviations, cells):
-    assert text._with_deviations(means, deviations) == cells
+    assert text.with_deviations(means, deviations) == cells
 
 
 @pytest.mark.parametrize(

@@ -186,9 +186,9 @@ def test_stalled_is_where_rounding_hides_the_way_up():
 def test_stopped_is_where_the_caller_wished():
     calls = []
 
-    def callback(passes, climbing):
-        calls.append((passes, climbing))
-        return passes == 4
+    def callback(seen):
+        calls.append((seen.passes, seen.climbing))
+        return seen.passes == 4
 
     source = Counting(ROWS)
     fit = climb_together([Task(START, FULL, NONE)], source, callback)[0]

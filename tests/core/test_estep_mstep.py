@@ -1,5 +1,7 @@
 """S10, S14, S16, S18 and S19 against loops that follow the formulas one row at a time."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -189,7 +191,7 @@ def test_a_component_without_rows_keeps_its_mean(start, family, rows):
 def test_a_prior_maximises_its_own_objective(start, family, rows):
     """The penalised complete-data objective is stationary at the M-step: no nearby structure does better."""
     prior = Prior.relative(rows, np.ones(len(rows)))
-    prior = Prior(5.0, prior.scatter / prior.count * 5.0, prior.null)
+    prior = replace(prior, count=5.0, scatter=prior.scatter / prior.count * 5.0)
     statistics = e_step(start, rows)
     better = m_step(start, statistics, family, prior)
     n, scatter = prior.add(statistics.n, statistics.scatter(), statistics.kind)

@@ -9,6 +9,7 @@ from scipy import stats
 
 from mixtura import Mixture
 from mixtura.core.overlap import overlapping
+from mixtura.covariance.structure import Diagonal
 from mixtura.sources import memory
 from mixtura.sources.memory import Memory
 
@@ -179,3 +180,23 @@ def test_a_component_that_another_covers_but_for_a_point():
     from mixtura.core.overlap import _exceeds
 
     assert _exceeds(np.array([-0.0036]), np.array([0.0]), np.array([-16.6]), -4e-125) == 0.0
+
+
+def test_widths_that_differ_by_rounding_alone():
+    a = np.array([-5.27585480e-01, -2.30325270e-01, 2.22044605e-16, 2.22044605e-16, 9.98609263e-01])
+    scale, apart = np.sqrt(1 - a), np.array([7e-05, 1.6, -7.7e-07, 1.2e-07, -1.3])
+    one = Mixture([0.5, 0.5], [apart, np.zeros(5)], Diagonal(np.stack([scale, np.ones(5)])))
+    exact = np.where(np.abs(a) < 1e-12, 1.0, scale)
+    other = Mixture([0.5, 0.5], [apart, np.zeros(5)], Diagonal(np.stack([exact, np.ones(5)])))
+    assert one.overlap() == pytest.approx(other.overlap(), abs=1e-9)
+    drawn = one.component(0).sample(200_000, 1)
+    assert np.mean(one.predict(drawn) == 1) == pytest.approx(one.overlap()[0, 1], abs=0.005)
+
+
+def test_far_apart_where_both_branches_of_the_contour_rise_again():
+    far = Mixture(
+        [0.56, 0.44],
+        [[3.72585477, 22.02503778], [29.00707049, 12.07625486]],
+        [[[1.6220015, -0.20540058], [-0.20540058, 1.01084977]], [[0.46179309, 0.0437379], [0.0437379, 0.96675644]]],
+    )
+    assert far.overlap().max() < 1e-30  # it was 1: terms of 1e35 that should have cancelled

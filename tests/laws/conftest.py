@@ -7,16 +7,24 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from variants import KERNELS, PRIORS, READINGS, family_ids
+from variants import KERNELS, OFTEN, PRIORS, READINGS, family_ids
 
 from mixtura import kernels
-from mixtura.covariance.registry import Family
+from mixtura.covariance.registry import FAMILIES, Family
 from mixtura.sources import memory
 from mixtura.sources.memory import Memory
 
 
 @pytest.fixture(params=family_ids().values(), ids=family_ids())
 def family(request: pytest.FixtureRequest) -> Family:
+    return request.param
+
+
+@pytest.fixture(
+    params=[pytest.param(f, marks=() if f.name in OFTEN else pytest.mark.slow, id=f.name) for f in FAMILIES]
+)
+def often(request: pytest.FixtureRequest) -> Family:
+    """A family: two of them every day, the others when there is time."""
     return request.param
 
 

@@ -18,6 +18,8 @@ from mixtura.covariance.registry import FAMILIES, Family
 from mixtura.sources.memory import Memory
 from mixtura.start import by_labels, mixture_of
 
+#: The families of long tests every day.
+OFTEN = ("full", "diag")
 KERNELS = ("reference", "compiled")
 
 
@@ -37,14 +39,13 @@ READINGS = {
 PRIORS = ("none", "relative", "absolute", "conjugate")
 
 
-def prior_named(name: str, rows: np.ndarray, n_components: int) -> Prior:
+def prior_named(name: str, rows: np.ndarray, n_components: int, family: Family | str = "full") -> Prior:
     if name == "relative":
-        return Prior.relative(rows, np.ones(len(rows)))
+        return Prior.relative(rows, np.ones(len(rows)), family)
     if name == "absolute":
         return Prior.absolute(0.05, len(rows), n_components, rows.shape[1])
     if name == "conjugate":  # strong, and about another mean than that of the rows
-        zero = np.zeros((rows.shape[1], rows.shape[1]))
-        return Prior(6.0, np.cov(rows.T), zero, asked="the prior", shrinkage=3.0, mean=rows.mean(0) + rows.std(0))
+        return Prior(6.0, np.cov(rows.T), asked="the prior", shrinkage=3.0, mean=rows.mean(0) + rows.std(0))
     return Prior.none(rows.shape[1])
 
 
@@ -69,7 +70,8 @@ def slices(rows: np.ndarray, n_components: int) -> np.ndarray:
 
 def start_for(family: Family, rows: np.ndarray, n_components: int = 3, weights: np.ndarray | None = None) -> Mixture:
     rule = by_labels(slices(rows, n_components), n_components)
-    return mixture_of(rule, Memory(rows, weights), n_components, family, prior_named("relative", rows, n_components))
+    prior = prior_named("relative", rows, n_components, family)
+    return mixture_of(rule, Memory(rows, weights), n_components, family, prior)
 
 
 FIXED = ("nothing", "weights", "a mean", "covariances", "weights and a mean")

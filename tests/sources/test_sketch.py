@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mixtura.sources import memory
 from mixtura.sources.memory import Memory
-from mixtura.sources.sketch import Sample, Sketch, sample
+from mixtura.sources.sketch import Sample, Sketch, fingerprint, sample
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.integers(0, 30, (600, 2)).astype(float)
@@ -159,3 +159,31 @@ def test_fractional_weights_of_copies_add_to_rounding():
     one, other = sample(Memory(rows, weights), 500), sample(Memory(rows[order], weights[order]), 500)
     assert np.array_equal(one.rows, other.rows)
     assert one.weights == pytest.approx(other.weights, rel=1e-15)
+
+
+def test_a_fingerprint_is_of_the_numbers_alone(monkeypatch):
+    rows = np.random.default_rng(1).normal(size=(3000, 3)).astype(np.float32)
+    weights = np.random.default_rng(2).random(3000)
+    plain, weighted = fingerprint(Memory(rows)), fingerprint(Memory(rows, weights))
+    order = np.random.default_rng(3).permutation(3000)
+    monkeypatch.setattr(memory, "BLOCK_NUMBERS", 100)
+    monkeypatch.setattr(memory, "LEAST_ROWS", 7)
+    for of, at in ((rows, order), (rows.astype(np.float64), order[::-1]), (np.asfortranarray(rows), order)):
+        assert fingerprint(Memory(of[at])) == plain
+        assert fingerprint(Memory(of[at], weights[at], n_threads=3)) == weighted
+    assert len({plain, weighted}) == 2
+    assert all(len(found) == 32 and int(found, 16) >= 0 for found in (plain, weighted))
+
+
+def test_a_fingerprint_sees_every_change():
+    rows = np.random.default_rng(1).normal(size=(50, 3))
+    found = [fingerprint(Memory(rows))]
+    for i, j in ((0, 0), (49, 2), (20, 1)):
+        other = rows.copy()
+        other[i, j] = np.nextafter(other[i, j], np.inf)
+        found.append(fingerprint(Memory(other)))
+    found.append(fingerprint(Memory(rows[:-1])))
+    found.append(fingerprint(Memory(np.vstack([rows, rows[:1]]))))
+    found.append(fingerprint(Memory(rows[:, ::-1])))
+    found.append(fingerprint(Memory(rows, np.full(50, 2.0))))
+    assert len(set(found)) == len(found)

@@ -27,7 +27,7 @@ def compare(
     """
     from mixtura import agreement, summary, text
 
-    saved, file = saved_and_table(model, table, columns, None, input_format=input_format, quiet=quiet)
+    saved, file = saved_and_table(model, table, columns, input_format=input_format, quiet=quiet)
     if labels not in file.table.column_names:
         fail(f"{table} has no column {labels!r}: it has {', '.join(file.table.column_names)}")
     found = agreement.cross_table(file.table.column(labels), saved.mixture.predict(file.rows))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from mixtura._version import __version__
+from mixtura.cli.interruption import listening, prepare_checkpoint, told_of_checkpoints
 from mixtura.cli.options import (
     as_counts,
     as_families,
@@ -19,16 +21,17 @@ from mixtura.cli.options import (
     columns_option,
     force_option,
     given,
-    input_format_option,
     json_option,
     quiet_option,
 )
-from mixtura.cli.output import arrow_table, line_width, note, note_left_out, output_folder, progress_bar, show_text
+from mixtura.cli.output import INTERRUPTED, line_width, note, output_folder, progress_bar, show_text
 from mixtura.cli.proposals import as_options, command_in_force, copyable
+from mixtura.cli.tables import opened_table, table_options
 
 if TYPE_CHECKING:
+    from mixtura.race import Observer
     from mixtura.result import Result
-    from mixtura.sources.files import FileTable
+    from mixtura.sources.reader import Opened
     from mixtura.summary import Summary
 
 #: Exit code of a fit that finished without converging.
@@ -86,8 +89,11 @@ PROPOSED_FOLDER = "fitted"
     help="The same seed gives the same result.",
 )  # fmt: skip
 @click.option("--threads", metavar="N", type=click.IntRange(min=1), help="[default: all processors]")
-@input_format_option
-@click.option("--out", metavar="DIR", help="Write the model, a label a row and the summary into DIR.")
+@table_options
+@click.option("--out", metavar="DIR", help="Write the model, a label a row, the summary and a report into DIR.")
+@click.option("--report/--no-report", default=None, help="With --out: write the report, as is the default, or do not.")
+@click.option("--checkpoint", metavar="FILE", help="Keep in FILE what each pass over all rows finds.")
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint of a fit that was killed.")
 @force_option
 @json_option(help="Print the summary as JSON.")
 @quiet_option
@@ -111,34 +117,48 @@ def fit(
     noise_density: float | None,
     seed: int,
     threads: int | None,
-    input_format: str | None,
     out: str | None,
+    report: bool | None,
+    checkpoint: str | None,
+    resume: bool,
     force: bool,
     as_json: bool,
     quiet: bool,
+    **source: Any,
 ) -> None:
     """Fit mixtures to TABLE and choose one.
 
-    TABLE is a CSV, Parquet, Arrow or .npy file, or - for standard input. Without options, one to nine components are
-    tried in every covariance family, and BIC chooses. Columns that are not numeric are left out.
+    TABLE is a CSV, Parquet, Arrow or .npy file, a folder or pattern of such files, file.h5::/dataset, file.db::table, a
+    database (see --sql), or - for standard input. It may be larger than memory. Without options, one to nine components
+    are tried in every covariance family, and BIC chooses. Columns that are not numeric are left out.
 
     With --out, DIR holds afterwards model.mixtura (for the other commands), labels.csv (or as TABLE is: label,
-    its probability, log density and the probability of each component, row for row) and summary.json.
+    its probability, log density and the probability of each component, row for row), summary.json, and a report to
+    read: report.html, one page with pictures that needs no other file, report.md and components.csv.
+
+    With --engine, the workers of Dask or Spark read the files, which they must find under the same path as this
+    command does. The result is the same for any number of workers.
+
+    Ctrl-C ends the fit with the best model so far.
     """
     import mixtura
-    from mixtura.sources.files import read_table
+    from mixtura.report import COMPONENTS, PAGE, PLAIN
+    from mixtura.sources.sql import without_password
 
-    file = read_table(table, columns=given(columns, as_names), weights=weights, format=input_format)
-    note_left_out(file, quiet)
-    names = [MODEL_FILE, f"labels.{file.format}", SUMMARY_FILE]
+    if report and out is None:
+        raise click.UsageError("--report needs --out: the folder that it goes into.")
+    prepare_checkpoint(checkpoint, resume=resume, force=force, quiet=quiet)
+    opened = opened_table(table, given(columns, as_names), weights, source, quiet=quiet, threads=threads)
+    labels = [f"labels.{opened.format or 'parquet'}"] if opened.source.ordered else []
+    reports = [] if report is False else [PAGE, PLAIN, COMPONENTS]
+    names = [MODEL_FILE, *labels, SUMMARY_FILE, *reports]
     with output_folder(out, names, force) as folder:
-        with progress_bar(quiet) as observer:
+        with told_of_checkpoints(quiet), progress_bar(quiet) as observer, listening(observer) as heard:
             result = mixtura.fit(
-                arrow_table(dict(zip(file.columns, file.rows.T, strict=True))),
+                opened,
                 as_counts(components),
                 given(covariance, as_families),
                 criterion=criterion,
-                sample_weight=file.weights,
                 n_init=starts,
                 tol=tol,
                 max_iter=max_iter,
@@ -147,53 +167,81 @@ def fit(
                 fixed=mixtura.Fixed(weights="equal") if equal_weights else None,
                 noise=noise if noise_density is None else noise_density,
                 random_state=seed,
-                n_threads=threads,
-                progress=observer,
+                progress=heard,
+                checkpoint=checkpoint,
             )
         document = {
             "mixtura": __version__,
-            "command": shlex.join([word for words in command_in_force(ctx) for word in words]),
+            "command": without_password(shlex.join([word for words in command_in_force(ctx) for word in words])),
             "seed": seed,
-            "table": table,
-            "left_out": file.left_out,
+            "table": without_password(table),
+            "left_out": opened.left_out,
+            "fingerprint": result.fingerprint,
             **result.summary(),
         }
         if folder is not None:
-            _write_fit(folder, names, result, file, document)
+            with progress_bar(quiet) as observer:
+                _write_fit(folder, names, _Fitted(result, opened, document, ctx), observer)
     if folder is not None and not quiet:
-        note(f"Wrote {', '.join(str(folder / name) for name in names)}.")
+        note(f"Wrote {', '.join(names)} into {folder}.")
+        if not labels:
+            note("No labels were written, for Spark reads rows in an order of its own: see mixtura.score_table.")
     if as_json:
         from mixtura.summary import as_json as in_json
 
         show_text(in_json(document))
     else:
-        show_text(_report(result.summary(), ctx, folder))
+        show_text(_report(result.summary(), ctx, folder, page=PAGE if PAGE in names else None))
+    if heard.interrupted:
+        again = "" if checkpoint is None else "; the same command with --resume goes on from the checkpoint"
+        note(f"Interrupted: this is the best model up to then{again}.")
+        ctx.exit(INTERRUPTED)
     if not result.fit.converged:
         if as_json and not quiet:
             note(result.fit.status.value)
         ctx.exit(NOT_CONVERGED)
 
 
-def _write_fit(folder: Path, names: list[str], result: Result, file: FileTable, document: Summary) -> None:
+class _Fitted(NamedTuple):
+    """A result, the table that it is of, the summary with its origin, and the command that led there."""
+
+    result: Result
+    opened: Opened
+    document: Summary
+    ctx: click.Context
+
+    def remedy(self, change: Mapping[str, Any]) -> str:
+        """The command with other arguments of mixtura.fit."""
+        command = command_in_force(self.ctx, **as_options(dict(change)))
+        return shlex.join([word for words in command for word in words])
+
+
+def _write_fit(folder: Path, names: list[str], fitted: _Fitted, observer: Observer | None) -> None:
     """All the outputs of a fit, in place together or not at all."""
     from tempfile import TemporaryDirectory
 
     import mixtura
-    from mixtura import summary
-    from mixtura.sources.files import write_table
+    from mixtura import report, summary
 
-    model_file, labels_file, summary_file = names
-    metadata = {key: document[key] for key in ("command", "seed", "table")} | summary.remember(document)
+    result, opened, document, _ = fitted
+    told = {key: document[key] for key in ("command", "seed", "table", "fingerprint")}
     with TemporaryDirectory(dir=folder, prefix=".mixtura-") as name:
         staged = Path(name)
-        mixtura.save(result.model, staged / model_file, family=result.best.covariance, metadata=metadata)
-        write_table(arrow_table(summary.per_row(result.model, file.rows)), staged / labels_file)
-        (staged / summary_file).write_text(f"{summary.as_json(document)}\n", encoding="ascii")
+        metadata = told | summary.remember(document)
+        mixtura.save(result.model, staged / MODEL_FILE, family=result.best.covariance, metadata=metadata)
+        for labels_file in (each for each in names if each.startswith("labels.")):
+            mixtura.write_scores(result.model, opened, staged / labels_file, progress=observer)
+        (staged / SUMMARY_FILE).write_text(f"{summary.as_json(document)}\n", encoding="ascii")
+        if report.PAGE in names:
+            found = report.of(result, document, fitted.remedy, str(folder / MODEL_FILE), observer)
+            (staged / report.PAGE).write_bytes(found.html().encode())
+            (staged / report.PLAIN).write_bytes(found.markdown().encode())
+            (staged / report.COMPONENTS).write_bytes(report.components_csv(document))
         for each in names:
             (staged / each).replace(folder / each)
 
 
-def _report(numbers: Summary, ctx: click.Context, folder: Path | None) -> str:
+def _report(numbers: Summary, ctx: click.Context, folder: Path | None, page: str | None) -> str:
     """The summary of a fit, and commands to go on with."""
     from mixtura import text
 
@@ -213,6 +261,8 @@ def _report(numbers: Summary, ctx: click.Context, folder: Path | None) -> str:
             "Keep this model, with a label and probabilities for each row:", command_in_force(ctx, out=PROPOSED_FOLDER)
         )
     else:
+        if page is not None:
+            propose("Read the report in a browser:", [[str(folder / page)]])
         model = [str(folder / MODEL_FILE)]
         propose(
             "Look closer, score a table, draw new rows:",

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from mixtura.cli.model_and_table import saved_and_table
+from mixtura.cli.model_and_table import saved_and_source
 from mixtura.cli.options import (
     columns_option,
     force_option,
-    input_format_option,
     json_option,
     output_format_option,
     quiet_option,
 )
-from mixtura.cli.output import check_free, line_width, show_text, write_columns
+from mixtura.cli.output import check_free, line_width, progress_bar, show_text, write_columns
+from mixtura.cli.tables import table_options
 
 
 @click.command()
@@ -23,7 +25,7 @@ from mixtura.cli.output import check_free, line_width, show_text, write_columns
 @columns_option(help="Columns that stand for the model's, in its order.  [default: those of the same names]")
 @click.option("--weights", metavar="COLUMN", help="A column of row weights.")
 @json_option(help="Print JSON.")
-@input_format_option
+@table_options
 @click.option("--out", metavar="FILE", help="Write the cluster of each row to FILE.")
 @output_format_option
 @force_option
@@ -36,11 +38,11 @@ def merge(
     columns: str | None,
     weights: str | None,
     as_json: bool,
-    input_format: str | None,
     out: str | None,
     output_format: str | None,
     force: bool,
     quiet: bool,
+    **source: Any,
 ) -> None:
     """Unite the components of MODEL into clusters.
 
@@ -54,10 +56,11 @@ def merge(
         if given and out is None:
             raise click.UsageError(f"{name} needs --out.")
     check_free(out, force)
-    saved, file = saved_and_table(model, table, columns, weights, input_format=input_format, quiet=quiet)
-    found = merging.merge(saved.mixture, file.rows, file.weights)
+    saved, (rows, _) = saved_and_source(model, table, columns, weights, source, quiet=quiet)
+    with progress_bar(quiet) as observer:
+        found = merging.merge(saved.mixture, rows, progress=observer)
     if out is not None:
-        share = found.responsibilities(file.rows, clusters)
+        share = found.responsibilities(rows, clusters)
         each = {f"c{j}": column for j, column in enumerate(share.T)}
         write_columns({"cluster": merging.called(share), "probability": share.max(1), **each}, out, output_format)
     show_text(summary.as_json(found.summary()) if as_json else text.merging_as_text(found, line_width()))

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -15,10 +15,12 @@ import click
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from mixtura import race
     from mixtura.race import Observer
     from mixtura.sources.files import FileTable
+    from mixtura.sources.reader import Opened
 
+#: Exit code of a command that was interrupted, whether or not it had something to show.
+INTERRUPTED = 130
 #: Lines are as wide as the terminal, within these bounds.
 WIDTHS = (40, 120)
 #: What stands for characters that an output cannot show.
@@ -62,41 +64,14 @@ def output_folder(out: str | None, names: Iterable[str], force: bool) -> Generat
         raise
 
 
-@contextmanager
-def progress_bar(quiet: bool) -> Generator[Observer | None]:
-    """An observer that draws a bar on standard error, if that is a terminal."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+def progress_bar(quiet: bool) -> AbstractContextManager[Observer | None]:
+    """An observer that draws a bar on standard error, if that is a terminal and it takes more than two seconds."""
+    from mixtura.progress import on_terminal
 
-    stages = {"race": "Racing starts", "repair": "Repairing", "climb": "Climbing", "folds": "Validating"}
-    with Progress(
-        TextColumn("{task.description:<13}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("arrived, pass {task.fields[passes]}"),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bars:
-        task = bars.add_task("", visible=False, passes=0)
-
-        def observe(seen: race.Progress) -> None:
-            bars.update(
-                task,
-                description=stages.get(seen.stage, seen.stage),
-                total=seen.climbs,
-                completed=seen.climbs - seen.climbing,
-                passes=seen.passes,
-                visible=True,
-            )
-
-        yield observe
+    return on_terminal(quiet)
 
 
-def note_left_out(file: FileTable, quiet: bool) -> None:
+def note_left_out(file: FileTable | Opened, quiet: bool) -> None:
     """Say which columns of a file are not used."""
     for name, reason in file.left_out.items():
         if not quiet:

@@ -11,15 +11,15 @@ import click
 
 from mixtura._version import __version__
 from mixtura.cli.compare import compare
+from mixtura.cli.export import export
 from mixtura.cli.fit import fit
 from mixtura.cli.merge import merge
-from mixtura.cli.output import fail
+from mixtura.cli.output import INTERRUPTED, fail
 from mixtura.cli.sample import sample
 from mixtura.cli.score import score
 from mixtura.cli.show import show
 
-#: Exit codes beside 0, 1 (error), 2 (misuse) and that of a fit that did not converge.
-INTERRUPTED = 130
+#: Exit code where nobody reads the output any more.
 BROKEN_PIPE = 141
 
 
@@ -38,7 +38,7 @@ class _Program(click.Group):
         except BrokenPipeError:
             _let_go()
             ctx.exit(BROKEN_PIPE)
-        except (ValueError, OSError, MemoryError) as error:
+        except (ValueError, OSError, MemoryError, ImportError) as error:
             if os.environ.get("MIXTURA_DEBUG"):
                 raise
             if isinstance(error, OSError):
@@ -72,7 +72,7 @@ def _sentence(error: Exception) -> str:
 @click.group(
     cls=_Program,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 error, 2 misuse, 3 finished without converging.",
+    epilog="Exit codes: 0 done, 1 error, 2 misuse, 3 finished without converging, 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="mixtura")
 def main() -> None:
@@ -82,5 +82,5 @@ def main() -> None:
     """
 
 
-for command in (fit, score, compare, merge, sample, show):
+for command in (fit, score, compare, merge, sample, show, export):
     main.add_command(command)

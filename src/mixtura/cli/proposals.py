@@ -7,6 +7,9 @@ from typing import Any
 
 import click
 
+#: Options that a command which is proposed does not repeat.
+_NOT_PROPOSED = {"out", "report", "force", "as_json", "quiet", "checkpoint", "resume"}
+
 
 def as_options(change: dict[str, Any]) -> dict[str, Any]:
     """Arguments of mixtura.fit as options of ``mixtura fit``."""
@@ -23,7 +26,7 @@ def command_in_force(ctx: click.Context, **change: Any) -> list[list[str]]:
         value = change.get(name, ctx.params[name] if written else None)
         if isinstance(parameter, click.Argument):
             words.append([str(value)])
-        elif name in change or (written and name not in {"out", "force", "as_json", "quiet"}):
+        elif name in change or (written and name not in _NOT_PROPOSED):
             option = max(parameter.opts, key=len)
             words.append([option] if getattr(parameter, "is_flag", False) else [option, str(value)])
     return words

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 
@@ -22,12 +22,16 @@ from mixtura.core.statistics import Array, Statistics
 from mixtura.covariance.prior import Prior
 from mixtura.covariance.registry import Family
 from mixtura.covariance.structure import SingularError
+from mixtura.lazy import cached_property
 
 #: Pairs of steps and gradient changes that the quasi-Newton memory holds.
 MEMORY = 10
 #: The Newton decrement sees only the curvature that the memory holds; what is left is about this multiple of it, and
 #: hardly ever more than the other.
 UNSEEN, MOST_UNSEEN = 6.0, 20.0
+#: Steps of plain EM shrink ever more slowly, so that the gap read off their present rate is exceeded, by up to this
+#: factor (336 climbs over overlapping groups: 12 times, twofold at worst).
+SLOWER = 2.0
 #: Conjugate gradients: steps at the most, the share of the residual (squared) at which they end, the length of the
 #: probes in units of complete-data information, and the share of that information below which a direction is flat.
 PROBES = 8
@@ -93,7 +97,12 @@ class Point:
         That is the norm of the gradient (S13, S15, S17) along the family in the same metric, to first order; half
         its square is what the EM step may be expected to gain, in nats a row.
         """
-        return _length(self.model, self.image)
+        return self.length(self.model, self.image)
+
+    def length(self, here: Mixture, there: Mixture) -> float:
+        """How far one mixture is from another beside it, in that unit; what the prior is worth counts too."""
+        weight = self.statistics.weight
+        return _length(here, there, self.prior.shrinkage / weight, self.prior.count / weight)
 
     @cached_property
     def slope(self) -> Array:
@@ -124,11 +133,15 @@ class Point:
 
 @dataclass(frozen=True)
 class View:
-    """What a point shows: the norm of the gradient, the gap to the top (nats a row), and a direction to go."""
+    """What a point shows: the norm of the gradient, the gap to the top (nats a row), and a direction to go.
+
+    The curvature is ``measured`` if it is that of the objective here, not what steps on the way met.
+    """
 
     gradient_norm: float
     gap: float
     direction: Array | None = None
+    measured: bool = False
 
 
 Proposals = Generator[tuple[str, Mixture], float, None]
@@ -181,7 +194,7 @@ class EM(Steps):
         self.rates += [_rate(a, b) for a, b in self.made]
         self.made.clear()
         rate = max(self.rates) if len(self.rates) == self.rates.maxlen else 1.0
-        return View(norm, 0.5 * norm**2 / (1 - rate) if rate < 1 else np.inf)
+        return View(norm, SLOWER * 0.5 * norm**2 / (1 - rate) if rate < 1 else np.inf)
 
     def propose(self, here: Point, view: View) -> Proposals:
         yield "em", here.image
@@ -194,7 +207,7 @@ def _rate(here: Point, there: Point) -> float:
     """How much nearer to each other an EM step brings two points."""
     if there.model is here.image:
         return there.gradient_norm / here.gradient_norm
-    return _length(here.image, there.image) / _length(here.model, there.model)
+    return here.length(here.image, there.image) / here.length(here.model, there.model)
 
 
 class Momentum(EM):
@@ -286,8 +299,9 @@ class QuasiNewton(Steps):
     that the hidden labels took away (the idea of Lange, "A quasi-Newton acceleration of the EM algorithm",
     Statistica Sinica 5 (1995), with limited memory and the information at the present point).
 
-    Where the rows are many, ``guide`` is a sample of them, on which ends are verified. A climb that goes on from where
-    one on a sample ended begins with the ``curvature`` that that one met.
+    Where the rows are many, ``guide`` is a sample of them: near the top, where it is concave, its curvature makes
+    Newton steps and says how much there is to gain. A climb that goes on from where one on a sample ended begins with
+    the ``curvature`` that that one met.
     """
 
     def __init__(self, verified: bool = True, guide: Guide | None = None, curvature: Curvature | None = None) -> None:
@@ -296,6 +310,7 @@ class QuasiNewton(Steps):
         self.plain = EM()
         self.guide = guide
         self.doubtful = np.inf
+        self.waiting, self.patience = 0, 1  # looks until the guide is asked again, now and after its next refusal
 
     def look(self, here: Point) -> View:
         norm = here.gradient_norm
@@ -303,7 +318,26 @@ class QuasiNewton(Steps):
             return View(norm, 0.5 * norm**2)
         if here.dying:
             return self.plain.look(here)
-        slope = here.slope
+        view = self._ask(here) if norm < NEAR else None
+        return view or self._remember(here)
+
+    def _ask(self, here: Point) -> View | None:
+        """What the guide says, where there is one that is concave; it is asked less often while it is not."""
+        if self.guide is None:
+            return None
+        if self.waiting:
+            self.waiting -= 1
+            return None
+        view = _guided(self.guide, here)
+        if np.isfinite(view.gap):
+            self.patience = 1
+            return view
+        self.waiting, self.patience = self.patience, 2 * self.patience
+        return None
+
+    def _remember(self, here: Point) -> View:
+        """What the steps on the way say."""
+        norm, slope = here.gradient_norm, here.slope
         uphill = partial(_uphill, here)
         direction = uphill(slope) if self.curvature is None else self.curvature.newton(slope, uphill)
         direction = _along(here, direction)  # steps lead out of the family by their rounding, and rounding adds up
@@ -316,18 +350,12 @@ class QuasiNewton(Steps):
     def verify(self, here: Point, view: View) -> Probes:
         if view.direction is None or not self.verified:
             return replace(view, direction=None)
+        if view.measured:
+            return view
         if view.gap > self.doubtful:
             return replace(view, gap=np.inf)
         self.doubtful = view.gap / 2
-        if self.guide is None:
-            return (yield from _newton(here, here.slope))
-        probes = _newton(replace(here, statistics=self.guide(here.model)), here.slope)
-        model = next(probes)
-        while True:
-            try:
-                model = probes.send(self.guide(model))
-            except StopIteration as ended:
-                return replace(ended.value, gradient_norm=view.gradient_norm)
+        return (yield from _newton(here, here.slope))
 
     def propose(self, here: Point, view: View) -> Proposals:
         if view.direction is not None and view.gradient_norm < NEAR:
@@ -335,7 +363,10 @@ class QuasiNewton(Steps):
             length = min(1.0, STEP_CAP / _largest_logarithm(here.model, view.direction))
             weight = here.statistics.weight
             for kind in ("quasi-newton", "shortened"):
-                model = _at(origin + length * view.direction, here.model)
+                try:
+                    model = _at(origin + length * view.direction, here.model)
+                except SingularError:
+                    break
                 reached = yield kind, here.fixed.keep(here.model, model)
                 lost = 2 * (here.objective - reached) / weight + 2 * length * rise
                 best = length**2 * rise / lost if lost > 0 else 0.0  # top of the parabola through both
@@ -366,7 +397,18 @@ def steps_for(
     """Quasi-Newton steps where the family has coordinates and the rows leave no direction open, else momentum."""
     if not accelerate:
         return EM()
-    return QuasiNewton(verify, guide, curvature) if family.tangent and not prior.null_directions else Momentum()
+    return QuasiNewton(verify, guide, curvature) if family.tangent and prior.span is None else Momentum()
+
+
+def _guided(guide: Guide, here: Point) -> View:
+    """The Newton step for the gradient of all rows, with the curvature of a sample of them."""
+    probes = _newton(replace(here, statistics=guide(here.model)), here.slope)
+    model = next(probes)
+    while True:
+        try:
+            model = probes.send(guide(model))
+        except StopIteration as ended:
+            return replace(ended.value, gradient_norm=here.gradient_norm)
 
 
 def _newton(here: Point, slope: Array) -> Probes:
@@ -388,7 +430,7 @@ def _newton(here: Point, slope: Array) -> Probes:
         bent = (base - replace(here, model=probe, statistics=(yield probe)).slope) / small
         curvature = float(ahead @ bent)
         if not curvature > FLAT * length:
-            return View(here.gradient_norm, np.inf, ESCAPE / np.sqrt(length) * ahead)
+            return View(here.gradient_norm, np.inf, ESCAPE / np.sqrt(length) * ahead, measured=True)
         share = left / curvature
         direction = direction + share * ahead
         residual = residual - share * bent
@@ -399,17 +441,21 @@ def _newton(here: Point, slope: Array) -> Probes:
         if not left > SOLVED * first:
             break
         ahead, informed = aside + left / before * ahead, residual + left / before * informed
-    return View(here.gradient_norm, decrement + 0.5 * max(left, 0.0) / least, direction)
+    return View(here.gradient_norm, decrement + 0.5 * max(left, 0.0) / least, direction, measured=True)
 
 
-def _length(here: Mixture, there: Mixture) -> float:
-    """How far one mixture is from another beside it, in units of the complete-data Fisher information of one row."""
+def _length(here: Mixture, there: Mixture, at_means: float, at_covariances: float) -> float:
+    """How far one mixture is from another beside it, in units of the complete-data Fisher information of one row.
+
+    The last two are what the pseudo-rows of a prior weigh beside that row.
+    """
     before = _all_weights(here)
     alive = before > 0
     weights = before[alive]
     moved = float((np.square(_all_weights(there)[alive] - weights) / weights).sum())
-    moved += float((here.weights @ np.square(here.structure.whiten(there.means - here.means))).sum())
-    return float(np.sqrt(moved + here.structure.distance(there.structure, here.weights)))
+    means = np.square(here.structure.whiten(there.means - here.means)).sum(1)
+    moved += float((here.weights + at_means) @ means)
+    return float(np.sqrt(moved + here.structure.distance(there.structure, here.weights + at_covariances)))
 
 
 def _all_weights(model: Mixture) -> Array:
@@ -427,6 +473,8 @@ def _parts(vector: Array, model: Mixture) -> tuple[Array, Array, Array]:
 
 def _at(vector: Array, like: Mixture) -> Mixture:
     """The mixture at a position, of the same size and structure as another."""
+    if not np.isfinite(vector).all():
+        raise SingularError("a step leaves the range of double precision")
     logs, means, coordinates = _parts(vector, like)
     weights = np.exp(logs - logs.max())
     weights /= weights.sum()

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from mixtura.core.statistics import Array
 from mixtura.covariance.structure import Index
 from mixtura.kernels import Rows
+from mixtura.sources import opening
 from mixtura.sources.coerce import as_table
 from mixtura.sources.memory import Memory
 from mixtura.sources.source import Source
@@ -75,15 +76,22 @@ def row_weights(weights: ArrayLike | None, n_rows: int) -> Array | None:
 def as_source(
     X: Any, n_features: int, names: tuple[str, ...] | None = None, weights: ArrayLike | None = None
 ) -> Source:
-    """A source of finite rows, with weights; one that is given stays as it is, and brings its own weights."""
-    if not isinstance(X, Source):
+    """A source of finite rows, with weights; one that is given stays as it is, and brings its own weights.
+
+    What is not in memory, a file for instance, is opened.
+    """
+    if opening.is_elsewhere(X):
+        source = opening.as_source(X, columns=names, weights=weights).source
+    elif not isinstance(X, Source):
         rows = finite_rows(X, n_features, names)
         return Memory(rows, row_weights(weights, len(rows)))
-    if weights is not None:
-        raise ValueError("sample_weight goes with rows: a source brings its own weights")
-    if X.n_features != n_features:
-        raise ValueError(f"the source has {X.n_features} columns, but {n_features} are needed")
-    return X
+    else:
+        source = X
+        if weights is not None:
+            raise ValueError("sample_weight goes with rows: a source brings its own weights")
+    if source.n_features != n_features:
+        raise ValueError(f"the source has {source.n_features} columns, but {n_features} are needed")
+    return source
 
 
 def as_labels(z: ArrayLike, n_rows: int, n_components: int, single: bool) -> Index:

@@ -11,7 +11,7 @@ from mixtura.core.arguments import as_generator
 from mixtura.core.gaussian import Gaussian
 from mixtura.core.mixture import Mixture
 from mixtura.core.statistics import Array
-from mixtura.covariance.structure import Full, lower_of
+from mixtura.covariance.structure import Full
 
 #: Rows that a Monte Carlo estimate draws unless told.
 DRAWS = 100_000
@@ -227,9 +227,8 @@ def sum_pairs(p: Mixture, q: Mixture) -> tuple[Array, Array]:
     """(μ_i − ν_j)ᵀ (Σ_i + T_j)⁻¹ (μ_i − ν_j) and log det(Σ_i + T_j), (K_p, K_q)."""
     distance = np.empty((p.n_components, q.n_components))
     log_det = np.empty_like(distance)
-    for i, (mean, factor) in enumerate(zip(p.means, p.cholesky, strict=True)):
-        mine = np.broadcast_to(factor, q.cholesky.shape)
-        both = Full(lower_of(np.concatenate([mine, q.cholesky], axis=-1)))
+    for i, mean in enumerate(p.means):
+        both = p.structure.take(np.full(q.n_components, i)).plus(q.structure)
         distance[i] = np.square(both.whiten(mean - q.means)).sum(1)
         log_det[i] = both.log_det()
     return distance, log_det

@@ -6,7 +6,9 @@ is sent them, and returns a Fit. ``climb_together`` drives any number of climbs 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+import math
+from collections.abc import Callable, Collection, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, Self
@@ -21,6 +23,7 @@ from mixtura.core.blas import one_thread
 from mixtura.core.estep import of_block_all
 from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Mixture
+from mixtura.core.shown import Shown
 from mixtura.core.statistics import Statistics
 from mixtura.core.status import Status
 from mixtura.covariance import registry
@@ -29,7 +32,8 @@ from mixtura.covariance.registry import Family
 from mixtura.covariance.structure import SingularError
 from mixtura.kernels import Kernel
 from mixtura.sources.memory import Memory
-from mixtura.sources.source import Block, Source
+from mixtura.sources.record import recordable
+from mixtura.sources.source import Block, Source, watched
 
 #: When no step raises the objective any more, a gap below this many nats a row counts as the top.
 PRECISE_GAP = 1e-8
@@ -66,7 +70,7 @@ class Step(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Fit:
+class Fit(Shown):
     """What a fit found.
 
     Attributes
@@ -150,8 +154,36 @@ class Task(NamedTuple):
     curvature: Curvature | None = None
 
 
-#: Called after each pass with (passes so far, climbs still on their way); a true answer ends them where they are.
-Callback = Callable[[int, int], bool | None]
+class Pass(NamedTuple):
+    """How far climbs over shared passes have come.
+
+    Attributes
+    ----------
+    passes : int
+        That are done.
+    climbing : int
+        Climbs still on their way.
+    rows : int
+        That are done of the next pass; 0 where none has begun.
+    loglik : float
+        The highest log-likelihood so far, in nats a row; NaN before there is one.
+    gap : float
+        The largest estimated distance to the top among the climbs on their way, in nats a row; NaN before there is one.
+    """
+
+    passes: int
+    climbing: int
+    rows: int = 0
+    loglik: float = math.nan
+    gap: float = math.nan
+
+
+#: Called after each pass, and from time to time within long ones; a true answer ends the climbs where they are.
+Callback = Callable[[Pass], bool | None]
+
+
+class _Abandoned(Exception):
+    """A pass was given up, for nobody wants its sum any more."""
 
 
 class _End(Exception):
@@ -162,12 +194,12 @@ class _End(Exception):
         self.status = status
 
 
-def climb(task: Task) -> Generator[Mixture, Statistics, Fit]:
-    """From a start to the top of its hill; the objective never falls on the way."""
+def climb(task: Task, trace: list[Step] | None = None) -> Generator[Mixture, Statistics, Fit]:
+    """From a start to the top of its hill; the objective never falls on the way. A trace that is given grows."""
     # the EM step of one component is the answer itself
     accelerate = task.accelerate and task.start.n_components > 1
     steps = steps_for(task.family, task.prior, accelerate, task.stop.verify, guide=task.guide, curvature=task.curvature)
-    trace: list[Step] = []
+    trace = [] if trace is None else trace
     passes, kind, arrived = 1, "start", False
     statistics = yield task.start
     here = Point(task.start, statistics, task.family, task.prior, task.fixed)
@@ -239,6 +271,7 @@ def _first_that_climbs(
             return kind, None, tried
 
 
+@recordable
 class _Records(tuple[Statistics, ...]):
     """One record a model, added model by model."""
 
@@ -258,34 +291,81 @@ def climb_together(
     The kernel is the one for a problem of that size unless one is given. A climb whose covariances become singular
     ends with that status and leaves the others alone.
     """
-    with one_thread(source.n_features):
+    with one_thread(), np.errstate(under="ignore"):
         return _together(tasks, source, callback, kernel)
 
 
 def _together(tasks: Sequence[Task], source: Source, callback: Callback | None, kernel: Kernel | None) -> list[Fit]:
-    climbs = [climb(task) for task in tasks]
+    traces: list[list[Step]] = [[] for _ in tasks]
+    climbs = [climb(task, trace) for task, trace in zip(tasks, traces, strict=True)]
     wanted = {i: next(way) for i, way in enumerate(climbs)}
     fits: dict[int, Fit] = {}
     if kernel is None:
         largest = max((model.n_components for model in wanted.values()), default=1)
         kernel = kernels.choose(source.n_rows, largest, source.n_features)
-    passes = 0
+    watch = _Watch(callback, traces)
     while wanted:
-        records = source.total(partial(_e_steps, tuple(wanted.values()), kernel))
-        passes += 1
-        asked_to_end = callback is not None and callback(passes, len(wanted))
+        try:
+            with watch.rows(source, wanted):
+                records = source.total(partial(_e_steps, tuple(wanted.values()), kernel))
+        except _Abandoned:
+            for i in wanted:
+                fits[i] = _ended(climbs[i], Status.STOPPED)
+            break
+        watch.weight = records[0].weight
         for i, statistics in zip(tuple(wanted), records, strict=True):
             try:
                 with np.errstate(all="ignore"):  # what is not finite is found by the checks of the step
                     wanted[i] = climbs[i].send(statistics)
-                if passes > tasks[i].stop.max_iter:
-                    climbs[i].throw(_End(Status.MAX_ITER))
-                elif asked_to_end:
-                    climbs[i].throw(_End(Status.STOPPED))
             except StopIteration as ended:
                 fits[i] = ended.value
                 del wanted[i]
+        watch.passes += 1
+        asked_to_end = watch.told_to_end(wanted)
+        for i in tuple(wanted):
+            late = watch.passes > tasks[i].stop.max_iter
+            if late or asked_to_end:
+                fits[i] = _ended(climbs[i], Status.MAX_ITER if late else Status.STOPPED)
+                del wanted[i]
     return [fits[i] for i in range(len(tasks))]
+
+
+def _ended(way: Generator[Mixture, Statistics, Fit], status: Status) -> Fit:
+    """The fit that a climb is when it is ended where it stands."""
+    try:
+        way.throw(_End(status))
+    except StopIteration as ended:
+        return ended.value
+    raise AssertionError("a climb that is to end goes on")
+
+
+class _Watch:
+    """Tells a callback of passes."""
+
+    def __init__(self, callback: Callback | None, traces: Sequence[Sequence[Step]]) -> None:
+        self.callback, self.traces = callback, traces
+        self.passes, self.weight = 0, math.nan
+        self.asked_to_end = False
+
+    def told_to_end(self, wanted: Collection[int], rows: int = 0) -> bool:
+        """Tell how far the climbs that want another pass are, and whether they are to end."""
+        if self.callback is not None:
+            loglik = max((trace[-1].loglik / self.weight for trace in self.traces if trace), default=math.nan)
+            gaps = [self.traces[i][-1].gap for i in wanted if self.traces[i]]
+            seen = Pass(self.passes, len(wanted), rows, loglik, max(gaps, default=math.nan))
+            self.asked_to_end = bool(self.callback(seen)) or self.asked_to_end
+        return self.asked_to_end
+
+    @contextmanager
+    def rows(self, source: Source, wanted: Collection[int]) -> Generator[None]:
+        """Tell of the rows that are done too, as long as a pass takes; the first one, which all need, is not ended."""
+
+        def tell(rows: int) -> None:
+            if self.told_to_end(wanted, rows) and self.passes:
+                raise _Abandoned
+
+        with watched(source, None if self.callback is None else tell):
+            yield
 
 
 def em(
@@ -353,9 +433,17 @@ def em(
     prior = prior or Prior.none(start.n_features)
     fixed = fixed or NOTHING
     fixed.check(start.n_components, start.n_features, family)
-    start = fixed.place(in_family(start, family), family)
+    start = fixed.place(settled(in_family(start, family), prior), family)
     task = Task(start, family, prior, Stop(tol, max_iter), accelerate, fixed)
     return climb_together([task], rows)[0]
+
+
+def settled(start: Mixture, prior: Prior) -> Mixture:
+    """The start with the variance that the prior gives to directions in which the rows do not vary."""
+    structure = prior.settled(start.structure)
+    if structure is start.structure:
+        return start
+    return Mixture(start.weights, start.means, structure, columns=start.columns, noise=start.noise)
 
 
 def in_family(start: Mixture, family: Family) -> Mixture:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mixtura.core.mixture import WEIGHT_TOLERANCE, Mixture
 from mixtura.core.statistics import Array, Kind, Statistics
+from mixtura.covariance.prior import Prior
 from mixtura.covariance.registry import Family
 from mixtura.covariance.structure import Diagonal, Full, SingularError, Structure, Tied, from_parameters
+from mixtura.lazy import cached_property
 
 Mask = NDArray[np.bool_]
 
@@ -167,7 +168,7 @@ class Fixed:
         held = self.held_means(len(statistics.n))
         return replace(statistics, s1=np.where(held[:, None], 0.0, statistics.s1))
 
-    def update(self, model: Mixture, n: Array, scatter: Array, family: Family) -> Structure:
+    def update(self, model: Mixture, n: Array, scatter: Array, family: Family, prior: Prior) -> Structure:
         """The family's M-step for the covariances that are free."""
         held = self.held_covariances(model.n_components)
         if held.all():
@@ -176,7 +177,7 @@ class Fixed:
             n = np.where(held, 1.0, n)
             scatter = scatter.copy()
             scatter[held] = _scatter(model.covariances[held], family.kind)
-        return family.update(n, scatter, model.structure)
+        return prior.update(family, n, scatter, model.structure)
 
     def free_slope(self, logs: Array, rest: Array, n_components: int) -> tuple[Array, Array]:
         """Slopes in the log weights (the noise's the last, if there is one) and the structure, zero where fixed."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
@@ -12,11 +11,14 @@ from scipy.special import entr
 
 from mixtura import kernels
 from mixtura.core.arguments import as_generator, as_labels, as_rows, as_source, column_indices, row_weights
+from mixtura.core.lazy import row_by_row
 from mixtura.core.noise import Noise
+from mixtura.core.shown import Shown
 from mixtura.core.statistics import Array
 from mixtura.covariance.structure import Full, Structure
 from mixtura.kernels import Rows, Whitened
 from mixtura.kernels.reference import softmax
+from mixtura.lazy import cached_property
 from mixtura.sources.source import Source
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ class Gradient(NamedTuple):
     covariances: Array
 
 
-class Mixture:
+class Mixture(Shown):
     """p(x) = Σ_k π_k N(x | μ_k, Σ_k) (S3), to which a noise component may add π_0/V.
 
     Parameters
@@ -75,7 +77,8 @@ class Mixture:
     -----
     Wherever rows are taken, ``X`` is an array-like of shape (N, D); in one dimension (N,) will do, and in several
     a single row (D,), for which the result loses its first axis too. Of a data frame the columns are taken by name
-    where the mixture has names. Nothing can be changed after construction;
+    where the mixture has names. What gives something for each row gives a lazy Dask array for Dask's arrays and data
+    frames. Nothing can be changed after construction;
     two mixtures are equal when all their numbers are.
 
     Examples
@@ -228,6 +231,7 @@ class Mixture:
 
     # Densities
 
+    @row_by_row
     def log_joint(self, X: ArrayLike, z: ArrayLike | None = None) -> Array:
         """log p(x, z_k = 1) = log π_k + log N(x | μ_k, Σ_k) (S6), for every component or a given label.
 
@@ -266,6 +270,7 @@ class Mixture:
             out = out[np.arange(len(out)), as_labels(z, len(out), self.n_components, single)]
         return out[0] if single else out
 
+    @row_by_row
     def logpdf(self, X: ArrayLike) -> Array:
         """log p(x) (S3, S9), (N,), in nats: a density, which may exceed 1 (and its logarithm 0). Noise is included."""
         rows, single = as_rows(X, self.n_features, self.columns)
@@ -274,10 +279,12 @@ class Mixture:
             density[block] = log_density
         return density[0] if single else density
 
+    @row_by_row
     def pdf(self, X: ArrayLike) -> Array:
         """p(x) (S3), (N,)."""
         return np.exp(self.logpdf(X))
 
+    @row_by_row
     def responsibilities(self, X: ArrayLike) -> Array:
         """γ_nk = p(z_k = 1 | x_n) (S10), (N, K); rows sum to 1 also where every density underflows.
 
@@ -285,10 +292,12 @@ class Mixture:
         """
         return self.posterior(X)[1]
 
+    @row_by_row
     def noise_probability(self, X: ArrayLike) -> Array:
         """P(x_n is noise), (N,): 0 where the mixture has no noise component."""
         return self.noise_share(self.logpdf(X))
 
+    @row_by_row
     def shares(self, X: ArrayLike) -> Array:
         """The responsibilities and, where there is a noise component, its probability as a last column."""
         return self._and_noise(*self.posterior(X))
@@ -298,7 +307,7 @@ class Mixture:
 
     def noise_share(self, log_density: Array) -> Array:
         """The probability of noise where the logarithm of the density p(x) is this."""
-        if self.noise is None:
+        if self.noise is None or self.noise.weight == 0:
             return np.where(np.isnan(log_density), np.nan, 0.0)
         return np.exp(np.minimum(self.noise.log_joint - log_density, 0.0))
 
@@ -320,6 +329,7 @@ class Mixture:
             density[missing], share[missing] = np.nan, np.nan
             yield slice(start, start + len(block)), density, share
 
+    @row_by_row
     def predict(self, X: ArrayLike) -> Labels:
         """The most probable component of each row, (N,); −1 where noise is the most probable.
 
@@ -337,10 +347,12 @@ class Mixture:
             labels[block] = np.where(self.noise_share(log_density) > share.max(1), NOISE, share.argmax(1))
         return labels[0] if single else labels
 
+    @row_by_row
     def uncertainty(self, X: ArrayLike) -> Array:
         """1 − max_k γ_nk, (N,): the probability that the label of ``predict`` is wrong, if the mixture is right."""
         return self._of_posteriors(X, lambda share: 1 - share.max(1))
 
+    @row_by_row
     def label_entropy(self, X: ArrayLike) -> Array:
         """−Σ_k γ_nk log γ_nk, (N,), in nats: from 0 where a row is certain to log K where nothing is known of it."""
         return self._of_posteriors(X, lambda share: entr(share).sum(1))
@@ -705,8 +717,17 @@ class Mixture:
         )
 
     def without_noise(self) -> Mixture:
-        """The mixture of the Gaussians alone."""
-        return Mixture(self.weights / self.weights.sum(), self.means, self.structure, columns=self.columns)
+        """The mixture of the Gaussians alone.
+
+        Raises
+        ------
+        ValueError
+            If they have no weight.
+        """
+        total = self.weights.sum()
+        if total == 0:
+            raise ValueError("all of the mixture is noise: its Gaussians have no weight")
+        return Mixture(self.weights / total, self.means, self.structure, columns=self.columns)
 
     def canonical_order(self) -> Labels:
         """The components by their mean in the first column, those with the same mean there by the second, and so on.
@@ -773,7 +794,7 @@ class Mixture:
             labels[noise] = NOISE
         for k in np.unique(labels[labels != NOISE]):
             mine = labels == k
-            rows[mine] = rows[mine] @ self.structure.factor(int(k)).T + self.means[k]
+            rows[mine] = self.structure.colour(int(k), rows[mine]) + self.means[k]
         return (rows, labels) if return_labels else rows
 
     def rvs(self, size: int = 1, random_state: Any = None) -> Array:

@@ -11,7 +11,7 @@ from mixtura.core.statistics import Array, Statistics
 from mixtura.covariance import registry
 from mixtura.covariance.prior import Prior
 from mixtura.covariance.registry import Family
-from mixtura.covariance.structure import Structure
+from mixtura.covariance.structure import SingularError, Structure
 
 #: When a mean moves by more than the square root of this many of its component's variances in one step, what is left
 #: of the scatter about the new mean is rounding noise; the covariances then wait for the next pass.
@@ -62,7 +62,7 @@ def m_step(
     shrunk = fixed.hold(prior.shrink(statistics))
     n, scatter = prior.add(statistics.n, shrunk.scatter(), statistics.kind)
     rounding = _scatter_is_rounding(shrunk, scatter)
-    structure = model.structure if rounding else fixed.update(model, n, scatter, family)
+    structure = model.structure if rounding else fixed.update(model, n, scatter, family, prior)
     return fixed.keep(model, _mixture(statistics, shrunk, structure, model.noise, model.columns))
 
 
@@ -79,7 +79,7 @@ def first_m_step(
     """
     shrunk = prior.shrink(statistics)
     n, scatter = prior.add(statistics.n, shrunk.scatter(), statistics.kind)
-    return _mixture(statistics, shrunk, family.update(n, scatter, start), noise)
+    return _mixture(statistics, shrunk, prior.update(family, n, scatter, start), noise)
 
 
 def _mixture(
@@ -96,6 +96,8 @@ def _mixture(
     if noise is not None:
         noise, weights = noise.weighing(float(weights[-1])), weights[:-1]
     means = shrunk.centre + shrunk.shift()
+    if not (np.isfinite(weights).all() and np.isfinite(means).all()):
+        raise SingularError("the weights or means leave the range of double precision")
     return Mixture(weights, means, structure, columns=columns, noise=noise)
 
 

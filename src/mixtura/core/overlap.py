@@ -10,36 +10,61 @@ import numpy as np
 from scipy.linalg import solve_triangular, svd
 from scipy.special import entr, expit
 
-from mixtura.core.divergence import bhattacharyya_pairs, living
+from mixtura.core.blas import one_thread
+from mixtura.core.divergence import bhattacharyya_pairs
 from mixtura.core.mixture import Mixture
+from mixtura.core.shown import Shown
 from mixtura.core.statistics import Array
+from mixtura.covariance.structure import Diagonal, SingularError
 from mixtura.sources.source import Block, Source
 
 #: Nodes of the contour integral, and how far the contour bends to either side: half-way to where exp(s²) would grow.
 _NODES = np.arange(0.0, 60.0, 1 / 16)
 _BENDS = np.tan(np.pi / 8) * np.array([[-1.0], [1.0]])
+#: Where the integrand has fallen to this share of its largest value, a branch may end: what it does further out, where
+#: one large term can take over from another, is of no account, for the contour can leave it there.
+_NOTHING = 1e-18
+#: The most components among which pairs that overlap are looked for, the heaviest: all pairs of them are held at once.
+MOST_COMPONENTS = 500
 
 
+@np.errstate(under="ignore")
 def overlap(mixture: Mixture) -> Array:
-    """Probabilities of taking one component for another, (K, K); see ``Mixture.overlap``."""
+    """Probabilities of taking one component for another, (K, K); see ``Mixture.overlap``.
+
+    Triangular systems, however small, are shared out among threads too.
+    """
     k = mixture.n_components
-    return np.array([[_mistaken(mixture, i, j) if i != j else 0.0 for j in range(k)] for i in range(k)])
+    with one_thread():
+        return np.array([[_mistaken(mixture, i, j) if i != j else 0.0 for j in range(k)] for i in range(k)])
 
 
+@np.errstate(under="ignore")
 def overlapping(mixture: Mixture, least: float, most: int) -> list[tuple[int, int, float, float]]:
     """Pairs i, j of components with ω_ij + ω_ji of at least so much, with both; the pair that overlaps most first.
 
     Only so many pairs are looked at: those with the largest bound on their overlap. Of two components with
-    Bhattacharyya distance B, π_i ω_ij + π_j ω_ji ≤ √(π_i π_j) exp(−B).
+    Bhattacharyya distance B, π_i ω_ij + π_j ω_ji ≤ √(π_i π_j) exp(−B). Where covariances are singular to working
+    precision, no pair is told of.
     """
-    alive = np.flatnonzero(mixture.weights)
-    log_odds = np.log(mixture.weights[alive]) - np.log(mixture.weights[alive])[:, None]
-    parts = living(mixture.without_noise())
-    bound = np.exp(np.minimum(0.5 * log_odds - bhattacharyya_pairs(parts, parts), 0.0))
+    if np.count_nonzero(mixture.weights) < 2:
+        return []
+    heaviest = np.argsort(-mixture.weights, kind="stable")[:MOST_COMPONENTS]
+    alive = np.sort(heaviest[mixture.weights[heaviest] > 0])
+    weights = mixture.weights[alive]
+    log_odds = np.log(weights) - np.log(weights)[:, None]
+    parts = Mixture(weights / weights.sum(), mixture.means[alive], mixture.structure.take(alive))
+    try:
+        with np.errstate(over="ignore"):  # of components that are infinitely far apart
+            bound = np.exp(np.minimum(0.5 * log_odds - bhattacharyya_pairs(parts, parts), 0.0))
+    except SingularError:
+        return []
     first, second = np.triu_indices(len(alive), 1)
     likely = np.argsort(-(bound + bound.T)[first, second], kind="stable")[:most]
+    likely = likely[(bound + bound.T)[first, second][likely] >= least]
     pairs = zip(alive[first[likely]].tolist(), alive[second[likely]].tolist(), strict=True)
-    found = [(i, j, _mistaken(mixture, i, j), _mistaken(mixture, j, i)) for i, j in pairs]
+    with one_thread():
+        found = [(i, j, _mistaken(mixture, i, j), _mistaken(mixture, j, i)) for i, j in pairs]
     return sorted((pair for pair in found if pair[2] + pair[3] >= least), key=lambda pair: -pair[2] - pair[3])
 
 
@@ -51,9 +76,7 @@ def _mistaken(mixture: Mixture, i: int, j: int) -> float:
     """
     if not mixture.weights[i] or not mixture.weights[j]:  # nothing is taken for what never happens
         return float(mixture.weights[j] > 0)
-    mine, theirs = mixture.cholesky[i], mixture.cholesky[j]
-    U, s, _ = svd(solve_triangular(theirs, mine, lower=True))
-    d = U.T @ solve_triangular(theirs, mixture.means[i] - mixture.means[j], lower=True)
+    s, d = _beside(mixture, i, j)
     log_dets = mixture.structure.log_det()
     a = (1 - s) * (1 + s)
     wide = s > 2
@@ -61,6 +84,16 @@ def _mistaken(mixture: Mixture, i: int, j: int) -> float:
     log_odds = np.log(mixture.weights[i]) - np.log(mixture.weights[j])
     threshold = float(rest + 2 * log_odds + log_dets[j] - log_dets[i])
     return _exceeds(a, np.where(wide, 0, -2 * s * d), np.where(wide, -s * d / np.where(wide, a, 1), 0), threshold)
+
+
+def _beside(mixture: Mixture, i: int, j: int) -> tuple[Array, Array]:
+    """Standard deviations s of component i and its place d, along axes in which j is standard normal and i diagonal."""
+    structure, apart = mixture.structure, mixture.means[i] - mixture.means[j]
+    if isinstance(structure, Diagonal):
+        return structure.scale[i] / structure.scale[j], apart / structure.scale[j]
+    mine, theirs = structure.factor(i), structure.factor(j)
+    U, s, _ = svd(solve_triangular(theirs, mine, lower=True))
+    return s, U.T @ solve_triangular(theirs, apart, lower=True)
 
 
 def _exceeds(a: Array, b: Array, shift: Array, q: float) -> float:
@@ -109,13 +142,17 @@ def _exceeds(a: Array, b: Array, shift: Array, q: float) -> float:
             log += s * (c_ + s * b_ * b_ / 2) / rest - 0.5 * np.log(rest)
         terms = np.exp(log) * (np.cosh(_NODES) - 1j * _BENDS * np.sinh(_NODES))
         terms[:, 0] /= 2
+        size = np.abs(terms)
+        terms[np.logical_or.accumulate(size < _NOTHING * np.fmax.accumulate(size, axis=1), axis=1)] = 0
         size = np.nan_to_num(np.abs(terms).sum(1), nan=np.inf)
     value = terms[int(size.argmin())].real.sum() * width * (_NODES[1] - _NODES[0]) / np.pi
-    return float(np.clip(value, 0.0, 1.0))
+    return float(
+        np.clip(value, 0.0, min(1.0, saddle * np.exp(log[0, 0].real)))
+    )  # at most M(s) exp(−sq), Chernoff's bound
 
 
-@dataclass(frozen=True, eq=False)
-class Separation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Separation(Shown):
     """How surely rows belong to one component or another; two of them add, as the rows do.
 
     Attributes
@@ -137,6 +174,10 @@ class Separation:
 
     entropy: float
     confusion: Array
+
+    def __repr__(self) -> str:
+        wrong = f"{self.error_rate:.3g} of labels expected wrong"
+        return f"<Separation of {len(self.confusion)} components: entropy {self.entropy:.4g} nats, {wrong}>"
 
     def __add__(self, other: Separation) -> Separation:
         return Separation(self.entropy + other.entropy, self.confusion + other.confusion)

@@ -25,11 +25,13 @@ diagonal (K, D)       their diagonals
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mixtura.lazy import cached_property
+from mixtura.sources.record import recordable
 
 Kind = Literal["full", "tied", "diagonal"]
 Array = NDArray[np.float64]
@@ -51,6 +53,7 @@ def reduced(matrices: Array, kind: Kind) -> Array:
     return matrices.sum(0) if kind == "tied" else np.diagonal(matrices, axis1=1, axis2=2)
 
 
+@recordable
 @dataclass(frozen=True, eq=False)
 class Statistics:
     """What one pass over the rows knows about them, given a mixture (see the head of this module).

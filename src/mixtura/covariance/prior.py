@@ -13,9 +13,8 @@ estimation and model-based clustering", J. Classification 24 (2007)) has the sam
 
 the part of κ pseudo-rows at μ_P in every component.
 
-Directions in which the rows do not vary at all (a constant column, an exact linear relation) are settled apart:
-their variance, which the rows cannot tell, is fixed at the value ``null``; being the same in every component, it
-moves no responsibility.
+Directions in which the rows do not vary at all (a constant column, an exact linear relation) are settled apart, see
+``idle``.
 """
 
 from __future__ import annotations
@@ -28,22 +27,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from mixtura.core.statistics import Array, Kind, Statistics, outer
 from mixtura.covariance import registry
+from mixtura.covariance.idle import NOWHERE, Idle, Span, idle_columns, idle_plane, unit_of_constants
 from mixtura.covariance.registry import Family
 from mixtura.covariance.resolution import Resolution
-from mixtura.covariance.structure import Structure
+from mixtura.covariance.structure import Structure, diagonal_of, matrix_of, of_no_columns
+from mixtura.sources.sketch import column_spread
 
 #: ν of the default prior: this many (distinct) rows' worth of the data's own spread, for each component …
 PSEUDO_ROWS = 1e-8
 #: … and this fraction of all rows, so that the floor under a variance does not vanish as the rows grow in number.
 PSEUDO_FRACTION = 1e-12
-#: A direction whose share of the (correlation-scaled) variance is below this does not vary at all.
-NULL_SHARE = 1e-12
-#: The variance given to such a direction, in the same units.
-NULL_VARIANCE = 1e-10
 #: Rows further than this from the middle, in units of the columns' spread, are drawn in before correlations are taken.
 FAR = 10.0
-#: Interquartile range of the standard normal.
-NORMAL_QUARTILES = 1.3489795003921634
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,12 +49,12 @@ class Prior:
     ----------
     count : float
         ν, pseudo-rows.
-    scatter : ndarray of shape (D, D)
+    scatter : ndarray of shape (D, D), or (D,) if only its diagonal matters
         P, pseudo-scatter.
-    null : ndarray of shape (D, D)
-        Variance of the directions in which the rows do not vary; zero elsewhere.
-    null_directions : int
-        How many there are.
+    span : Span or None
+        The directions in which the rows vary, where these are not all.
+    idle : Idle
+        The others. The objective does not depend on it.
     row : float
         The average weight of a distinct row, so that a factor common to all weights changes nothing.
     asked : str
@@ -75,8 +70,8 @@ class Prior:
 
     count: float
     scatter: Array
-    null: Array
-    null_directions: int = 0
+    span: Span | None = None
+    idle: Idle = NOWHERE
     asked: str = ""
     row: float = 1.0
     shrinkage: float = 0.0
@@ -86,8 +81,7 @@ class Prior:
     @classmethod
     def none(cls, n_features: int) -> Prior:
         """No regularisation: plain maximum likelihood."""
-        zero = np.zeros((n_features, n_features))
-        return cls(0.0, zero, zero)
+        return cls(0.0, np.zeros(n_features))
 
     @classmethod
     def absolute(cls, reg_covar: float, weight: float, n_components: int, n_features: int) -> Prior:
@@ -97,11 +91,13 @@ class Prior:
         maximises an objective. The count is the tiny one of the default prior: without it the covariance of a
         component that loses its rows would grow beyond all bounds.
         """
-        scatter = np.eye(n_features) * (reg_covar * weight / n_components)
-        return cls(PSEUDO_FRACTION * weight, scatter, np.zeros_like(scatter), asked="reg_covar")
+        scatter = np.full(n_features, reg_covar * weight / n_components)
+        return cls(PSEUDO_FRACTION * weight, scatter, asked="reg_covar")
 
     @classmethod
-    def relative(cls, rows: Array, weights: Array) -> Prior:
+    def relative(
+        cls, rows: Array, weights: Array, family: Family | str = "full", resolution: Resolution | None = None
+    ) -> Prior:
         """The default: tiny, and relative to the spread of the rows themselves.
 
         P = ν·S, where S has the rows' correlations and, for each column, a spread that far-off rows do not move
@@ -113,31 +109,31 @@ class Prior:
             The rows, or a sample of them (see ``for_weight``).
         weights : ndarray of shape (N,)
             How much each counts.
+        family : Family or str
+            Where its columns are uncorrelated, S is diagonal, and linear relations are of no concern.
+        resolution : Resolution, optional
+            Of the rows, where it is known already.
         """
-        share = weights / weights.sum()
+        family = registry.get(family)
         middle, spread = column_spread(rows, weights)
         constant = spread == 0
-        size = np.abs(rows[0])  # the unit of a constant column: its own size, or 1 for a column of zeros
-        unit = np.where(constant, np.where(size > 0, size, 1.0), spread)
-        standard = np.where(constant, 0.0, (rows - middle) / unit)
-        # Rows far off are drawn in towards a row in the middle: that keeps every linear relation between columns.
-        heart = standard[np.square(standard).sum(1).argmin()]
-        length = np.sqrt(np.square(standard - heart).sum(1) / rows.shape[1])
-        standard = (standard - heart) / np.maximum(1.0, length / FAR)[:, None]
-        standard -= share @ standard
-        correlation = (standard * share[:, None]).T @ standard
-        values, vectors = np.linalg.eigh(correlation)
-        idle = values <= NULL_SHARE * max(1.0, float(values[-1]))
-        null = NULL_VARIANCE * (vectors[:, idle] @ vectors[:, idle].T)
+        unit = np.where(constant, unit_of_constants(rows[0], spread, family), spread)
         row = float(weights.mean())
         count = PSEUDO_ROWS * row + PSEUDO_FRACTION * float(weights.sum())
+        if family.kind == "diagonal":
+            scatter = count * np.square(spread)
+            idle, span = idle_columns(constant, unit, family)
+        else:
+            standard = _correlations(np.where(constant, 0.0, (rows - middle) / unit), weights / weights.sum())
+            scatter = count * spread[:, None] * (standard.T @ standard) * spread
+            idle, span = idle_plane(standard, unit, family)
         return cls(
             count,
-            count * spread[:, None] * correlation * spread,
-            unit[:, None] * null * unit,
-            int(idle.sum()),
+            scatter,
+            span,
+            idle,
             row=row,
-            resolution=Resolution.of(rows, weights),
+            resolution=resolution or Resolution.of(rows, weights),
         )
 
     def for_weight(self, weight: float) -> Prior:
@@ -155,9 +151,8 @@ class Prior:
         if statistics.kind == "tied" or rows == 0:
             return self
         pooled = statistics.scatter().sum(0) / statistics.n.sum()
-        if statistics.kind == "diagonal":
-            pooled = np.diag(pooled)
-        return replace(self, count=self.count + rows, scatter=self.scatter + rows * pooled)
+        own = diagonal_of(self.scatter) if statistics.kind == "diagonal" else matrix_of(self.scatter)
+        return replace(self, count=self.count + rows, scatter=own + rows * pooled)
 
     def shrink(self, statistics: Statistics) -> Statistics:
         """The sums with κ pseudo-rows at μ_P in every component; their n counts for the means alone."""
@@ -175,11 +170,29 @@ class Prior:
     def add(self, n: Array, scatter: Array, kind: Kind) -> tuple[Array, Array]:
         """(n, W) with the pseudo-statistics added, in the shape of that kind of scatter."""
         n = n + self.count
-        if kind == "full":
-            return n, scatter + self.scatter + n[:, None, None] * self.null
-        if kind == "tied":
-            return n, scatter + len(n) * self.scatter + n.sum() * self.null
-        return n, scatter + np.diagonal(self.scatter) + n[:, None] * np.diagonal(self.null)
+        if kind == "diagonal":
+            return n, scatter + diagonal_of(self.scatter)
+        return n, scatter + (1 if kind == "full" else len(n)) * matrix_of(self.scatter)
+
+    def update(self, family: Family, n: Array, scatter: Array, start: Structure | None = None) -> Structure:
+        """The family's M-step for the covariances, in the directions in which the rows vary."""
+        span = self._span_for(family.kind)
+        if span is None:
+            return family.update(n, scatter, start)
+        reduced = span.reduced(scatter)
+        if not reduced.size:
+            return span.filled(of_no_columns(family.kind, len(n)))
+        return span.filled(family.update(n, reduced, None if start is None else span.within(start)))
+
+    def settled(self, structure: Structure) -> Structure:
+        """The structure with the nominal variance in the directions in which the rows do not vary."""
+        span = self._span_for(structure.kind)
+        return structure if span is None else span.filled(span.within(structure))
+
+    def _span_for(self, kind: Kind) -> Span | None:
+        if self.span is not None and self.span.diagonal is not (kind == "diagonal"):
+            raise ValueError("the prior was made for another family: name that of the fit in Prior.relative")
+        return self.span
 
     def log_density(self, structure: Structure, means: Array) -> float:
         """What the objective adds to the log-likelihood (see the head of this module), up to a constant."""
@@ -195,25 +208,20 @@ class Prior:
 
         ``rows`` (K,) is how many each component's covariance rests upon.
         """
-        white = structure.whitening
-        if structure.kind == "diagonal":
-            shares = (np.square(white) * np.diagonal(self.scatter)).max(1)
-        else:
-            largest = np.linalg.eigvalsh(white @ self.scatter @ np.swapaxes(white, -1, -2))[..., -1]
-            shares = np.broadcast_to(largest, rows.shape)
-        total = rows + self.count
-        return np.divide(shares, total, out=np.ones_like(shares), where=total > 0)
+        return self.shares(structure, rows).max(1)
+
+    def shares(self, structure: Structure, rows: Array) -> Array:
+        """(K, D) likewise, for each of the directions in which these are extreme."""
+        ratios, total = structure.ratios(self.scatter), (rows + self.count)[:, None]
+        return np.divide(ratios, total, out=np.ones_like(ratios), where=total > 0)
 
     def unresolved(self, structure: Structure) -> NDArray[np.bool_]:
         """(K, D) where a component is narrower than the column was recorded."""
-        shape = structure.n_components, structure.n_features
-        if self.resolution is None or not self.resolution.floor.any():
-            return np.zeros(shape, dtype=np.bool_)
-        return np.diagonal(structure.dense(), axis1=1, axis2=2) < self.resolution.floor
+        return structure.variances() < (0.0 if self.resolution is None else self.resolution.floor)
 
 
 class Moments(NamedTuple):
-    """Mean (D,), scatter (D, D) about it and weight of rows."""
+    """Mean (D,), scatter about it, (D, D) or its diagonal, and weight of rows."""
 
     mean: Array
     scatter: Array
@@ -221,7 +229,7 @@ class Moments(NamedTuple):
 
     @property
     def covariance(self) -> Array:
-        """S, (D, D), where rows of weight 1 count as one each (and less than two of them for two)."""
+        """S, or its diagonal, where rows of weight 1 count as one each (and less than two of them for two)."""
         return self.scatter / max(self.weight - 1, self.weight / 2)
 
 
@@ -296,9 +304,9 @@ class ConjugatePrior:
         dof = d + 2.0 if self.dof is None else self.dof
         scale = moments.covariance / k ** (2 / d) if self.scale is None else _scale(self.scale, d)
         if family.isotropic:
-            count, scale = (dof + 2) / d, np.eye(d) * (np.trace(scale) / d**2)
+            count, scale = (dof + 2) / d, np.full(d, diagonal_of(scale).sum() / d**2)
         elif family.kind == "diagonal":
-            count, scale = dof + 2, np.diag(np.diagonal(scale))
+            count, scale = dof + 2, diagonal_of(scale)
         else:
             count = dof + d + 1
         if family.free(1, d) == family.free(2, d):  # one covariance for all components: a share for each
@@ -312,6 +320,18 @@ class ConjugatePrior:
             shrinkage=self.shrinkage,
             mean=location if shrunk else None,
         )
+
+
+def _correlations(standard: Array, share: Array) -> Array:
+    """Rows (N, D) in units of the columns' spread, times the root of their shares, whose squares are correlations.
+
+    Rows far off are drawn in towards a row in the middle: that keeps every linear relation between columns.
+    """
+    heart = standard[np.square(standard).sum(1).argmin()]
+    length = np.sqrt(np.square(standard - heart).sum(1) / standard.shape[1])
+    standard = (standard - heart) / np.maximum(1.0, length / FAR)[:, None]
+    standard -= share @ standard
+    return standard * np.sqrt(share)[:, None]
 
 
 def _scale(given: ArrayLike, n_features: int) -> Array:
@@ -336,31 +356,3 @@ def as_prior(asked: ConjugatePrior | str | None) -> ConjugatePrior | None:
     if asked == "conjugate":
         return ConjugatePrior()
     raise ValueError(f"prior must be 'conjugate', a ConjugatePrior or None, got {asked!r}")
-
-
-def column_spread(rows: Array, weights: Array) -> tuple[Array, Array]:
-    """Middle and spread of each column, such as far-off rows do not move.
-
-    Returns
-    -------
-    middle : ndarray of shape (D,)
-        The median.
-    spread : ndarray of shape (D,)
-        The interquartile range over that of the normal, or the standard deviation where that is smaller or half the
-        rows agree; 0 for a constant column.
-    """
-    share = weights / weights.sum()
-    centred = rows - share @ rows
-    largest = np.abs(centred).max(0, initial=0.0)
-    unit = np.where(largest > 0, largest, 1.0)
-    spread = unit * np.sqrt(share @ np.square(centred / unit))  # no square overflows or underflows
-    rounding = 8 * np.finfo(np.float64).eps * np.abs(rows).max(0, initial=0.0)
-    spread[(rows.min(0) == rows.max(0)) | (spread <= rounding)] = 0.0
-    middle = np.empty_like(spread)
-    for j in range(rows.shape[1]):
-        order = np.argsort(rows[:, j], kind="stable")
-        reached = np.searchsorted(np.cumsum(share[order]), [0.25, 0.5, 0.75])
-        low, middle[j], high = rows[order[reached.clip(max=len(order) - 1)], j]
-        if high > low:
-            spread[j] = min((high - low) / NORMAL_QUARTILES, spread[j])
-    return middle, spread

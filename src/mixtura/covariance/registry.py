@@ -13,7 +13,7 @@ import numpy as np
 
 from mixtura.core.statistics import Array, Kind
 from mixtura.covariance import families
-from mixtura.covariance.structure import Structure
+from mixtura.covariance.structure import SingularError, Structure
 
 #: The maps of the rows under which a family is closed, so that they move a fit with them: all linear ones, changes of
 #: the units of the columns, rotations and one change of unit for all columns, or only the latter.
@@ -71,6 +71,11 @@ class Family:
         """Whether all columns of a component share one variance: the columns are axes, and so is anything else."""
         return self.kind == "diagonal" and self.maps == "rotations"
 
+    @property
+    def one_unit(self) -> bool:
+        """Whether it counts all columns in one unit, so that their scales have a say."""
+        return self.maps not in ("linear", "units")
+
     def within(self, other: Family) -> bool:
         """Whether the other family holds every mixture of this one: no letter of its name leaves less free.
 
@@ -95,20 +100,32 @@ class Family:
         return k - 1 + k * d + self.free(k, d)
 
     def update(self, n: Array, scatter: Array, start: Structure | None = None) -> Structure:
-        """The exact M-step for the covariances (S16); where it has several local maxima, the one near ``start``."""
-        return self.rule(n, scatter, start) if self.continues else self.rule(n, scatter)
+        """The exact M-step for the covariances (S16); where it has several local maxima, the one near ``start``.
+
+        Raises
+        ------
+        SingularError
+            If a matrix is not positive definite, or the numbers leave the range of double precision on the way.
+        """
+        try:
+            with np.errstate(all="ignore"):  # what is not finite is found below
+                structure = self.rule(n, scatter, start) if self.continues else self.rule(n, scatter)
+                variances = structure.variances()
+        except np.linalg.LinAlgError as error:
+            raise SingularError(f"the covariances of the family {self.name} cannot be computed: {error}") from None
+        if not ((variances > 0) & np.isfinite(variances)).all():
+            raise SingularError(f"the covariances of the family {self.name} leave the range of double precision")
+        return structure
 
     def nearest(self, structure: Structure, n: Array) -> Structure:
         """The structure itself, or its nearest in the family: the M-step of its own moments with n rows a component."""
         shape = structure.n_components, structure.n_features
         if structure.kind == self.kind and self.free(*shape) == structure.coordinates.size:
             return structure
+        if self.kind == "diagonal":
+            return self.update(n, n[:, None] * structure.variances())
         scatter = n[:, None, None] * structure.dense()
-        if self.kind == "tied":
-            scatter = scatter.sum(0)
-        elif self.kind == "diagonal":
-            scatter = np.diagonal(scatter, axis1=1, axis2=2)
-        return self.update(n, scatter)
+        return self.update(n, scatter.sum(0) if self.kind == "tied" else scatter)
 
 
 # Tangents: the coordinates of a Diagonal are logarithms of its scales (K, D), with n_k rows' information each

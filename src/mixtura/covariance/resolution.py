@@ -7,12 +7,13 @@ grows beyond all bounds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixtura.core.statistics import Array
+from mixtura.sources.sketch import ROUNDING
 
 #: A variance is resolved when rounding, h²/12, is at most this share of it (two neighbouring values make a third) …
 ROUNDING_SHARE = 0.3
@@ -22,6 +23,8 @@ WHOLE_SHARE = 0.25
 MOST_STEPS = 10_000
 #: Nor can one whose steps are this share of the largest value.
 LEAST_DIGITS = 1e-12
+#: Values further from the median than this, in units of the median of such distances, have no say in that.
+FAR = 100.0
 #: A value is on a grid when it is within this share of a step; so many of the distinct values must be.
 OFF_GRID = 1e-5
 ON_GRID = 0.95
@@ -40,11 +43,15 @@ class Resolution:
     Attributes
     ----------
     step : ndarray of shape (D,)
-        h of the grid that the values lie on; 0 where none is seen.
+        h of the grid that the values lie on: one that is seen, or that of the numbers of the machine.
     floor : ndarray of shape (D,)
         The least variance that the column resolves.
     spread : ndarray of shape (D,)
-        Standard deviation of the column.
+        Standard deviation of the column; 0 for a constant one.
+    size : ndarray of shape (D,)
+        The largest absolute value.
+    distinct : ndarray of shape (D,)
+        How many values there are.
     heavy : tuple of (int, float, float)
         (column, value, share) where one value is far more frequent than any other.
     """
@@ -52,6 +59,8 @@ class Resolution:
     step: Array
     floor: Array
     spread: Array
+    size: Array
+    distinct: NDArray[np.intp]
     heavy: tuple[tuple[int, float, float], ...]
 
     @classmethod
@@ -59,27 +68,29 @@ class Resolution:
         """That of rows (M, D), or of a sample of them, which count so much (M,)."""
         share = weights / weights.sum()
         spread = np.sqrt(share @ np.square(rows - share @ rows))
-        step = np.zeros(rows.shape[1])
+        size = np.abs(rows).max(0)
+        step = np.spacing(size)
+        distinct = np.zeros(len(step), dtype=np.intp)
         heavy: list[tuple[int, float, float]] = []
         for j, column in enumerate(rows.T):
             values, which = np.unique(column, return_inverse=True)
-            step[j] = grid_step(values)
+            distinct[j], step[j] = len(values), max(step[j], grid_step(values))
             counts = np.bincount(which, share)
             if len(values) > 2:
                 second, first = np.sort(counts)[-2:]
                 if first > max(HEAVY, HEAVIER * second):
                     heavy.append((j, float(values[counts.argmax()]), float(first)))
+        spread[(distinct == 1) | (spread <= ROUNDING * size)] = 0.0
         floor = np.minimum(step**2 / (12 * ROUNDING_SHARE), WHOLE_SHARE * spread**2)
-        return cls(step, floor, spread, tuple(heavy))
+        return cls(step, floor, spread, size, distinct, tuple(heavy))
 
-    def sentences(self, columns: Sequence[str]) -> list[str]:
-        """What of it is worth telling."""
-        rounded: dict[str, list[str]] = {}
-        for name, step, spread in zip(columns, self.step, self.spread, strict=True):
-            if step > COARSE * spread:
-                rounded.setdefault(f"{step:.4g}", []).append(name)
-        told = [f"Values of {', '.join(names)} are rounded to {step}." for step, names in rounded.items()]
-        return told + [f"{share:.0%} of the values of {columns[j]} are {x:.6g}." for j, x, share in self.heavy]
+    def coarse(self) -> list[tuple[str, tuple[int, ...], bool]]:
+        """(step, columns, whether double precision has no finer ones) where steps are worth telling."""
+        found: dict[tuple[str, bool], list[int]] = {}
+        for j in np.flatnonzero((self.step > COARSE * self.spread) & (self.distinct > 2)):
+            exhausted = bool(self.step[j] <= np.spacing(self.size[j]))
+            found.setdefault((f"{self.step[j]:.4g}", exhausted), []).append(int(j))
+        return [(step, tuple(columns), exhausted) for (step, exhausted), columns in found.items()]
 
 
 def grid_step(values: Array) -> float:
@@ -95,17 +106,27 @@ def grid_step(values: Array) -> float:
     """
     if len(values) < 2:
         return 0.0
-    gaps = np.diff(values)
-    least = max((values[-1] - values[0]) / MOST_STEPS, LEAST_DIGITS * float(np.abs(values).max()))
+    gaps, near = np.diff(values), _near(values)
+    least = max((near[-1] - near[0]) / MOST_STEPS, LEAST_DIGITS * float(np.abs(near).max()))
+    if not least > 0:  # the values are as good as one
+        return 0.0
     lengths, which, counts = np.unique(np.round(gaps / least, 1), return_inverse=True, return_counts=True)
     usual = which == np.where(lengths > 1, counts, 0).argmax()
     anchor = values[:-1][usual][0]
     for step in (float(gaps[usual].mean()), _common_divisor(gaps, least)):
         if step > least:
             steps = (values - anchor) / step
-            if np.mean(np.abs(steps - np.round(steps)) < OFF_GRID) >= ON_GRID:
+            on = np.abs(steps - np.round(steps)) < OFF_GRID
+            if on.mean() >= ON_GRID and (np.diff(np.round(steps[on])) > 0).mean() >= ON_GRID:
                 return step
     return 0.0
+
+
+def _near(values: Array) -> Array:
+    """The sorted values without those that lie far from the others."""
+    middle = values[len(values) // 2]
+    width = np.median(np.abs(values - middle))
+    return values[np.abs(values - middle) <= FAR * width]
 
 
 def _common_divisor(lengths: Array, least: float) -> float:

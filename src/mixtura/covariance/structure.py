@@ -11,7 +11,12 @@ no harm) and each owing the same few things; everything else in the library is w
 ``whiten(x)``       L_k⁻¹ x_k for (K, D) vectors, one a component
 ``weigh(x)``        Σ_k x_k, likewise
 ``precision(x)``    Σ_k⁻¹ x_k, likewise
-``traces(P)``       (K,) tr(Σ_k⁻¹ P) for one (D, D) matrix P
+``colour(k, z)``    L_k z for (N, D) rows z
+``axis(k, u)``      (D,) the longest axis of Σ_k, with the columns in units u
+``plus(other)``     the structure of Σ_k + T_k
+``variances()``     (K, D) diagonals of Σ_k
+``traces(P)``       (K,) tr(Σ_k⁻¹ P) for one (D, D) matrix P, or a diagonal one given as (D,)
+``ratios(P)``       (K, D) the eigenvalues of Σ_k⁻¹ P, likewise
 ``take(indices)``   the structure of some of the components
 ``condition(b)``    the pieces of the conditional distribution given the columns b
 ``marginal(a)``     the structure of the columns a
@@ -37,13 +42,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixtura.core.statistics import Array, Kind
+from mixtura.lazy import cached_property
 
 Index = NDArray[np.intp]
 
@@ -111,12 +117,18 @@ def lower_of(factors: Array) -> Array:
             f"a map from {factors.shape[-1]} to {factors.shape[-2]} columns has a singular covariance: "
             "use at most as many rows in A as there are columns"
         )
-    upper = np.linalg.qr(np.swapaxes(factors, -1, -2), mode="r")
-    diagonal = np.diagonal(upper, axis1=-2, axis2=-1)
+    lower = triangle_of(factors)
     size = np.sqrt(np.square(factors).sum(-1))
-    if np.any(np.abs(diagonal) <= np.sqrt(SINGULAR_PIVOT * factors.shape[-2]) * size):
+    diagonal = np.diagonal(lower, axis1=-2, axis2=-1)
+    if np.any(diagonal <= np.sqrt(SINGULAR_PIVOT * factors.shape[-2]) * size):
         raise SingularError("the transformed covariance is singular: the rows of A are linearly dependent")
-    return np.swapaxes(upper, -1, -2) * np.sign(diagonal)[..., None, :]
+    return lower
+
+
+def triangle_of(factors: Array) -> Array:
+    """Lower triangular L with L Lᵀ = F Fᵀ for (…, M, D) matrices F, M ≤ D, with a diagonal that is not negative."""
+    upper = np.linalg.qr(np.swapaxes(factors, -1, -2), mode="r")
+    return np.swapaxes(upper, -1, -2) * np.sign(np.diagonal(upper, axis1=-2, axis2=-1))[..., None, :]
 
 
 @dataclass(frozen=True)
@@ -143,6 +155,10 @@ class Structure(ABC):
 
     kind: ClassVar[Kind]
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what can be derived: a pass over a cluster sends mixtures out."""
+        return {name: value for name, value in self.__dict__.items() if name != "whitening"}
+
     @property
     @abstractmethod
     def n_components(self) -> int: ...
@@ -165,7 +181,11 @@ class Structure(ABC):
     @abstractmethod
     def precision(self, vectors: Array) -> Array: ...
     @abstractmethod
+    def variances(self) -> Array: ...
+    @abstractmethod
     def traces(self, matrix: Array) -> Array: ...
+    @abstractmethod
+    def ratios(self, matrix: Array) -> Array: ...
     @abstractmethod
     def take(self, indices: Index) -> Self: ...
     @abstractmethod
@@ -178,6 +198,17 @@ class Structure(ABC):
     def parameters(self) -> dict[str, Array]: ...
     @abstractmethod
     def distance(self, other: Any, n: Array) -> float: ...
+
+    def colour(self, k: int, rows: Array) -> Array:
+        return rows @ self.factor(k).T
+
+    def axis(self, k: int, unit: Array) -> Array:
+        return np.linalg.svd(self.factor(k) / unit[:, None])[0][:, 0]
+
+    def plus(self, other: Structure) -> Structure:
+        mine, theirs = (np.stack([s.factor(k) for k in range(s.n_components)]) for s in (self, other))
+        return Full(triangle_of(np.concatenate([mine, theirs], axis=-1)))
+
     @cached_property
     @abstractmethod
     def coordinates(self) -> Array: ...
@@ -189,6 +220,22 @@ class Structure(ABC):
     def slope(self, n: Array, scatter: Array) -> Array: ...
     @abstractmethod
     def uphill(self, slope: Array, n: Array) -> Array: ...
+
+
+def diagonal_of(matrix: Array) -> Array:
+    """The diagonal of a (D, D) matrix, which may be given by it alone, (D,)."""
+    return matrix if matrix.ndim == 1 else np.diagonal(matrix)
+
+
+def matrix_of(matrix: Array) -> Array:
+    """The (D, D) matrix, which may be given by its diagonal alone, (D,)."""
+    return np.diag(matrix) if matrix.ndim == 1 else matrix
+
+
+def _ratios(white: Array, matrix: Array) -> Array:
+    """Eigenvalues of (…, D, D) matrices A P Aᵀ, in ascending order."""
+    inside: Array = white @ matrix_of(matrix) @ np.swapaxes(white, -1, -2)
+    return np.asarray(np.linalg.eigvalsh(inside), dtype=np.float64)
 
 
 def _log_diagonal(factor: Array) -> Array:
@@ -345,8 +392,14 @@ class Full(Structure):
     def precision(self, vectors: Array) -> Array:
         return (np.swapaxes(self.whitening, 1, 2) @ (self.whitening @ vectors[:, :, None]))[:, :, 0]
 
+    def variances(self) -> Array:
+        return np.square(self.cholesky).sum(2)
+
     def traces(self, matrix: Array) -> Array:
-        return ((self.whitening @ matrix) * self.whitening).sum((1, 2))
+        return ((self.whitening @ matrix_of(matrix)) * self.whitening).sum((1, 2))
+
+    def ratios(self, matrix: Array) -> Array:
+        return _ratios(self.whitening, matrix)
 
     def take(self, indices: Index) -> Full:
         return Full(self.cholesky[indices])
@@ -435,8 +488,14 @@ class Tied(Structure):
     def precision(self, vectors: Array) -> Array:
         return vectors @ self.whitening.T @ self.whitening
 
+    def variances(self) -> Array:
+        return np.repeat(np.square(self.cholesky).sum(1)[None], self.size, axis=0)
+
     def traces(self, matrix: Array) -> Array:
-        return np.full(self.size, float(np.vdot(self.whitening, self.whitening @ matrix)))
+        return np.full(self.size, float(np.vdot(self.whitening, self.whitening @ matrix_of(matrix))))
+
+    def ratios(self, matrix: Array) -> Array:
+        return np.repeat(_ratios(self.whitening, matrix)[None], self.size, axis=0)
 
     def take(self, indices: Index) -> Tied:
         return Tied(self.cholesky, len(indices))
@@ -527,8 +586,25 @@ class Diagonal(Structure):
     def precision(self, vectors: Array) -> Array:
         return vectors / self.scale / self.scale
 
+    def variances(self) -> Array:
+        return np.square(self.scale)
+
+    def colour(self, k: int, rows: Array) -> Array:
+        return rows * self.scale[k]
+
+    def axis(self, k: int, unit: Array) -> Array:
+        return (np.arange(self.n_features) == np.argmax(self.scale[k] / unit)).astype(np.float64)
+
+    def plus(self, other: Structure) -> Structure:
+        if isinstance(other, Diagonal):
+            return Diagonal(np.hypot(self.scale, other.scale))
+        return super().plus(other)
+
     def traces(self, matrix: Array) -> Array:
-        return (np.diagonal(matrix) / self.scale / self.scale).sum(1)
+        return self.ratios(matrix).sum(1)
+
+    def ratios(self, matrix: Array) -> Array:
+        return diagonal_of(matrix) / self.scale / self.scale
 
     def take(self, indices: Index) -> Diagonal:
         return Diagonal(self.scale[indices])
@@ -578,3 +654,10 @@ def from_parameters(kind: str, arrays: Mapping[str, Array], n_components: int) -
     if kind == "diagonal":
         return Diagonal(arrays["scale"])
     raise ValueError(f"unknown covariance structure {kind!r}: expected 'full', 'tied' or 'diagonal'")
+
+
+def of_no_columns(kind: Kind, n_components: int) -> Structure:
+    """The structure of that kind over no columns at all."""
+    k = n_components
+    nothing = np.zeros({"full": (k, 0, 0), "tied": (0, 0), "diagonal": (k, 0)}[kind])
+    return from_parameters(kind, {"cholesky": nothing, "scale": nothing}, k)

@@ -8,19 +8,28 @@ from typing import Any
 
 import numpy as np
 
-from mixtura.sources.coerce import Table, as_table
+from mixtura.sources.opening import as_source
+from mixtura.sources.reader import Opened
+from mixtura.sources.source import Source
 
 
-def checked_table(X: Any) -> Table:
-    """The rows of a table; an array of one dimension could be a column or a row, and is refused."""
-    flat = X and not np.ndim(X[0]) if isinstance(X, list | tuple) else getattr(X, "ndim", 2) == 1
+def checked_table(X: Any, sample_weight: Any = None, n_threads: int | None = None) -> Opened:
+    """The table as a source; an array of one dimension could be a column or a row, and is refused."""
+    listed = isinstance(X, list | tuple) and bool(X) and not hasattr(X[0], "__dask_graph__")
+    flat = not np.ndim(X[0]) if listed else getattr(X, "ndim", 2) == 1
     if flat and not hasattr(X, "to_frame"):  # a Series is a column
         raise ValueError(
             f"Expected 2D array, got 1D array instead:\narray={np.asarray(X)}.\n"
             "Reshape your data either using array.reshape(-1, 1) if your data has a single feature or "
             "array.reshape(1, -1) if it contains a single sample."
         )
-    return as_table(X)
+    return as_source(X, weights=sample_weight, n_threads=n_threads)
+
+
+def used_rows(source: Source) -> int:
+    """How many rows there are; of those whose weights are in memory, that have a positive one."""
+    weights = getattr(source, "weights", None)
+    return int(np.count_nonzero(weights)) if isinstance(weights, np.ndarray) else source.n_rows
 
 
 def check_names(found: tuple[str, ...] | None, fitted: tuple[str, ...] | None, estimator: str) -> None:

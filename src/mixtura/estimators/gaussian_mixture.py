@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -17,8 +18,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from mixtura.choice import Cell, certainty, search
 from mixtura.core.arguments import as_generator
-from mixtura.core.em import Fit, Step
+from mixtura.core.em import Fit, Step, n_parameters
 from mixtura.core.fixed import NOTHING, Fixed
+from mixtura.core.lazy import array_of, is_lazy
 from mixtura.core.mixture import Labels, Mixture
 from mixtura.core.noise import Noise
 from mixtura.core.statistics import Array
@@ -27,13 +29,16 @@ from mixtura.covariance import registry
 from mixtura.covariance.prior import ConjugatePrior, as_prior
 from mixtura.covariance.registry import Family
 from mixtura.covariance.structure import Diagonal, Tied
+from mixtura.diagnosis import Grade
 from mixtura.estimators.callbacks import CallbackSupport, FitTask, with_callbacks
-from mixtura.estimators.checks import check_names, checked_table, warn
+from mixtura.estimators.checks import check_names, checked_table, used_rows, warn
 from mixtura.estimators.starts import from_mixture, from_parts, from_rows
 from mixtura.race import Candidate, Observer, Progress, Settings, as_noise
-from mixtura.sources.coerce import Rows, Table, as_weights
+from mixtura.sources.coerce import Rows
 from mixtura.sources.memory import Memory
-from mixtura.sources.source import Block
+from mixtura.sources.partitions import names_of
+from mixtura.sources.reader import Opened
+from mixtura.sources.source import Block, Source
 from mixtura.start import METHODS, Parts, Rule
 
 Floats = NDArray[np.float64 | np.float32]
@@ -50,7 +55,7 @@ ILL_DEFINED = (
 )
 
 #: (source, settings, seed, observer) → the cell to take, and what else the fit leaves behind.
-Search = Callable[[Memory, Settings, int, Observer], tuple[Cell, dict[str, Any]]]
+Search = Callable[[Source, Settings, int, Observer], tuple[Cell, dict[str, Any]]]
 
 _WHOLE = Interval(Integral, 1, None, closed="left")
 
@@ -126,7 +131,7 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
     status_ : Status
         How the fit ended; its text is a sentence with the remedy.
     notes_ : tuple of str
-        Findings about the fit: empty or collapsed components, constant columns, …
+        Findings about the fit (empty or collapsed components, …) and about the rows (constant columns, copies, …).
     n_iter_ : int
         Passes over the rows.
     lower_bound_ : float
@@ -221,6 +226,51 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         self.verbose_interval = verbose_interval
         self.n_threads = n_threads
 
+    @classmethod
+    def from_mixture(cls, mixture: Mixture, covariance_type: str | None = None, **parameters: Any) -> Self:
+        """An estimator that predicts with a mixture that is known: one from a model file, say.
+
+        Parameters
+        ----------
+        mixture : Mixture
+        covariance_type : str, optional
+            The family of its covariances; by default the general one of their kind: full, tied or diag.
+        **parameters
+            Other parameters of the constructor, for a fit that goes on from here with ``warm_start=True``.
+
+        Returns
+        -------
+        GaussianMixture
+            With ``mixture_`` and all views of it. What only a fit can measure, such as ``status_`` and ``gap_``, is
+            missing.
+
+        Raises
+        ------
+        ValueError
+            If the family is of another kind than the covariances.
+
+        Examples
+        --------
+        >>> from mixtura import GaussianMixture, Mixture
+        >>> model = GaussianMixture.from_mixture(Mixture([0.5, 0.5], [0, 9], [1, 1]))
+        >>> model.predict([[8.0], [1.0]])
+        array([1, 0])
+        """
+        kind = mixture.structure.kind
+        first = next(known for known in registry.FAMILIES if known.kind == kind)
+        family = first if covariance_type is None else registry.get(covariance_type)
+        if family.kind != kind:
+            raise ValueError(f"family {family.name!r} has {family.kind} covariances, but the mixture's are {kind}")
+        estimator = cls(mixture.n_components, covariance_type=covariance_type or family.name, **parameters)
+        estimator.__dict__.update(
+            mixture_=mixture,
+            _family=family.name,
+            _free=n_parameters(mixture, family),
+            _dtype=np.dtype(np.float64),
+            _generator=np.random.default_rng(as_generator(estimator.random_state).integers(2**63)),
+        )
+        return estimator
+
     # Fitting
 
     @with_callbacks
@@ -230,8 +280,9 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like, data frame or Arrow table of shape (N, D)
-            NumPy, lists, pandas, polars, pyarrow, anything with ``__arrow_c_stream__``. A Series is one column; a
-            plain array of one dimension is refused, as everywhere in scikit-learn.
+            NumPy, lists, pandas, polars, pyarrow, anything with ``__arrow_c_stream__``; arrays and data frames of Dask,
+            for which the other methods are lazy, and of Spark. A Series is one column; a plain array of one dimension
+            is refused, as everywhere in scikit-learn.
         y : None
             Ignored.
         sample_weight : array-like of shape (N,), optional
@@ -252,7 +303,8 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         ConvergenceWarning
             If the fit ended before it converged, other than on request.
         UserWarning
-            If a component is empty or has collapsed, or there are too few rows.
+            If a component is empty or has collapsed, there are too few rows, or they are constant, linearly dependent,
+            much too far off or beyond double precision in some column.
         """
         self._fit(X, y, sample_weight)
         return self
@@ -260,18 +312,18 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
     @with_callbacks
     def fit_predict(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Labels:
         """``fit`` and the most probable component of each row, (N,)."""
-        rows = self._fit(X, y, sample_weight)
-        return self.mixture_.predict(rows)
+        source = self._fit(X, y, sample_weight)
+        return self.predict(X) if is_lazy(X) else _each(source, self.mixture_.predict)
 
-    def _fit(self, X: Any, y: Any, sample_weight: ArrayLike | None) -> Rows:
-        """Fit; the rows as numbers."""
+    def _fit(self, X: Any, y: Any, sample_weight: ArrayLike | None) -> Source:
+        """Fit; the rows as a source."""
         self._check_parameters()
-        table = checked_table(X)
-        rows, weights = table.rows, as_weights(sample_weight, len(table.rows))
-        if len(rows) < 2:
+        table = checked_table(X, sample_weight, None if self.n_threads is None else int(self.n_threads))
+        source = table.source
+        if source.n_rows < 2:
             raise ValueError(
-                f"Found array with {len(rows)} sample(s) (shape={rows.shape}) while a minimum of 2 is required "
-                f"by {type(self).__name__}."
+                f"Found array with {source.n_rows} sample(s) (shape={(source.n_rows, source.n_features)}) while a "
+                f"minimum of 2 is required by {type(self).__name__}."
             )
         settings = Settings(
             n_init=int(self.n_init),
@@ -279,39 +331,41 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
             max_iter=int(self.max_iter),
             reg_covar=None if self.reg_covar is None else float(self.reg_covar),
             init_params=self.init_params if isinstance(self.init_params, str) else "auto",
-            noise=as_noise(self.noise, rows.shape[1]),
+            noise=as_noise(self.noise, source.n_features),
             prior=as_prior(self.prior),
             fixed=self.fixed or NOTHING,
         )
-        search_for = self._asked(table, weights)
-        source = Memory(rows, weights, None if self.n_threads is None else int(self.n_threads))
+        search_for = self._asked(table)
         generator = as_generator(self.random_state)
         seed = int(generator.integers(2**63))
+        weights = getattr(source, "weights", None)
         metadata = {} if weights is None else {"sample_weight": weights}
-        task = FitTask(self, {"X": rows, "y": y, "metadata": metadata})
+        task = FitTask(self, {"X": getattr(source, "rows", X), "y": y, "metadata": metadata})
         printer = _Printer(int(self.verbose), int(self.verbose_interval))
 
         def observe(progress: Progress) -> bool:
+            if progress.within:
+                return False
             printer.passed(progress)
             return task.passed(progress)
 
         cell, more = search_for(source, settings, seed, observe)
         if cell.fit is None:
             raise ValueError(f"{ILL_DEFINED} ({cell.reason})")
-        fitted = _fitted(cell, cell.fit, rows.dtype, np.random.default_rng(seed)) | more
+        fitted = _fitted(cell, cell.fit, source.dtype, np.random.default_rng(seed)) | more
         printer.ended(fitted["status_"], fitted["lower_bound_"])
         task.ended(fitted)
         self.__dict__.update(fitted)
         self._warn(cell)
-        return rows
+        return source
 
-    def _asked(self, table: Table, weights: Array | None) -> Search:
+    def _asked(self, table: Opened) -> Search:
         """What to fit: a search for the cell to take, and for further attributes."""
         family = self._checked_family()
-        self._check_size(table.rows, weights)
-        candidate = Candidate(int(self.n_components), family, self._start(table, weights, family))
+        self._check_size(table.source)
+        candidate = Candidate(int(self.n_components), family, self._start(table, family))
 
-        def search_for(source: Memory, settings: Settings, seed: int, observe: Observer) -> tuple[Cell, dict[str, Any]]:
+        def search_for(source: Source, settings: Settings, seed: int, observe: Observer) -> tuple[Cell, dict[str, Any]]:
             (cell,) = search(source, [candidate], settings, seed, observe, columns=table.columns)
             return cell, {}
 
@@ -339,10 +393,10 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
                 f"The 'covariance_type' parameter of {type(self).__name__} is no covariance family: {error}"
             ) from None
 
-    def _check_size(self, rows: Rows, weights: Array | None) -> None:
-        n_rows = len(rows) if weights is None else int(np.count_nonzero(weights))
+    def _check_size(self, source: Source) -> None:
+        n_rows = used_rows(source)
         if n_rows < self.n_components:
-            of = "" if weights is None else " (rows of positive weight)"
+            of = "" if getattr(source, "weights", None) is None else " (rows of positive weight)"
             raise ValueError(
                 "Expected n_samples >= n_components but got "
                 f"n_components = {self.n_components}, n_samples = {n_rows}{of}"
@@ -352,17 +406,17 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         if not self.converged_ and self.status_ is not Status.STOPPED:
             warn(f"{NOT_CONVERGED} {self.status_.value}", ConvergenceWarning)
         for note in cell.notes:
-            if not note.healthy:
-                warn(note.sentence, UserWarning)
+            if note.grade > Grade.REMARK:
+                warn(str(note), UserWarning)
 
     # Where to start
 
-    def _start(self, table: Table, weights: Array | None, family: Family) -> Mixture | Rule | Parts | None:
+    def _start(self, table: Opened, family: Family) -> Mixture | Rule | Parts | None:
         if self.warm_start and hasattr(self, "mixture_"):
             return self._former(table, family)
         n_components = int(self.n_components)
         given = self.weights_init, self.means_init, self.precisions_init
-        start = from_parts(*given, (n_components, table.rows.shape[1]), family)
+        start = from_parts(*given, (n_components, table.source.n_features), family)
         if isinstance(self.init_params, str):
             return start
         if start is not None:
@@ -371,9 +425,15 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
             )
         if isinstance(self.init_params, Mixture):
             return from_mixture(self.init_params, "the Mixture in init_params", n_components, table)
-        return from_rows(np.asarray(self.init_params), n_components, len(table.rows), weights)
+        if table.source.remote:
+            raise ValueError(
+                "init_params of each row would have to be sent to where the rows are: start from a Mixture, or from "
+                "means_init"
+            )
+        weights = getattr(table.source, "weights", None)
+        return from_rows(np.asarray(self.init_params), n_components, table.source.n_rows, weights)
 
-    def _former(self, table: Table, family: Family) -> Mixture:
+    def _former(self, table: Opened, family: Family) -> Mixture:
         if self._family != family.name:
             raise ValueError(
                 f"warm_start goes on from the former fit, which is of the family {self._family!r}: "
@@ -386,22 +446,19 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
 
     def predict(self, X: Any) -> Labels:
         """The most probable component of each row, (N,); −1 for noise."""
-        return self._mixture().predict(self._rows(X))
+        return self._each_row(X, self._mixture().predict)
 
     def noise_probability(self, X: Any) -> Floats:
         """The probability that each row is noise, (N,), in the floating-point type of the rows."""
-        rows = self._rows(X)
-        return self._mixture().noise_probability(rows).astype(rows.dtype, copy=False)
+        return self._each_row(X, self._mixture().noise_probability, in_type=True)
 
     def predict_proba(self, X: Any) -> Floats:
         """Responsibilities γ (S10), (N, K), in the floating-point type of the rows; noise takes the rest to 1."""
-        rows = self._rows(X)
-        return self._mixture().responsibilities(rows).astype(rows.dtype, copy=False)
+        return self._each_row(X, self._mixture().responsibilities, in_type=True)
 
     def score_samples(self, X: Any) -> Floats:
         """log p(x) (S3) of each row, (N,), in the floating-point type of the rows."""
-        rows = self._rows(X)
-        return self._mixture().logpdf(rows).astype(rows.dtype, copy=False)
+        return self._each_row(X, self._mixture().logpdf, in_type=True)
 
     def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """Mean log p(x), weighted if weights are given.
@@ -444,9 +501,13 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
 
         It asks for components that are apart (Biernacki, Celeux & Govaert, IEEE Trans. PAMI 22 (2000)).
         """
-        rows = self._rows(X)
-        sure = certainty([self._mixture()], Block(rows, as_weights(sample_weight, len(rows)), 0))
-        return self.bic(rows, sample_weight) - 2 * float(sure[0])
+        source = self._source(X, sample_weight)
+        if isinstance(source, Memory):
+            sure = certainty([self._mixture()], Block(source.rows, source.weights, 0))
+        else:
+            sure = source.total(partial(certainty, [self._mixture()]))
+        loglik, weight = self._loglik_of(source)
+        return -2 * loglik + self._n_parameters() * float(np.log(weight)) - 2 * float(sure[0])
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> tuple[Array, Labels]:
         """Draw rows and their components (S4, S5), which come mixed.
@@ -479,23 +540,40 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         check_is_fitted(self)
         return self.mixture_
 
-    def _rows(self, X: Any) -> Rows:
+    def _each_row(self, X: Any, function: Callable[[Any], Any], *, in_type: bool = False) -> Any:
+        """A function of the rows, perhaps in their floating-point type: lazily where they are Dask's."""
+        if not is_lazy(X):
+            source = self._source(X)
+            return _each(source, function, source.dtype if in_type else None)
+        mixture = self._mixture()
+        check_names(names_of(X), mixture.columns, type(self).__name__)
+        rows = array_of(X, mixture.n_features, mixture.columns)
+        found = function(rows)
+        return found.astype(np.float32) if in_type and rows.dtype == np.float32 else found
+
+    def _source(self, X: Any, sample_weight: ArrayLike | None = None) -> Source:
         """The rows, if their columns are those of the fit."""
         mixture = self._mixture()
-        table = checked_table(X)
+        table = checked_table(X, sample_weight)
         check_names(table.columns, mixture.columns, type(self).__name__)
-        if table.rows.shape[1] != mixture.n_features:
+        if table.source.n_features != mixture.n_features:
             raise ValueError(
-                f"X has {table.rows.shape[1]} features, but {type(self).__name__} is expecting "
+                f"X has {table.source.n_features} features, but {type(self).__name__} is expecting "
                 f"{mixture.n_features} features as input."
             )
-        return table.rows
+        return table.source
 
     def _loglik(self, X: Any, sample_weight: ArrayLike | None) -> tuple[float, float]:
         """Log-likelihood and weight of the rows."""
-        rows = self._rows(X)
-        weights = as_weights(sample_weight, len(rows))
-        return self._mixture().loglik(rows, weights), float(len(rows) if weights is None else weights.sum())
+        return self._loglik_of(self._source(X, sample_weight))
+
+    def _loglik_of(self, source: Source) -> tuple[float, float]:
+        mixture = self._mixture()
+        if isinstance(source, Memory):
+            weights = source.weights
+            weight = float(source.n_rows if weights is None else weights.sum())
+            return mixture.loglik(source.rows, weights), weight
+        return source.total(lambda block: mixture.loglik(block.rows, block.weights)), source.weight
 
     def _n_parameters(self) -> int:
         """Free parameters; scikit-learn's private name for it is in use elsewhere."""
@@ -570,13 +648,22 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         return view
 
 
+def _each(source: Source, function: Callable[[Rows], Any], dtype: Any = None) -> Any:
+    """A function of all rows; where they are not in memory, block after block."""
+    if isinstance(source, Memory):
+        found = function(source.rows)
+    else:
+        found = np.concatenate(list(source.map(lambda block: function(block.rows))))
+    return found if dtype is None else found.astype(dtype, copy=False)
+
+
 def _fitted(cell: Cell, fit: Fit, dtype: np.dtype[Any], generator: np.random.Generator) -> dict[str, Any]:
     """The attributes that a fit leaves behind."""
     weight = fit.statistics.weight
     return {
         "mixture_": fit.model,
         "status_": fit.status,
-        "notes_": tuple(note.sentence for note in cell.notes),
+        "notes_": tuple(str(note) for note in cell.notes),
         "n_iter_": fit.n_iter,
         "lower_bound_": fit.loglik / weight,
         "lower_bounds_": [step.loglik / weight for step in fit.trace],

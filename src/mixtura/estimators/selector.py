@@ -12,14 +12,14 @@ from sklearn.utils.validation import check_is_fitted
 from mixtura.choice import CRITERIA, Cell, Survey, counts_of
 from mixtura.core.fixed import Fixed
 from mixtura.core.noise import Noise
-from mixtura.core.statistics import Array
 from mixtura.covariance import registry
 from mixtura.covariance.prior import ConjugatePrior
 from mixtura.covariance.registry import Family
+from mixtura.estimators.checks import used_rows
 from mixtura.estimators.gaussian_mixture import GaussianMixture, Search
 from mixtura.race import Observer, Settings
-from mixtura.sources.coerce import Table
-from mixtura.sources.memory import Memory
+from mixtura.sources.reader import Opened
+from mixtura.sources.source import Source
 from mixtura.start import METHODS
 
 #: Parameters with the meaning that they have for a GaussianMixture.
@@ -141,12 +141,11 @@ class GaussianMixtureSelector(GaussianMixture):
         self.verbose_interval = verbose_interval
         self.n_threads = n_threads
 
-    def _asked(self, table: Table, weights: Array | None) -> Search:
-        n_rows = len(table.rows) if weights is None else int(np.count_nonzero(weights))
-        counts = counts_of(self.n_components, n_rows)
-        families = registry.several(self.covariances, table.rows.shape[1])
+    def _asked(self, table: Opened) -> Search:
+        counts = counts_of(self.n_components, used_rows(table.source))
+        families = registry.several(self.covariances, table.source.n_features)
 
-        def search_for(source: Memory, settings: Settings, seed: int, observe: Observer) -> tuple[Cell, dict[str, Any]]:
+        def search_for(source: Source, settings: Settings, seed: int, observe: Observer) -> tuple[Cell, dict[str, Any]]:
             survey = Survey(source, settings, seed, self.criterion, table.columns).extended(counts, families, observe)
             best = survey.best
             more = (best.n_components, best.covariance, survey.table())

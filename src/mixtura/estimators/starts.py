@@ -11,7 +11,7 @@ from mixtura.core.mixture import Mixture
 from mixtura.core.statistics import Array
 from mixtura.covariance.registry import Family
 from mixtura.covariance.structure import Diagonal, Full, SingularError, Structure, Tied, lower_of
-from mixtura.sources.coerce import Table
+from mixtura.sources.reader import Opened
 from mixtura.start import Parts, Rule, by_labels, by_responsibilities
 
 #: How far the sum of initial weights, or of a row's responsibilities, may be from 1.
@@ -75,9 +75,9 @@ def from_rows(given: NDArray[Any], n_components: int, n_rows: int, weights: Arra
     return rule
 
 
-def from_mixture(start: Mixture, what: str, n_components: int, table: Table) -> Mixture:
+def from_mixture(start: Mixture, what: str, n_components: int, table: Opened) -> Mixture:
     """The mixture itself, if it has as many components as wanted and the columns of the table."""
-    n_features = table.rows.shape[1]
+    n_features = table.source.n_features
     if start.n_components != n_components:
         raise ValueError(f"{what} has {start.n_components} components, but n_components={n_components}")
     if start.n_features != n_features:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixtura.core.statistics import Array, Kind
+from mixtura.lazy import cached_property
 
 if TYPE_CHECKING:
     from mixtura.kernels.compiled import Framed

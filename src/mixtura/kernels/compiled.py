@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import math
+import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -25,8 +27,27 @@ _passes: dict[tuple[str, Any], Callable[..., Any]] = {}
 _lock = threading.Lock()
 
 
+def _forked() -> None:
+    """In a forked process there is no thread that could be compiling."""
+    global _lock  # noqa: PLW0603 (the old one may be held for ever)
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
 def _announce() -> None:
     sys.stderr.write("Mixtura compiles its kernels for this machine; this happens once.\n")
+
+
+def _fused() -> ModuleType:
+    """What is to be compiled, imported in a thread, where no Ctrl-C can leave that half done."""
+    name = "mixtura.kernels.fused"
+    if name in sys.modules:
+        return importlib.import_module(name)
+    with ThreadPoolExecutor(1) as worker:
+        return worker.submit(importlib.import_module, name).result()
 
 
 def _run(name: str, framed: Framed, *arguments: Any) -> Any:
@@ -34,9 +55,7 @@ def _run(name: str, framed: Framed, *arguments: Any) -> Any:
     key = name, framed[0].dtype
     with _lock:
         if key not in _passes:
-            # in a thread, where no Ctrl-C can leave the import half done
-            with ThreadPoolExecutor(1) as worker:
-                fused = worker.submit(importlib.import_module, "mixtura.kernels.fused").result()
+            fused = _fused()
             notice = threading.Timer(PATIENCE, _announce)
             if sys.stderr is not None and sys.stderr.isatty():
                 notice.start()

@@ -18,6 +18,10 @@ TILE_NUMBERS = 65_536
 TOGETHER = 16_384
 
 
+#: What underflows is zero to all purposes, whatever the caller has NumPy do about it.
+_tiny = np.errstate(under="ignore")
+
+
 def _tiles(n_rows: int, centre: Array) -> Iterator[slice]:
     """Rows to work on together, so that temporary arrays stay in the cache."""
     step = max(TILE_NUMBERS // centre.size, 1)
@@ -31,6 +35,7 @@ def _whiten(centred: Array, model: Whitened) -> Array:
     return centred @ np.swapaxes(model.whitening, -1, -2)
 
 
+@_tiny
 def log_joint(rows: Rows, model: Whitened) -> Array:
     """(B, K) log π_k + log N(x_n|μ_k,Σ_k) (S2, S6)."""
     out = np.empty((len(rows), len(model.means)))
@@ -56,6 +61,7 @@ def _nearest(rows: Rows, model: Whitened) -> Array:
     return np.eye(len(model.means))[log_distance.argmin(1)]
 
 
+@_tiny
 def softmax(joint: Array, rows: Rows, model: Whitened) -> tuple[Array, Array]:
     """Log densities log Σ_k exp(joint) (S3, S9) and responsibilities (S10).
 
@@ -74,6 +80,7 @@ def softmax(joint: Array, rows: Rows, model: Whitened) -> tuple[Array, Array]:
     return top + np.log(total), share / total[:, None]
 
 
+@_tiny
 def accumulate(rows: Rows, weights: Array | None, model: Whitened) -> Sums:
     """The sums of S11, S14, S16 and S18 over these rows, centred at the model's means."""
     if weights is not None and not weights.all():
@@ -151,6 +158,7 @@ def _together(rows: Rows, weights: Array | None, models: Sequence[Whitened]) -> 
         yield Sums(logliks[i], n[mine], s1[mine], s2[mine].sum(0) if models[i].kind == "tied" else s2[mine], noises[i])
 
 
+@_tiny
 def moments(rows: Rows, share: Array, centre: Array, kind: Kind) -> Sums:
     """n, s1 and s2 (see Statistics) of rows whose responsibilities, times row weights, are given; loglik is 0."""
     n_components, n_features = centre.shape

@@ -11,9 +11,9 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,11 +61,14 @@ class Labels:
         What the table is called.
     first_row : int
         The number of its first row.
+    among : str
+        Which rows are counted, if not all of them.
     """
 
     columns: Sequence[str | int | None]
     table: str = "Input"
     first_row: int = 0
+    among: str = ""
 
     @property
     def names(self) -> tuple[str, ...] | None:
@@ -77,7 +80,7 @@ class Labels:
         """The place of one entry."""
         label = self.columns[column]
         which = "" if label is None else f", column {label!r}"
-        return f"row {row + self.first_row}{which} (rows counted from {self.first_row})"
+        return f"row {row + self.first_row}{which} (rows counted from {self.first_row}{self.among})"
 
     def all(self) -> str:
         """The place of something that concerns the one column, or all of them."""
@@ -86,10 +89,16 @@ class Labels:
 
     def only(self, column: int) -> Labels:
         """The labels of one of the columns."""
-        return Labels([self.columns[column]], self.table, self.first_row)
+        return replace(self, columns=[self.columns[column]])
 
 
-def as_table(data: object, *, columns: Columns | None = None, allow_missing: bool = False) -> Table:
+#: What messages call a table of which nothing else is said.
+INPUT = Labels(())
+
+
+def as_table(
+    data: object, *, columns: Columns | None = None, allow_missing: bool = False, called: Labels = INPUT
+) -> Table:
     """Take any table in memory as rows of floating-point numbers.
 
     Parameters
@@ -102,6 +111,8 @@ def as_table(data: object, *, columns: Columns | None = None, allow_missing: boo
         The columns to take, by name or by number, in this order. All of them by default.
     allow_missing : bool, default False
         Whether NaN and nulls pass (as NaN) instead of being refused.
+    called : Labels, optional
+        What messages call the table and its first row.
 
     Returns
     -------
@@ -125,7 +136,7 @@ def as_table(data: object, *, columns: Columns | None = None, allow_missing: boo
     >>> as_table(pd.DataFrame({"eruptions": [3.6, 1.8], "waiting": [79, 54]})).columns
     ('eruptions', 'waiting')
     """
-    rows, labels = _unchecked(data, columns)
+    rows, labels = unchecked(data, columns, called)
     check_finite(rows, labels, allow_missing=allow_missing)
     return Table(rows, labels.names)
 
@@ -156,8 +167,22 @@ def as_weights(
     """
     if weights is None:
         return None
+    out = some_weights(weights, n_rows, name=name, first_row=first_row)
+    if not out.any():
+        raise TableError(f"{name} is zero in every row: at least one row needs a positive weight")
+    with np.errstate(over="ignore"):
+        total = out.sum()
+    if not np.isfinite(total):
+        raise TableError(f"{name} adds up to infinity: divide the weights by a common number")
+    return out
+
+
+def some_weights(
+    weights: object, n_rows: int, *, name: str = "sample_weight", first_row: int = 0
+) -> NDArray[np.float64]:
+    """``as_weights`` of some of the rows of a table: all of them may be zero."""
     labels = Labels([None], name, first_row)
-    array = _plain(weights)
+    array = plain(weights)
     if array.ndim != 1:
         raise TableError(f"{name} must be 1-D, one weight a row, but its shape is {array.shape}")
     if len(array) != n_rows:
@@ -168,37 +193,71 @@ def as_weights(
     if (out < 0).any():
         row = int(np.argmax(out < 0))
         raise TableError(f"{name} must not be negative, but it is {out[row]:g} in {labels.at(row, 0)}")
-    if not out.any():
-        raise TableError(f"{name} is zero in every row: at least one row needs a positive weight")
-    with np.errstate(over="ignore"):
-        total = out.sum()
-    if not np.isfinite(total):
-        raise TableError(f"{name} adds up to infinity: divide the weights by a common number")
     return out
 
 
 def check_finite(rows: Rows, labels: Labels, *, allow_missing: bool = False) -> None:
     """Raise TableError at the first entry that is NaN (unless that is allowed) or infinite."""
+    if not all_finite(rows):
+        gaps = gaps_of(rows, allow_missing=allow_missing)
+        if gaps.first is not None:
+            raise gaps.error(labels)
+
+
+def all_finite(rows: Rows) -> bool:
+    """Whether there is surely no NaN and no infinite value: False may also mean that a sum overflows."""
     with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(rows.sum()):
-            return
-    first: tuple[int, int] | None = None
-    n_nan = n_infinite = 0
+        return bool(np.isfinite(rows.sum()))
+
+
+class Gap(NamedTuple):
+    """An entry that is no finite number: its row and column, and whether it is NaN."""
+
+    row: int
+    column: int
+    nan: bool
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """The entries of some rows that are no finite numbers; those of rows that follow can be added."""
+
+    first: Gap | None = None
+    nan: int = 0
+    infinite: int = 0
+
+    def __add__(self, other: Gaps) -> Gaps:
+        return Gaps(self.first or other.first, self.nan + other.nan, self.infinite + other.infinite)
+
+    def error(self, labels: Labels) -> TableError:
+        """The sentence that says where the first one is, and how many there are."""
+        if self.first is None:
+            raise ValueError("there is nothing wrong")
+        row, column, nan = self.first
+        what = "NaN (a missing value)" if nan else "infinity"
+        others = self.nan + self.infinite - 1
+        more = f" and {others} more (NaN {self.nan}, infinite {self.infinite} in all)" if others else ""
+        return TableError(
+            f"{labels.table} contains {what} in {labels.at(row, column)}{more}: drop those rows or fill them in"
+        )
+
+
+NO_GAPS = Gaps()
+
+
+def gaps_of(rows: Rows, first_row: int = 0, *, allow_missing: bool = False) -> Gaps:
+    """What there is in these rows, the first of which has this number, that is no finite number."""
+    found = Gaps()
     for start in range(0, len(rows), _BLOCK):
         block = rows[start : start + _BLOCK]
         infinite = np.isinf(block)
         missing = np.zeros_like(infinite) if allow_missing else np.isnan(block)
-        n_nan += np.count_nonzero(missing)
-        n_infinite += np.count_nonzero(infinite)
-        if first is None and (n_nan or n_infinite):
-            row, column = np.argwhere(missing | infinite)[0]
-            first = start + int(row), int(column)
-    if first is None:
-        return
-    what = "NaN (a missing value)" if np.isnan(rows[first]) else "infinity"
-    others = n_nan + n_infinite - 1
-    more = f" and {others} more (NaN {n_nan}, infinite {n_infinite} in all)" if others else ""
-    raise TableError(f"{labels.table} contains {what} in {labels.at(*first)}{more}: drop those rows or fill them in")
+        wrong = missing | infinite
+        if wrong.any():
+            row, column = (int(i) for i in np.argwhere(wrong)[0])
+            gap = Gap(first_row + start + row, column, bool(missing[row, column]))
+            found += Gaps(gap, int(np.count_nonzero(missing)), int(np.count_nonzero(infinite)))
+    return found
 
 
 def select(names: Sequence[str] | None, n_columns: int, columns: Columns | None, table: str = "Input") -> list[int]:
@@ -248,10 +307,11 @@ def _position(names: Sequence[str] | None, n_columns: int, column: str | int, ta
     return int(column) % n_columns
 
 
-def from_arrow(table: pa.Table, positions: Sequence[int], labels: Labels) -> Rows:
+def from_arrow(table: pa.Table, positions: Sequence[int], labels: Labels, *, single: bool | None = None) -> Rows:
     """The columns of an Arrow table at these positions as one block by columns, nulls as NaN.
 
-    ``labels`` are those of the chosen columns; one that holds no numbers raises TableError.
+    ``labels`` are those of the chosen columns; one that holds no numbers raises TableError. The block is float32 if
+    ``single`` says so; by default if all columns are.
     """
     import pyarrow as pa
 
@@ -259,10 +319,10 @@ def from_arrow(table: pa.Table, positions: Sequence[int], labels: Labels) -> Row
     for column, label in zip(columns, labels.columns, strict=True):
         reason = not_numeric(column, labels.first_row)
         if reason is not None:
-            raise TableError(
-                f"{labels.table}: column {label!r} is not numeric but {reason}; leave it out or encode it as numbers"
-            )
-    kind = pa.float32() if all(c.type == pa.float32() for c in columns) else pa.float64()
+            raise no_numbers(labels.table, label, reason)
+    if single is None:
+        single = all(c.type == pa.float32() for c in columns)
+    kind = pa.float32() if single else pa.float64()
     rows: NDArray[Any] = np.empty((table.num_rows, len(columns)), dtype=kind.to_pandas_dtype(), order="F")
     for j, column in enumerate(columns):
         start = 0
@@ -270,6 +330,30 @@ def from_arrow(table: pa.Table, positions: Sequence[int], labels: Labels) -> Row
             rows[start : start + len(chunk), j] = chunk.to_numpy(zero_copy_only=False)
             start += len(chunk)
     return rows
+
+
+def from_batches(batches: Sequence[pa.RecordBatch], columns: Sequence[int], *, single: bool) -> Rows:
+    """The same of columns that are known to hold numbers, of record batches: it is done for every block."""
+    import pyarrow as pa
+
+    kind = pa.float32() if single else pa.float64()
+    n_rows = sum(batch.num_rows for batch in batches)
+    rows: NDArray[Any] = np.empty((n_rows, len(columns)), np.float32 if single else np.float64, order="F")
+    start = 0
+    for batch in batches:
+        stop = start + batch.num_rows
+        for j, position in enumerate(columns):
+            column = batch.column(position)
+            if column.type != kind:
+                column = column.cast(kind, safe=False)
+            rows[start:stop, j] = column.to_numpy(zero_copy_only=False)
+        start = stop
+    return rows
+
+
+def no_numbers(table: str, label: str | int | None, reason: str) -> TableError:
+    """The sentence about a column that cannot be taken as numbers."""
+    return TableError(f"{table}: column {label!r} is not numeric but {reason}; leave it out or encode it as numbers")
 
 
 def not_numeric(column: pa.ChunkedArray, first_row: int = 0) -> str | None:
@@ -298,43 +382,48 @@ def _first_text(column: pa.ChunkedArray) -> int:
     return next((i for i, value in enumerate(values) if value is not None and not _is_number(value)), -1)
 
 
-def _unchecked(data: object, columns: Columns | None) -> tuple[Rows, Labels]:
+def unchecked(data: object, columns: Columns | None, called: Labels = INPUT) -> tuple[Rows, Labels]:
     """The columns asked for as floating-point numbers, finite or not."""
-    if _is_sparse(data):
+    if is_sparse(data):
         raise TypeError("Input is sparse, but dense rows are needed: pass data.toarray()")
-    if _is_pandas(data):
-        return _from_pandas(data, columns)
-    arrow = None if isinstance(data, np.ndarray) else _arrow_table(data)
+    if is_pandas(data):
+        return _from_pandas(data, columns, called)
+    arrow = None if isinstance(data, np.ndarray) else arrow_table(data)
     if arrow is None:
-        return _from_array(_plain(data), columns)
+        return _from_array(plain(data), columns, called)
     names: tuple[str, ...] | None = tuple(arrow.column_names)
     if names == ("",):  # a column on its own
         name = getattr(data, "name", None)
         names = (name,) if isinstance(name, str) and name else None
-    positions, labels = _choose(names, arrow.shape, columns)
+    positions, labels = _choose(names, arrow.shape, columns, called)
     return from_arrow(arrow, positions, labels), labels
 
 
-def _is_sparse(data: object) -> bool:
+def is_sparse(data: object) -> bool:
+    """Whether it is a sparse matrix."""
     return hasattr(data, "toarray") and hasattr(data, "nnz")
 
 
-def _is_pandas(data: object) -> bool:
+def is_pandas(data: object) -> bool:
+    """Whether it is a data frame or series of pandas."""
     origins = {kind.__module__.partition(".")[0] for kind in type(data).__mro__}
     return "pandas" in origins and hasattr(data, "iloc")
 
 
-def _choose(names: Sequence[str] | None, shape: tuple[int, ...], columns: Columns | None) -> tuple[list[int], Labels]:
+def _choose(
+    names: Sequence[str] | None, shape: tuple[int, ...], columns: Columns | None, called: Labels
+) -> tuple[list[int], Labels]:
     """Positions of the columns asked for, and what messages call them."""
     n_rows, n_columns = shape
     for n, what in ((n_columns, "feature(s)"), (n_rows, "sample(s)")):
         if n == 0:
-            raise TableError(f"Input has 0 {what} (shape=({n_rows}, {n_columns})) while a minimum of 1 is required.")
-    positions = select(names, n_columns, columns)
-    return positions, Labels(positions if names is None else [names[i] for i in positions])
+            shape = n_rows, n_columns
+            raise TableError(f"{called.table} has 0 {what} (shape={shape}) while a minimum of 1 is required.")
+    positions = select(names, n_columns, columns, called.table)
+    return positions, replace(called, columns=positions if names is None else [names[i] for i in positions])
 
 
-def _plain(data: object) -> NDArray[Any]:
+def plain(data: object) -> NDArray[Any]:
     """A plain array of any dtype; what cannot be one raises TypeError or TableError."""
     if isinstance(data, np.ma.MaskedArray):
         return _unmasked(data)
@@ -380,29 +469,30 @@ def _ragged(rows: Sequence[Any]) -> str:
 
 
 def _from_array(
-    array: NDArray[Any], columns: Columns | None, names: Sequence[str] | None = None
+    array: NDArray[Any], columns: Columns | None, called: Labels, names: Sequence[str] | None = None
 ) -> tuple[Rows, Labels]:
     """From a NumPy array of any type and order; one dimension is one column."""
     fields = array.dtype.names
     if fields is not None:
-        positions, labels = _choose(fields, (len(array), len(fields)), columns)
+        positions, labels = _choose(fields, (len(array), len(fields)), columns, called)
         return _stack([array[fields[i]] for i in positions], labels), labels
     if array.ndim > 2:
-        raise TableError(f"Input has {array.ndim} dimensions (shape {array.shape}): give a table of rows and columns")
+        dimensions = f"{array.ndim} dimensions (shape {array.shape})"
+        raise TableError(f"{called.table} has {dimensions}: give a table of rows and columns")
     if array.ndim == 1:
         array = array[:, None]
-    positions, labels = _choose(names, array.shape, columns)
-    return floats(array if columns is None else array[:, positions], labels), labels
+    positions, labels = _choose(names, array.shape, columns, called)
+    return floats(array if positions == list(range(array.shape[1])) else array[:, positions], labels), labels
 
 
-def _from_pandas(data: Any, columns: Columns | None) -> tuple[Rows, Labels]:
+def _from_pandas(data: Any, columns: Columns | None, called: Labels) -> tuple[Rows, Labels]:
     """From a pandas DataFrame or Series, nullable types too; the index is no column."""
     frame = data.to_frame() if data.ndim == 1 else data
     names = _names(list(frame.columns))
     kinds = set(frame.dtypes)
     if len(kinds) == 1 and isinstance(next(iter(kinds)), np.dtype):
-        return _from_array(frame.to_numpy(), columns, names)
-    positions, labels = _choose(names, frame.shape, columns)
+        return _from_array(frame.to_numpy(), columns, called, names)
+    positions, labels = _choose(names, frame.shape, columns, called)
     arrays = [_pandas_column(frame.iloc[:, i], labels.only(j)) for j, i in enumerate(positions)]
     return _stack(arrays, labels), labels
 
@@ -440,7 +530,7 @@ def _names(labels: Sequence[object]) -> tuple[str, ...] | None:
     return texts
 
 
-def _arrow_table(data: Any) -> pa.Table | None:
+def arrow_table(data: Any) -> pa.Table | None:
     """An Arrow table from what speaks an exchange protocol; None from what does not."""
     streams = hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__")
     if not streams and not hasattr(data, "__dataframe__"):
@@ -538,6 +628,12 @@ def _too_large(value: object, where: str, labels: Labels) -> str:
 
 def _dates(labels: Labels) -> str:
     return f"{labels.table} holds dates or times in {labels.all()}: leave them out or turn them into numbers"
+
+
+def said(error: BaseException) -> str:
+    """The first line of what an exception says."""
+    text = str(getattr(error, "strerror", None) or error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
 
 
 def _short(value: object) -> str:

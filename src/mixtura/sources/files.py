@@ -17,16 +17,16 @@ import sys
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtura.lazy import cached_property
 from mixtura.sources.coerce import (
     Columns,
     Labels,
@@ -37,8 +37,11 @@ from mixtura.sources.coerce import (
     floats,
     from_arrow,
     not_numeric,
+    said,
     select,
 )
+from mixtura.sources.dialect import HEAD, UTF_16, Dialect, dialect_of, odd_row_sentence
+from mixtura.sources.where import filter_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,9 +60,8 @@ _FIRST_BYTES = {
     b"\xff\xff\xff\xff": "arrow",
     b"\x93NUMPY": "npy",
 }
-_GZIP = b"\x1f\x8b"
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-_HEAD = 1 << 18  # bytes from which the format, the delimiter and the header are told
+GZIP = b"\x1f\x8b"
+ROW_GROUP = 1 << 17  # rows of a Parquet file that are written together
 _BLOCK = 1 << 24  # bytes of CSV parsed together: no line may be longer
 
 
@@ -91,12 +93,7 @@ class FileTable:
     @cached_property
     def table(self) -> pa.Table:
         """All the columns of the file, as an Arrow table."""
-        if not isinstance(self._source, np.ndarray):
-            return self._source
-        import pyarrow as pa
-
-        native = self._source.astype(self._source.dtype.newbyteorder("="), copy=False)
-        return pa.table({f"x{j + 1}": column for j, column in enumerate(native.T)})
+        return _as_arrow(self._source) if isinstance(self._source, np.ndarray) else self._source
 
 
 def read_table(
@@ -104,6 +101,7 @@ def read_table(
     *,
     columns: Columns | None = None,
     weights: str | int | None = None,
+    where: Any = None,
     format: str | None = None,  # noqa: A002 (as NumPy and pyarrow call it)
 ) -> FileTable:
     r"""Read the numeric columns of a CSV, Parquet, Arrow or ``.npy`` file.
@@ -118,6 +116,8 @@ def read_table(
         the weights.
     weights : str or int, optional
         A column of row weights.
+    where : str or pyarrow.compute.Expression, optional
+        Which rows to take; see mixtura.sources.where.
     format : {"csv", "parquet", "arrow", "npy"}, optional
         What the file must be; by default its first bytes tell.
 
@@ -143,15 +143,17 @@ def read_table(
     if format is not None and format not in _SUFFIXES:
         raise TableError(f"unknown format {format!r}: choose one of {', '.join(_SUFFIXES)}")
     with _opened(path, name) as stream:
-        head = stream.read(_HEAD)
+        head = stream.read(HEAD)
         stream.seek(0)
-        kind = _told(head, name, format)
+        kind = format_told(head, name, format)
         try:
             source = _READERS[kind](stream)
         except TableError as error:
             raise TableError(f"{name} {error}") from None
         except NONSENSE as error:
-            raise TableError(f"{name} cannot be read as {kind}, it may be damaged: {_said(error)}") from error
+            raise TableError(f"{name} cannot be read as {kind}, it may be damaged: {said(error)}") from error
+    if where is not None:
+        source = _kept(source, where, name)
     return _numbers(source, kind, name, columns, weights)
 
 
@@ -177,14 +179,12 @@ def write_table(
         If the format is unknown, or the file cannot be written.
     """
     name = "standard output" if _is_dash(path) else os.fspath(path)
-    kind = format or _by_suffix(name)
-    if kind not in _WRITERS:
-        raise TableError(f"cannot tell what to write to {name}: give a format, one of {', '.join(_SUFFIXES)}")
+    kind = _kind_of_output(name, format)
     buffer = io.BytesIO()
     try:
         _WRITERS[kind](table, buffer)
     except NONSENSE as error:
-        raise TableError(f"cannot write {name} as {kind}: {_said(error)}") from error
+        raise TableError(f"cannot write {name} as {kind}: {said(error)}") from error
     content = buffer.getvalue()
     if _is_dash(path):
         left = memoryview(content)
@@ -196,12 +196,97 @@ def write_table(
         with replacing(path) as stream:
             stream.write(gzip.compress(content, mtime=0) if name.endswith(".gz") else content)
     except OSError as error:
-        raise TableError(f"cannot write {name}: {_said(error)}") from error
+        raise TableError(f"cannot write {name}: {said(error)}") from error
+
+
+def write_batches(
+    batches: Iterable[pa.RecordBatch],
+    schema: pa.Schema,
+    path: FilePath,
+    format: str | None = None,  # noqa: A002
+    *,
+    n_rows: int,
+) -> None:
+    """Write record batches to a file as they come, replacing it at the end or not at all.
+
+    Parameters
+    ----------
+    batches : iterable of pyarrow.RecordBatch
+        No more than a few are in memory at a time.
+    schema : pyarrow.Schema
+        Of all of them.
+    path : str or path-like
+        The file; ``-`` is standard output, where what was written before an error stays; a name in ``.gz`` is
+        compressed.
+    format : {"csv", "parquet", "arrow", "npy"}, optional
+        By default as the path's suffix says.
+    n_rows : int
+        How many rows there will be, which ``.npy`` says at its beginning.
+
+    Raises
+    ------
+    TableError
+        If the format is unknown, or the file cannot be written.
+    OSError
+        If standard output cannot be written to.
+    """
+    name = "standard output" if _is_dash(path) else os.fspath(path)
+    kind = _kind_of_output(name, format)
+    try:
+        with _whole_stdout() if _is_dash(path) else replacing(path) as stream:
+            packed = gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0) if name.endswith(".gz") else None
+            sink = _Sink(packed or stream)
+            with _BATCH_WRITERS[kind](sink, schema, n_rows) as write:
+                for batch in batches:
+                    write(batch)
+            if packed is not None:
+                packed.close()
+    except OSError as error:
+        if _is_dash(path):
+            raise
+        raise TableError(f"cannot write {name}: {said(error)}") from error
+
+
+def _kind_of_output(name: str, asked: str | None) -> str:
+    kind = asked or _by_suffix(name)
+    if kind not in _WRITERS:
+        raise TableError(f"cannot tell what to write to {name}: give a format, one of {', '.join(_SUFFIXES)}")
+    return kind
+
+
+@contextmanager
+def _whole_stdout() -> Generator[BinaryIO]:
+    yield sys.stdout.buffer
+    sys.stdout.buffer.flush()
+
+
+class _Sink(io.RawIOBase):
+    """A stream for pyarrow, which closes what it writes to, and takes it for granted that all is written."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+        self.size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.size
+
+    def write(self, content: Any) -> int:
+        left = memoryview(content).cast("B")
+        self.size += len(left)
+        while left:  # an unbuffered stream may take a part only
+            left = left[self.stream.write(left) :]
+        return memoryview(content).nbytes
 
 
 @contextmanager
 def replacing(path: FilePath) -> Generator[BinaryIO]:
-    """A file that takes the place of ``path`` if the block ends well, and else leaves no trace."""
+    """A file that takes the place of ``path``, with its permissions, if the block ends well; else it leaves no trace.
+
+    Whoever reads ``path`` finds the old content or the new, whatever happens in between: power may fail.
+    """
     target = Path(path).resolve()
     if target.exists() and not target.is_file():  # a pipe or device is written to, not replaced
         with target.open("wb") as stream:
@@ -212,11 +297,24 @@ def replacing(path: FilePath) -> Generator[BinaryIO]:
         with temporary.open("xb") as stream:
             yield stream
             stream.flush()
+            if target.exists():
+                temporary.chmod(target.stat().st_mode & 0o7777)
             os.fsync(stream.fileno())
         temporary.replace(target)
+        _settle(target.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _settle(folder: Path) -> None:
+    """Have the names in a folder on the disk, where the system can be asked for that."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 #: What the parsers of the standard library, NumPy and pyarrow raise when they meet nonsense.
@@ -241,12 +339,6 @@ def _is_dash(path: FilePath) -> bool:
     return os.fspath(path) == "-"
 
 
-def _said(error: Exception) -> str:
-    """The first line of what an exception says."""
-    text = str(getattr(error, "strerror", None) or error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
-
-
 @contextmanager
 def _opened(path: FilePath, name: str) -> Generator[BinaryIO]:
     """The uncompressed bytes of a file, in a stream that can be rewound."""
@@ -262,20 +354,20 @@ def _opened(path: FilePath, name: str) -> Generator[BinaryIO]:
     except IsADirectoryError:
         raise TableError(f"{name} is a directory: name one file in it") from None
     except (OSError, ValueError) as error:
-        raise TableError(f"cannot open {name}: {_said(error)}") from error
+        raise TableError(f"cannot open {name}: {said(error)}") from error
     with stream:
         yield _unpacked(stream if stream.seekable() else io.BytesIO(stream.read()), name)
 
 
 def _unpacked(stream: BinaryIO, name: str) -> BinaryIO:
-    packed = stream.read(2) == _GZIP
+    packed = stream.read(2) == GZIP
     stream.seek(0)
     if not packed:
         return stream
     try:
         return io.BytesIO(gzip.decompress(stream.read()))
     except NONSENSE as error:
-        raise TableError(f"{name} is damaged, its gzip data end badly: {_said(error)}") from error
+        raise TableError(f"{name} is damaged, its gzip data end badly: {said(error)}") from error
 
 
 def _by_suffix(name: str) -> str | None:
@@ -283,7 +375,7 @@ def _by_suffix(name: str) -> str | None:
     return next((kind for kind, suffixes in _SUFFIXES.items() if suffix in suffixes), None)
 
 
-def _told(head: bytes, name: str, asked: str | None) -> str:
+def format_told(head: bytes, name: str, asked: str | None) -> str:
     """What the first bytes say; neither the name nor what was asked for may contradict them."""
     if not head.strip():
         raise TableError(f"{name} is empty")
@@ -293,7 +385,7 @@ def _told(head: bytes, name: str, asked: str | None) -> str:
         raise TableError(f"{name} does not begin like a {due} file: it is damaged or another thing")
     if asked not in {None, found}:
         raise TableError(f"{name} is a {found} file, not {asked}: leave the format out")
-    if found == "csv" and b"\0" in head and not head.startswith(_UTF_16):
+    if found == "csv" and b"\0" in head and not head.startswith(UTF_16):
         raise TableError(f"{name} is not a table: save it as CSV, Parquet, Arrow or .npy first")
     return found
 
@@ -304,12 +396,17 @@ def _read_npy(stream: BinaryIO) -> NDArray[Any]:
         array = np.lib.format.read_array(stream, allow_pickle=False)
     else:
         array = np.asarray(np.load(stream.name, mmap_mode="r", allow_pickle=False))
-    if array.dtype.kind not in "biuf" or array.ndim not in {1, 2}:
+    array_table(array)
+    return array[:, None] if array.ndim == 1 else array
+
+
+def array_table(array: Any, name: str = "") -> None:
+    """Raise TableError if an array, of which the messages speak by that name, cannot be a table."""
+    if array.dtype.kind not in "biuf" or len(array.shape) not in {1, 2}:
         raise TableError(
-            f"holds an array of type {array.dtype} and shape {array.shape}: "
+            f"{name}holds an array of type {array.dtype} and shape {array.shape}: "
             "a table needs real numbers in one or two dimensions"
         )
-    return array[:, None] if array.ndim == 1 else array
 
 
 def _read_parquet(stream: BinaryIO) -> pa.Table:
@@ -338,48 +435,28 @@ def _read_csv(stream: BinaryIO) -> pa.Table:
     """CSV, its encoding, delimiter and decimal mark told from its head."""
     import pyarrow as pa
 
-    head = stream.read(_HEAD)
-    encoding = _encoding(head)
-    text = head.decode(encoding, errors="ignore").removeprefix("\ufeff")
-    delimiter = max(",;\t", key=_first_line(text).count)
-    _check_header(text, delimiter)
-    dialect = (stream, delimiter, _decimal_mark(text, delimiter))
+    dialect = dialect_of(stream.read(HEAD))
     try:
-        table = _parse_csv(*dialect, encoding)
+        table = _parse_csv(stream, dialect)
     except pa.ArrowInvalid:
-        row = _odd_row(*dialect, encoding)
+        row = _odd_row(stream, dialect)
         if row is None:
             raise
-        raise TableError(
-            f"has {row.actual_columns} fields in row {row.number - 1} (rows counted from 1) but "
-            f"{row.expected_columns} in its header: make them equal"
-        ) from None
+        raise TableError(odd_row_sentence(row)) from None
     if any(pa.types.is_binary(kind) for kind in table.schema.types):  # from before Unicode
-        table = _parse_csv(*dialect, "latin-1")
+        table = _parse_csv(stream, dialect._replace(encoding="latin-1"))
     return table.rename_columns([column.strip() for column in table.column_names])
 
 
-def _parse_csv(
-    stream: BinaryIO,
-    delimiter: str,
-    decimal_mark: str,
-    encoding: str,
-    odd: Callable[[Any], str] | None = None,
-) -> pa.Table:
+def _parse_csv(stream: BinaryIO, dialect: Dialect, odd: Callable[[Any], str] | None = None) -> pa.Table:
     """The whole file; a row of the wrong length is an error, or what ``odd`` makes of it."""
     import pyarrow.csv
 
     stream.seek(0)
-    return pyarrow.csv.read_csv(
-        stream,
-        # only a single thread knows the numbers of the rows
-        pyarrow.csv.ReadOptions(encoding=encoding, block_size=_BLOCK, use_threads=odd is None),
-        pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=odd),
-        pyarrow.csv.ConvertOptions(decimal_point=decimal_mark),
-    )
+    return pyarrow.csv.read_csv(stream, **dialect.options(_BLOCK, odd))
 
 
-def _odd_row(stream: BinaryIO, delimiter: str, decimal_mark: str, encoding: str) -> Any | None:
+def _odd_row(stream: BinaryIO, dialect: Dialect) -> Any | None:
     """The first row with another number of fields than the header, as pyarrow describes it."""
     rows: list[Any] = []
 
@@ -387,54 +464,8 @@ def _odd_row(stream: BinaryIO, delimiter: str, decimal_mark: str, encoding: str)
         rows.append(row)
         return "skip"
 
-    # any byte is Latin-1; pyarrow stumbles over a row that it cannot decode
-    _parse_csv(stream, delimiter, decimal_mark, encoding if encoding == "utf-16" else "latin-1", note)
+    _parse_csv(stream, dialect.as_bytes, note)
     return rows[0] if rows else None
-
-
-def _encoding(head: bytes) -> str:
-    if head.startswith(_UTF_16):
-        return "utf-16"
-    line = head.partition(b"\n")[0]
-    try:
-        line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return "utf-8" if error.end == len(head) else "latin-1"  # cut short, or before Unicode
-    return "utf-8"
-
-
-def _first_line(text: str) -> str:
-    """The first line that is not blank, with a letter for each quoted field."""
-    bare = re.sub(r'"(?:[^"]|"")*"', "q", text)
-    return next((line for line in bare.splitlines() if line.strip()), "")
-
-
-def _check_header(text: str, delimiter: str) -> None:
-    """Raise TableError if the first line seems to be data."""
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    header = [field.strip() for field in next((line for line in lines if line), [])]
-    if all(_is_finite(field) for field in header):
-        names = ", ".join(f"x{j + 1}" for j in range(len(header[:4])))
-        raise TableError(
-            f"seems to lack a header, as its first line holds numbers ({', '.join(header[:4])}): "
-            f"begin it with a line of column names, e.g. {names}"
-        )
-
-
-def _is_finite(text: str) -> bool:
-    try:
-        return bool(np.isfinite(float(text)))
-    except ValueError:
-        return False
-
-
-def _decimal_mark(text: str, delimiter: str) -> str:
-    """A comma if numbers are written with one, as they may be where another mark parts fields."""
-    if delimiter == ",":
-        return "."
-    edge = rf'[{delimiter}"\r\n]'
-    marks = re.findall(rf"(?:^|{edge})\s*[+-]?\d+([.,])\d+\s*(?={edge}|$)", text)
-    return "," if "," in marks and "." not in marks else "."
 
 
 _READERS: dict[str, Callable[[BinaryIO], Any]] = {
@@ -482,6 +513,23 @@ def _numbers(
         called = f"{name}: weights column {names[weight]!r}"
         row_weights = as_weights(column, len(column), name=called, first_row=1)
     return FileTable(rows, tuple(names[i] for i in chosen), row_weights, left_out, kind, source)
+
+
+def _kept(source: pa.Table | NDArray[Any], where: Any, name: str) -> pa.Table:
+    """The rows that a filter takes."""
+    table = _as_arrow(source) if isinstance(source, np.ndarray) else source
+    kept = filter_of(where, table.schema, name).of(table, name)
+    if len(table) and not len(kept):
+        raise TableError(f"no row of {name} passes where={where!r}")
+    return kept
+
+
+def _as_arrow(array: NDArray[Any]) -> pa.Table:
+    """An array as a table, its columns called x1 … xD."""
+    import pyarrow as pa
+
+    native = array.astype(array.dtype.newbyteorder("="), copy=False)
+    return pa.table({f"x{j + 1}": column for j, column in enumerate(native.T)})
 
 
 def _check_names(names: Sequence[str], name: str) -> None:
@@ -550,4 +598,71 @@ _WRITERS: dict[str, Callable[[pa.Table, BinaryIO], None]] = {
     "parquet": _write_parquet,
     "arrow": _write_arrow,
     "npy": _write_npy,
+}
+
+
+#: Takes one batch after the other.
+_Write = Callable[["pa.RecordBatch"], Any]
+
+
+@contextmanager
+def _csv_batches(stream: Any, schema: pa.Schema, _: int) -> Generator[_Write]:
+    import pyarrow.csv
+
+    with pyarrow.csv.CSVWriter(stream, schema) as writer:
+        yield writer.write_batch
+
+
+@contextmanager
+def _parquet_batches(stream: Any, schema: pa.Schema, _: int) -> Generator[_Write]:
+    """Batches are gathered to row groups, for small ones are slow to read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    held: list[pa.RecordBatch] = []
+    few_values = [field.name for field in schema if not pa.types.is_floating(field.type)]
+    with pq.ParquetWriter(stream, schema, use_dictionary=few_values) as writer:
+
+        def write(batch: pa.RecordBatch) -> None:
+            held.append(batch)
+            if sum(map(len, held)) >= ROW_GROUP:
+                flush()
+
+        def flush() -> None:
+            if held:
+                writer.write_table(pa.Table.from_batches(held), row_group_size=ROW_GROUP)
+                held.clear()
+
+        yield write
+        flush()
+
+
+@contextmanager
+def _arrow_batches(stream: Any, schema: pa.Schema, _: int) -> Generator[_Write]:
+    import pyarrow as pa
+
+    with pa.ipc.new_file(stream, schema) as writer:
+        yield writer.write_batch
+
+
+@contextmanager
+def _npy_batches(stream: Any, schema: pa.Schema, n_rows: int) -> Generator[_Write]:
+    kind = np.dtype(np.float64)
+    header = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": (n_rows, len(schema))}
+    np.lib.format.write_array_header_1_0(stream, header)
+
+    def write(batch: pa.RecordBatch) -> None:
+        rows = np.empty((batch.num_rows, batch.num_columns), kind)
+        for j, column in enumerate(batch.columns):
+            rows[:, j] = column.to_numpy(zero_copy_only=False)
+        stream.write(rows)
+
+    yield write
+
+
+_BATCH_WRITERS: dict[str, Callable[[Any, pa.Schema, int], AbstractContextManager[_Write]]] = {
+    "csv": _csv_batches,
+    "parquet": _parquet_batches,
+    "arrow": _arrow_batches,
+    "npy": _npy_batches,
 }

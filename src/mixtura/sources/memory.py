@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
-from functools import reduce
-from operator import add
-from threading import Lock
-from typing import Any
+from collections.abc import Generator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtura.sources.source import Block, Floats, Result, Source, Sum
+from mixtura.sources.source import Block, Floats
+from mixtura.sources.threaded import Recipe, Threaded
 
 #: A block has about this many numbers, but no fewer rows than the least and no more than the most; there are so many
 #: blocks that several threads find work, if that leaves blocks of so many rows.
@@ -25,7 +20,21 @@ BLOCKS = 4
 SHARED_ROWS = 16_384
 
 
-class Memory(Source):
+def block_rows(n_features: int) -> int:
+    """The most rows of a block."""
+    return min(BLOCK_ROWS, max(LEAST_ROWS, BLOCK_NUMBERS // max(n_features, 1)))
+
+
+def edges(n_rows: int, n_features: int) -> list[int]:
+    """Where the blocks of a table of that size begin, and where the last one ends; they are alike in size.
+
+    Every source that can cuts here, so that the same rows give the same bits wherever they are.
+    """
+    blocks = max(1, -(-n_rows // block_rows(n_features)), min(BLOCKS, n_rows // SHARED_ROWS))
+    return [n_rows * i // blocks for i in range(blocks + 1)]
+
+
+class Memory(Threaded):
     """An array, a memory-mapped file included; blocks are views of it.
 
     Parameters
@@ -38,14 +47,12 @@ class Memory(Source):
     """
 
     def __init__(self, rows: Floats, weights: NDArray[np.float64] | None = None, n_threads: int | None = None) -> None:
+        super().__init__(n_threads)
         self.rows = rows
         self.weights = weights
         self.n_rows, self.n_features = rows.shape
-        self.n_threads = n_threads or _processors()
-        wanted = min(BLOCK_ROWS, max(LEAST_ROWS, BLOCK_NUMBERS // max(self.n_features, 1)))
-        blocks = max(1, -(-self.n_rows // wanted), min(BLOCKS, self.n_rows // SHARED_ROWS))
-        self._made: tuple[int, ThreadPoolExecutor] | None = None
-        self._edges = [self.n_rows * i // blocks for i in range(blocks + 1)]  # blocks alike in size
+        self.dtype = rows.dtype
+        self._edges = edges(self.n_rows, self.n_features)
 
     def _block(self, i: int) -> Block:
         part = slice(self._edges[i], self._edges[i + 1])
@@ -53,54 +60,7 @@ class Memory(Source):
 
     @property
     def _threads(self) -> int:
-        """How many threads there is work for."""
         return min(self.n_threads, len(self._edges) - 1)
 
-    def _pool(self) -> ThreadPoolExecutor:
-        """Threads that stay, for starting them costs as much as a small pass; a forked process needs its own."""
-        if self._made is None or self._made[0] != os.getpid():
-            self._made = os.getpid(), ThreadPoolExecutor(self._threads, thread_name_prefix="mixtura")
-        return self._made[1]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_made": None}
-
-    def map(self, function: Callable[[Block], Result]) -> Iterator[Result]:
-        blocks = range(len(self._edges) - 1)
-        if self._threads <= 1:
-            yield from (function(self._block(i)) for i in blocks)
-        else:
-            yield from self._pool().map(lambda i: function(self._block(i)), blocks)
-
-    def total(self, function: Callable[[Block], Sum]) -> Sum:
-        blocks = iter(range(len(self._edges) - 1))
-        found: dict[int, Sum] = {}
-        lock = Lock()
-
-        def work() -> None:
-            """Take one block after the other, as long as there are any."""
-            while True:
-                with lock:
-                    i = next(blocks, None)
-                if i is None:
-                    return
-                try:
-                    found[i] = function(self._block(i))
-                except BaseException:
-                    with lock:
-                        deque(blocks, maxlen=0)  # none is left for the others
-                    raise
-
-        helpers = [self._pool().submit(work) for _ in range(self._threads - 1)]
-        try:
-            work()
-        finally:
-            wait(helpers)
-        for helper in helpers:
-            helper.result()
-        return reduce(add, (found[i] for i in sorted(found)))
-
-
-def _processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    def _recipes(self) -> Generator[Recipe]:
+        yield from (partial(self._block, i) for i in range(len(self._edges) - 1))

@@ -1,0 +1,27 @@
+"""Random hostile tables, a few every day: see fuzz.py."""
+
+from __future__ import annotations
+
+import fuzz
+import pytest
+
+
+@pytest.mark.parametrize("number", range(40))
+def test_the_contract_of_a_fit(number):
+    assert fuzz.outcome(fuzz.attempt(number))
+
+
+@pytest.mark.slow
+def test_the_contract_of_many_fits():
+    assert fuzz.main(["--first", "100000", "--inputs", "1000"]) == 0
+
+
+def test_an_input_is_made_from_its_number_alone():
+    one, other = fuzz.attempt(17), fuzz.attempt(17)
+    assert str(one) == str(other)
+    assert one.rows.tobytes() == other.rows.tobytes()
+
+
+def test_a_broken_contract_is_noticed(monkeypatch):
+    monkeypatch.setattr(fuzz, "gains_more", lambda *_: 1.0)
+    assert fuzz.main(["--inputs", "12"]) == 1
