@@ -187,6 +187,7 @@ def overhead(repeats: int, master: str) -> None:
         SparkSession.builder.master(master)
         .config("spark.driver.host", "127.0.0.1")
         .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
         .config("spark.log.level", "OFF")
         .config("spark.executorEnv.PYTHONPATH", os.pathsep.join(sys.path))
         .getOrCreate()
@@ -194,9 +195,9 @@ def overhead(repeats: int, master: str) -> None:
     columns = [f"rand({i}) as x{i}" for i in range(10)]
     frame = session.range(0, 16_000, 1, 16).selectExpr(*columns).cache()
     source: Any = as_source(frame).source
-    print(f"| Spark, {master}, {source._tasks} tasks | {passes(source)} |", flush=True)
-    source._tasks = 0
-    print(f"| Spark, {master}, 16 tasks | {passes(source)} |")
+    for tasks in (source._tasks, 4, 16):
+        source._tasks = tasks
+        print(f"| Spark, {master}, {tasks} tasks | {passes(source)} |", flush=True)
     session.stop()
 
 

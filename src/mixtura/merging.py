@@ -125,7 +125,8 @@ class Merging:
     def _blockwise(self, X: ArrayLike | Source, function: Any) -> Any:
         """A function of the responsibilities of each block of rows, one block after the other."""
         source = as_source(X, self.model.n_features, self.model.columns)
-        parts = source.map(lambda block: function(self.model.responsibilities(block.rows)))
+        model = self.model  # which alone is sent where the rows are
+        parts = source.map(lambda block: function(model.responsibilities(block.rows)))
         return np.concatenate(list(parts))
 
 

@@ -311,7 +311,8 @@ class Result:
             Of any kind; None or NaN where a row has none.
         """
         source, _ = as_source(table, columns=self.model.columns)
-        found = source.map(lambda block: self.model.predict(block.rows))
+        model = self.model  # which alone is sent where the rows are
+        found = source.map(lambda block: model.predict(block.rows))
         return cross_table(labels, np.concatenate(list(found)))
 
     def __str__(self) -> str:

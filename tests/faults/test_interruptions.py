@@ -88,18 +88,16 @@ def test_at_any_moment_of_what_sets_the_threads(interrupted):
 
 def test_a_real_signal_while_threads_are_at_work():
     rows = two_groups(200_000, 4)
-    model = GaussianMixture(2, covariance_type="full", n_threads=3, tol=0.0, max_iter=10**6, n_init=1, random_state=0)
+    options = {"covariance_type": "full", "n_threads": 3, "n_init": 1, "random_state": 0}
     began = time.perf_counter()
     for after in (0.05, 0.2, 0.5):
         timer = threading.Timer(after, os.kill, (os.getpid(), signal.SIGINT))
         timer.start()
-        with pytest.raises(KeyboardInterrupt):
-            model.fit(rows)
+        with pytest.raises(KeyboardInterrupt):  # noqa: PT012 (until it comes)
+            while time.perf_counter() - began < 60:
+                GaussianMixture(2, **options).fit(rows)
         timer.join()
-        assert not hasattr(model, "mixture_")
-    assert time.perf_counter() - began < 60
-    model.set_params(tol=1e-3).fit(rows)
-    assert model.converged_
+    assert GaussianMixture(2, **options).fit(rows).converged_
 
 
 @pytest.mark.parametrize("after", [0.0, 0.3, *(pytest.param(x / 8, marks=pytest.mark.slow) for x in range(1, 17))])
@@ -122,6 +120,9 @@ def test_the_command(tmp_path, after):
         printed, said = process.communicate(timeout=60)
     # Python may die of the signal after all, if it came while a class was being made of text; shells see 130 then, too
     assert process.returncode in {130, -signal.SIGINT}, said
-    assert said == "Interrupted.\n"
-    assert printed == ""
-    assert not out.exists()
+    if said == "Interrupted.\n":  # there was no model yet
+        assert printed == ""
+        assert not out.exists()
+    else:
+        assert "Interrupted: this is the best model up to then" in said
+        assert mixtura.load(out / "model.mixtura").mixture.n_features == 4

@@ -130,6 +130,17 @@ def test_blocks_come_in_the_order_of_the_rows(frame, keep):
 
 
 @pytest.mark.slow
+def test_large_parameters_are_sent_in_the_closure(frame, monkeypatch):
+    source = SparkSource(frame)
+    before = record(source)
+    assert source._plan is not None
+    monkeypatch.setattr(module, "SETTING_BYTES", 100)
+    closure = SparkSource(frame)
+    assert np.array_equal(record(closure).s2, before.s2)
+    assert closure._plan is None
+
+
+@pytest.mark.slow
 def test_what_spark_keeps_goes_with_the_source(frame):
     source, other = SparkSource(frame), SparkSource(frame)
     packed = source._frame

@@ -620,7 +620,7 @@ def _parquet_batches(stream: Any, schema: pa.Schema, _: int) -> Generator[_Write
     import pyarrow.parquet as pq
 
     held: list[pa.RecordBatch] = []
-    few_values = [field.name for field in schema if not pa.types.is_floating(field.type)]
+    few_values: Any = [field.name for field in schema if not pa.types.is_floating(field.type)]
     with pq.ParquetWriter(stream, schema, use_dictionary=few_values) as writer:
 
         def write(batch: pa.RecordBatch) -> None:

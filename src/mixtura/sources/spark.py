@@ -1,16 +1,17 @@
 """Rows of a Spark DataFrame, through ``mapInArrow``: no RDD, so that it works wherever sessions do.
 
-A pass is one job: its closure carries the parameters, and each partition returns its number and one record. Partitions
-that are small are read by one task, one after the other; each has its own record all the same. To hand rows of a
-DataFrame to Python is slow, number by number; so Spark keeps them in blocks of bytes, which it makes again if it loses
-them.
+A pass is one job: a setting or its closure carries the parameters, and each partition returns its number and one
+record. Partitions that are small are read by one task, one after the other; each has its own record all the same. To
+hand rows of a DataFrame to Python is slow, number by number; so Spark keeps them in blocks of bytes, which it makes
+again if it loses them.
 """
 
 from __future__ import annotations
 
+import base64
 import pickle
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import groupby, pairwise
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 #: A task has so many numbers to read, if there are as many partitions; but there is one for each core.
 TASK_NUMBERS = 16_000_000
+
+#: Parameters of so many bytes, or fewer, are sent as a setting, which leaves the plan of the pass as it was.
+SETTING_BYTES = 100_000
 
 #: What a task returns for each partition: its number, and a pickled Answer.
 _RETURNED = "number int, answer binary"
@@ -64,6 +68,8 @@ class SparkSource(Partitioned):
 
     ordered = False
     _keep = "checkpoint()"
+    _cores: int | None
+    _plan: DataFrame | None
 
     def __init__(
         self, frame: DataFrame, columns: Columns | None = None, weights: str | None = None, *, keep: bool = True
@@ -78,9 +84,10 @@ class SparkSource(Partitioned):
         plain = [_column(frame, name).alias(f"c{i}") for i, name in enumerate(names)]
         self._frame = frame.select(spark_partition_id().alias("number"), *plain)
         self._tables, self._names, self._tasks = partial(_named, names), layout.columns, 0
+        self._setting, self._plan, self._cores = f"spark.mixtura.{uuid4().hex}", None, _cores(frame)
         if keep:
             self._frame, self._tables = _packed(self._frame, layout, names)
-            finalize(self, self._frame.unpersist).atexit = False
+            finalize(self, _let_go, self._frame).atexit = False
             positions = tuple(range(layout.n_features))
             layout = Layout(None, positions, layout.n_features, single=layout.single, order="F")
         self._look(layout)
@@ -93,20 +100,39 @@ class SparkSource(Partitioned):
 
     def _glued(self) -> int:
         """How many tasks a pass is to have; 0 is one for each partition."""
-        try:
-            cores = self._frame.sparkSession.sparkContext.defaultParallelism
-        except (AttributeError, RuntimeError):  # a session that is elsewhere does not tell
+        if self._cores is None:
             return 0
-        wanted = max(cores, -(-self.n_rows * self.n_features // TASK_NUMBERS))
+        wanted = max(self._cores, -(-self.n_rows * self.n_features // TASK_NUMBERS))
         return wanted if wanted < len(self.facts) else 0
 
     def _answers(self, task: Task) -> Iterator[Answer]:
-        frame = self._frame.coalesce(self._tasks) if task.summed and self._tasks else self._frame
-        answers = frame.mapInArrow(_sent(task, self._tables, self.starts), _RETURNED)
+        from pyspark import cloudpickle
+
+        sent = cloudpickle.dumps(task)
         with _said():
-            # answers to add are small; others are taken from one partition after the other
-            rows = answers.collect() if task.summed else answers.toLocalIterator(prefetchPartitions=True)
+            if not task.summed:  # answers may be large: they are taken from one partition after the other
+                rows = self._mapped(sent, 0).toLocalIterator(prefetchPartitions=True)
+            elif not self.facts or self._cores is None or len(sent) > SETTING_BYTES:
+                rows = self._mapped(sent, self._tasks).collect()
+            else:
+                rows = self._again_mapped(sent)
             yield from _in_order(rows, len(self.facts))
+
+    def _mapped(self, sent: bytes | None, tasks: int) -> DataFrame:
+        """The answers to a task; if none is sent, to that which the setting holds when they are collected."""
+        frame = self._frame.coalesce(tasks) if tasks else self._frame
+        return frame.mapInArrow(_sent(sent or self._setting, self._tables, self.starts), _RETURNED)
+
+    def _again_mapped(self, sent: bytes) -> list[Row]:
+        """The answers of a plan that Spark made once: to make one takes longer than many a pass."""
+        if self._plan is None:
+            self._plan = self._mapped(None, self._tasks)
+        conf = self._frame.sparkSession.conf
+        conf.set(self._setting, base64.b64encode(sent).decode())
+        try:
+            return self._plan.collect()
+        finally:
+            conf.unset(self._setting)
 
 
 def _in_order(rows: Iterable[Row], size: int) -> Iterator[Answer]:
@@ -132,6 +158,20 @@ def _packed(frame: DataFrame, layout: Layout, names: Sequence[str]) -> tuple[Dat
     work.__doc__ = f"Work of {uuid4().hex}."
     packed = frame.mapInArrow(work, _PACKED).persist(StorageLevel.MEMORY_AND_DISK)
     return packed, partial(_unpacked, layout.n_features, layout.single)
+
+
+def _cores(frame: DataFrame) -> int | None:
+    """How many tasks can run at once; None where the session is elsewhere (Spark Connect), which does not tell."""
+    try:
+        return int(frame.sparkSession.sparkContext.defaultParallelism)
+    except (AttributeError, RuntimeError):
+        return None
+
+
+def _let_go(packed: DataFrame) -> None:
+    """Let Spark forget what it keeps."""
+    with suppress(Exception):  # the session may have ended before
+        packed.unpersist()
 
 
 @contextmanager
@@ -222,11 +262,11 @@ def _column(frame: DataFrame, name: str) -> Column:
     return frame["`" + name.replace("`", "``") + "`"]
 
 
-def _sent(task: Task, tables: _Tables, starts: Sequence[int]) -> ArrowFunction:
-    """The function that Spark runs in each of its tasks."""
+def _sent(task: bytes | str, tables: _Tables, starts: Sequence[int]) -> ArrowFunction:
+    """The function that Spark runs in each of its tasks; the task itself, or the setting of Spark that holds it."""
 
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return _work(task, tables, starts, batches)
+        return _work(_received(task) if isinstance(task, str) else task, tables, starts, batches)
 
     return work
 
@@ -234,12 +274,21 @@ def _sent(task: Task, tables: _Tables, starts: Sequence[int]) -> ArrowFunction:
 # What workers do
 
 
+def _received(setting: str) -> bytes:
+    """What a setting holds, which goes with each task of Spark."""
+    from pyspark import TaskContext
+
+    context: Any = TaskContext.get()
+    return base64.b64decode(context.getLocalProperty(setting))
+
+
 def _work(
-    task: Task, tables: _Tables, starts: Sequence[int], batches: Iterator[pa.RecordBatch]
+    sent: bytes, tables: _Tables, starts: Sequence[int], batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
     """The answer of each partition that a task reads, one after the other."""
     import pyarrow as pa
 
+    task: Task = pickle.loads(sent)  # noqa: S301 (as above)
     for number, runs in groupby(_runs(batches), itemgetter(0)):
         first_row = starts[number] if number < len(starts) else 0
         answer = task(number, first_row, (table for _, batch in runs for table in tables(batch)))

@@ -143,9 +143,9 @@ class _Compiler(ast.NodeVisitor):
         names = self.schema.names
         select(names, len(names), column, self.name)
         self.columns.append(column)
-        field = pc.field(column)
-        # decimals compare with numbers of their own precision alone
-        return field.cast(pa.float64()) if pa.types.is_decimal(self.schema.field(column).type) else field
+        field, kind = pc.field(column), self.schema.field(column).type
+        # decimals compare with numbers of their own precision alone, halves with nothing
+        return field.cast(pa.float64()) if pa.types.is_decimal(kind) or pa.types.is_float16(kind) else field
 
     def visit_Constant(self, node: ast.Constant) -> pc.Expression:
         import pyarrow as pa
@@ -205,11 +205,14 @@ class _Compiler(ast.NodeVisitor):
         return _COMPARISONS[type(op)](one, other)
 
     def _operand(self, node: ast.expr, beside: ast.expr) -> pc.Expression:
-        """A side of a comparison; a text beside a date is a date."""
+        """A side of a comparison; a text beside a date is a date, and what is true or false beside a number 1 or 0."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
         kind = self._kind(beside)
+        number = isinstance(beside, ast.Constant) and type(beside.value) in {int, float}
+        if number and self._kind(node) == pa.bool_():
+            return self.visit(node).cast(pa.int8())
         text = node.value if isinstance(node, ast.Constant) else None
         if not isinstance(text, str) or kind is None or not pa.types.is_temporal(kind):
             return self.visit(node)
