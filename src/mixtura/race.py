@@ -550,7 +550,7 @@ def _chosen_starts(ground: Ground, runs: Sequence[Run]) -> list[tuple[Run, Mixtu
     for run, times in Counter(run for run, _ in starts).items():
         del run.failures[max(run.n_starts - times, 0) :]  # others take their place
     for steps, spare in LOOKING:
-        stop = Stop(RACE_TOL, min(steps, ground.settings.max_iter), verify=False)
+        stop = Stop(RACE_TOL, steps, verify=False)
         crowded = {run for run, times in Counter(run for run, _ in starts).items() if times > run.n_starts + spare}
         climbed = _further(ground, "race", [start for start in starts if start[0] in crowded], stop, ground.small)
         ahead = _ahead(climbed, lambda run, spare=spare: run.n_starts + spare)
@@ -644,11 +644,14 @@ def _arrivals(ground: Ground, starts: Sequence[tuple[Run, Mixture]], sample: Sam
 def _further(
     ground: Ground, stage: str, going: Sequence[tuple[Run, Mixture | Fit]], stop: Stop, sample: Sample
 ) -> list[tuple[Run, Fit]]:
-    """Where those climbs come to from where they are."""
-    climbed = ground.climb(stage, [(run, start, stop) for run, start in going], sample)
+    """Where those climbs come to from where they are, in all the passes that they may take."""
+    taken = [start.n_iter if isinstance(start, Fit) else 0 for _, start in going]
+    left = [min(stop.max_iter, ground.settings.max_iter - passes) for passes in taken]
+    stops = [replace(stop, max_iter=max(most, 0)) for most in left]
+    climbed = ground.climb(stage, [(run, at, each) for (run, at), each in zip(going, stops, strict=True)], sample)
     return [
-        (run, _joined(start, fit) if isinstance(start, Fit) else fit)
-        for (run, start), (_, fit) in zip(going, climbed, strict=True)
+        (run, (start if not each.max_iter else _joined(start, fit)) if isinstance(start, Fit) else fit)
+        for (run, start), (_, fit), each in zip(going, climbed, stops, strict=True)
     ]
 
 
@@ -746,24 +749,44 @@ def _climb(ground: Ground, runs: Sequence[Run]) -> None:
 
 
 def _settle(ground: Ground, runs: Sequence[Run]) -> None:
-    """Climb again where a family ended below another that it holds, from what that one found."""
-    margin = ground.settings.tol * ground.weight
+    """Climb again where a candidate ended below another that it holds, from what that one found.
+
+    It holds plainer families, and one component less in its own.
+    """
     stop = ground.settings.stop
     for _ in range(SETTLE_ROUNDS):
         if ground.told_to_stop:
             return
-        starts: list[tuple[Run, Mixture, Stop]] = []
-        for run in runs:
-            held = [other.best for other in runs if other.best and _within(other.candidate, run.candidate)]
-            top = max(held, key=_merit, default=None)
-            if run.best is not None and top is not None and _merit(top) > _merit(run.best, margin):
-                with suppress(SingularError):
-                    starts.append((run, ground.in_family(top.model, run.candidate), stop))
-        better = [(r, fit) for r, fit in ground.climb("climb", starts) if r.best and _merit(fit) > _merit(r.best)]
-        for run, fit in better:
+        starts = [(run, start, stop) for run in runs for start in _held_above(ground, run, runs)]
+        better: dict[Run, Fit] = {}
+        for run, fit in ground.climb("climb", starts):
+            if run.best and _merit(fit) > _merit(better.get(run, run.best)):
+                better[run] = fit
+        for run, fit in better.items():
             run.best = fit
         if not better:
             return
+
+
+def _held_above(ground: Ground, run: Run, runs: Sequence[Run]) -> list[Mixture]:
+    """Mixtures of a candidate made of a fit that is one of its own but higher than its best."""
+    if run.best is None:
+        return []
+    least = _merit(run.best, ground.settings.tol * ground.weight)
+    held = [other.best for other in runs if other.best and _within(other.candidate, run.candidate)]
+    top = max(held, key=_merit, default=None)
+    if top is not None and _merit(top) > least:
+        with suppress(SingularError):
+            return [ground.in_family(top.model, run.candidate)]
+        return []
+    fewer = run.candidate.n_components - 1
+    return [
+        start
+        for other in runs
+        if other.candidate.family is run.candidate.family and other.candidate.n_components == fewer and other.best
+        if _merit(other.best) > least
+        for start in _offers(ground, other.best, run.candidate, ground.small)
+    ]
 
 
 def _within(plain: Candidate, rich: Candidate) -> bool:
