@@ -12,6 +12,7 @@ import mixtura
 from mixtura.covariance.registry import FAMILIES
 from mixtura.covariance.resolution import Resolution, grid_step
 from mixtura.diagnosis import misplaced_components, narrow_components
+from mixtura.sources.files import read_table
 
 RNG = np.random.default_rng(0)
 INTEGERS = RNG.integers(0, 10, 500).astype(float)
@@ -97,22 +98,28 @@ def test_no_component_wins_by_sitting_on_a_single_integer(family, reg_covar):
     assert any("than the rounding of column 0" in note.sentence for cell in spikes for note in cell.notes) or reg_covar
 
 
+FOUR = ["full", "tied", "diag", "spherical"]
+SOME_AND_ALL = pytest.mark.parametrize("families", [FOUR, pytest.param("all", marks=pytest.mark.slow)])
+
+
+@SOME_AND_ALL
 @pytest.mark.parametrize("step", [0.1, 0.5, 1.0, 2.0])
-def test_groups_are_found_through_rounding(step):
+def test_groups_are_found_through_rounding(step, families):
     rows = RNG.normal(size=(500, 2)) + 6 * RNG.integers(0, 2, (500, 1))
-    result = mixtura.fit(np.round(rows / step) * step, random_state=0)
+    result = mixtura.fit(np.round(rows / step) * step, covariance=families, random_state=0)
     assert result.best.n_components == 2
     assert result.best.eligible
 
 
+@SOME_AND_ALL
 @pytest.mark.parametrize("seed", range(3))
-def test_counts_ages_and_flags(seed):
+def test_counts_ages_and_flags(seed, families):
     rng = np.random.default_rng(seed)
     counts = mixtura.fit(rng.poisson(20, 500)[:, None].astype(float), random_state=0)
     assert counts.best.n_components <= 2
     ages = np.round(rng.normal(45, 15, 500))
     assert mixtura.fit(ages[:, None], random_state=0).best.n_components == 1
-    flagged = mixtura.fit(np.c_[ages, rng.integers(0, 2, 500)], random_state=0)
+    flagged = mixtura.fit(np.c_[ages, rng.integers(0, 2, 500)], covariance=families, random_state=0)
     assert flagged.best.n_components == 1
     assert flagged.best.eligible
 
@@ -140,9 +147,46 @@ def test_a_narrow_minority_is_moved_elsewhere():
 
 
 @pytest.mark.parametrize(
-    ("name", "model"), [("faithful", (3, "tied")), ("iris", (2, "full")), ("diabetes", (3, "full"))]
+    ("name", "families", "model"),
+    [
+        ("faithful", FOUR, (3, "tied")),
+        ("iris", FOUR, (2, "full")),
+        ("diabetes", FOUR, (3, "full")),
+        pytest.param("faithful", "all", (3, "tied"), marks=pytest.mark.slow),
+        pytest.param("iris", "all", (2, "vev"), marks=pytest.mark.slow),
+        pytest.param("diabetes", "all", (3, "full"), marks=pytest.mark.slow),
+    ],
 )
-def test_honest_rounding_changes_no_choice(name, model):
+def test_honest_rounding_changes_no_choice(name, families, model):
     """What mclust 6.0.0 chooses among these families."""
-    result = mixtura.fit(f"examples/{name}.csv", random_state=0)
+    result = mixtura.fit(f"examples/{name}.csv", covariance=families, random_state=0)
     assert (result.best.n_components, result.best.covariance) == model
+
+
+def read(name):
+    return read_table(f"examples/{name}.csv").rows
+
+
+#: Tables of few values, with the most components that are worth having.
+COARSE = {
+    "integers": (lambda: np.random.default_rng(0).integers(0, 10, (500, 2)).astype(float), 4),
+    "integers in three columns": (lambda: np.random.default_rng(1).integers(0, 10, (500, 3)).astype(float), 4),
+    "iris in centimetres": (lambda: np.round(read("iris")), 6),
+    "faithful in minutes": (lambda: np.round(read("faithful")), 4),
+    "faithful in tens of minutes": (lambda: np.round(read("faithful") / [1, 10]) * [1, 10], 4),
+    "fifty rows eight times": (lambda: np.random.default_rng(2).normal(size=(50, 2))[np.arange(400) % 50], 9),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COARSE)
+def test_no_spike_wins_in_any_family(name):
+    rows, most = COARSE[name][0](), COARSE[name][1]
+    result = mixtura.select(rows, random_state=0)
+    assert result.best.eligible
+    assert result.best.n_components <= most
+    step = Resolution.of(rows, np.ones(len(rows))).step
+    for cell in result.cells:
+        if cell.eligible:  # two neighbouring values have at most half a step
+            deviations = np.sqrt(np.diagonal(cell.fit.model.covariances, axis1=1, axis2=2))
+            assert (deviations > 0.5 * step).all(), cell

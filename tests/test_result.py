@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 import mixtura
-from mixtura import Mixture, Result, Status
+from mixtura import Mixture, Result, Status, choice
 from mixtura.covariance import registry
 from mixtura.race import Progress
 
@@ -24,7 +24,7 @@ USUAL = ("full", "tied", "diag", "spherical")
 
 @pytest.fixture(scope="module")
 def result() -> Result:
-    return mixtura.fit(ROWS, [1, 2, 3], random_state=0)
+    return mixtura.fit(ROWS, [1, 2, 3], USUAL, random_state=0)
 
 
 def test_all_families_and_numbers_are_tried(result):
@@ -62,10 +62,34 @@ def test_a_fit_that_was_cut_short_can_be_read_too():
     assert str(result)
 
 
-def test_by_default_one_to_nine_components_and_the_usual_families():
-    cells = mixtura.fit(ROWS[:60], n_init=1, tol=1e-3, random_state=0).cells
-    assert sorted({c.n_components for c in cells}) == list(range(1, 10))
-    assert {c.covariance for c in cells} == set(USUAL)
+def test_by_default_one_to_nine_components_and_all_families():
+    result = mixtura.fit(ROWS[:60], n_init=1, tol=1e-3, random_state=0)
+    assert sorted({c.n_components for c in result.cells}) == list(range(1, 10))
+    assert {c.covariance for c in result.cells} == set(registry.names())
+    assert result.summary()["not_tried"] == []
+
+
+def test_of_a_large_table_four_families_by_default_and_the_others_are_named(monkeypatch):
+    monkeypatch.setattr(choice, "AFFORDABLE", 30_000)  # 200 rows × 1 component × (4 + 8) × 14 families are 33,600
+    result = mixtura.fit(ROWS, 1, random_state=0)
+    assert [c.covariance for c in result.cells] == list(USUAL)
+    (left_out,) = result.summary()["not_tried"]
+    assert {*USUAL, *left_out["covariances"]} == set(registry.names())
+    assert left_out["reason"] == "on 200 rows they would take 3.5 times as long"
+    assert "Not tried: eii, eei, vei" in str(result)
+    assert "covariance='all'" in " ".join(str(result).split())
+    asked = mixtura.fit(ROWS, 1, "all", random_state=0)
+    assert asked.summary()["not_tried"] == []
+    some = result.extend(covariances=["eii", "vev"])
+    assert set(some.summary()["not_tried"][0]["covariances"]) == set(left_out["covariances"]) - {"eii", "vev"}
+    assert result.extend(covariances="all").summary()["not_tried"] == []
+
+
+def test_families_with_more_parameters_than_there_are_numbers_are_not_tried_by_default():
+    result = mixtura.fit(np.random.default_rng(0).normal(size=(3, 12)), 1, random_state=0)
+    (left_out,) = result.summary()["not_tried"]
+    assert set(left_out["covariances"]) == {"vee", "eve", "vve", "eev", "vev", "evv"}  # 12 means, 78 covariances
+    assert left_out["reason"] == "they have more free parameters than 3 rows have numbers"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +101,7 @@ def test_by_default_one_to_nine_components_and_the_usual_families():
         (("Full", registry.get("diag")), ["full", "diag"]),
         ("eee", ["tied"]),
         ("all", list(registry.names())),
-        (None, list(USUAL)),
+        (None, list(registry.names())),
     ],
 )
 def test_families_by_any_of_their_names(covariance, names):

@@ -14,7 +14,7 @@ display = plot.MixtureDisplay.from_estimator(result)
 
 # %%
 # Three: the short ones, and long ones in two parts which share their shape. Every number of components from one to
-# nine was tried in four families of covariance matrices, and this is the one with the smallest BIC. All of it is in
+# nine was tried in fourteen families of covariances, and this is the one with the smallest BIC. All of it is in
 # the summary, together with what was noticed in the data and how the fit ended.
 
 print(result)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,8 @@ from mixtura.start import Parts
 
 #: What a model may be chosen by; smaller is better.
 CRITERIA = ("bic", "icl", "aic", "cv")
+#: All families are tried by default where rows × components × (columns² + 8), summed over all candidates, is no more.
+AFFORDABLE = 1e9
 #: Models whose criterion is this close to the best say much the same (Kass & Raftery, JASA 90 (1995)).
 TIE = 2.0
 
@@ -78,6 +80,11 @@ class Cell:
     def __repr__(self) -> str:
         what = f"{self.n_components} {self.covariance}"
         return f"<Cell {what}: no fit ({self.reason})>" if self.fit is None else f"<Cell {what}: BIC {self.bic:,.2f}>"
+
+    @property
+    def mclust(self) -> str:
+        """mclust's name of the family."""
+        return registry.get(self.covariance).mclust
 
     @property
     def loglik(self) -> float:
@@ -284,6 +291,45 @@ def counts_of(n_components: int | Iterable[int], n_rows: int) -> list[int]:
     return [int(k) for k in dict.fromkeys(counts)]
 
 
+class LeftOut(NamedTuple):
+    """Families that were not tried, by name, and why."""
+
+    covariances: tuple[str, ...]
+    reason: str
+
+
+def affordable(counts: Sequence[int], n_rows: int, n_features: int) -> tuple[tuple[Family, ...], tuple[LeftOut, ...]]:
+    """The families that are tried where none is named, and those that are left out.
+
+    The four that scikit-learn has too are always tried. The others are as well, unless a table has fewer numbers than
+    even the smallest of their models would have free parameters, or it is so large that they would take minutes: where
+    rows × components × (columns² + 8), summed over all candidates, is more than ``AFFORDABLE``.
+
+    Examples
+    --------
+    >>> families, left_out = affordable(range(1, 10), 272, 2)
+    >>> len(families), left_out
+    (14, ())
+    >>> families, left_out = affordable(range(1, 10), 1_000_000, 2)
+    >>> [family.name for family in families]
+    ['full', 'tied', 'diag', 'spherical']
+    >>> left_out[0].reason
+    'on 1,000,000 rows they would take 3.5 times as long'
+    """
+    families = registry.several("all", n_features)
+    usual = [family for family in families if family in registry.USUAL]
+    work = n_rows * sum(counts) * (n_features**2 + 8.0) * len(families)
+    large = work > AFFORDABLE
+    few = [f for f in families if not large and f.n_parameters(min(counts), n_features) > n_rows * n_features]
+    dropped = [family for family in families if family not in usual and (large or family in few)]
+    if not dropped:
+        return families, ()
+    longer = f"on {n_rows:,} rows they would take {len(families) / len(usual):.1f} times as long"
+    reason = longer if large else f"they have more free parameters than {n_rows:,} rows have numbers"
+    kept = tuple(family for family in families if family not in dropped)
+    return kept, (LeftOut(tuple(family.name for family in dropped), reason),)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Survey(Shown):
     """A table of cells over the same rows, the choice made from it, and what it takes to make it larger.
@@ -298,6 +344,8 @@ class Survey(Shown):
     columns : tuple of str, or None
     cells : tuple of Cell
         By number of components, then in the order in which families were asked for.
+    left_out : tuple of LeftOut
+        Families that would have been tried by default, but were not.
     """
 
     source: Source
@@ -306,6 +354,7 @@ class Survey(Shown):
     criterion: str
     columns: tuple[str, ...] | None = None
     cells: tuple[Cell, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Survey of {len(self.cells)} candidates by {self.criterion.upper()}, the best of them {self.best!r}>"
@@ -337,23 +386,33 @@ class Survey(Shown):
         cells += [Cell(k, family.name, None, reason=impossible) for k, family in missing if k > n_rows]
         place = {name: i for i, name in enumerate(dict.fromkeys([c.covariance for c in (*self.cells, *cells)]))}
         cells.sort(key=lambda cell: (cell.n_components, place[cell.covariance]))
-        return replace(self, cells=tuple(cells))
+        return replace(self, cells=tuple(cells), left_out=_still_out(self.left_out, place))
 
     def table(self) -> dict[str, list[Any]]:
         """The cells as columns of equal length, in their order.
 
         ``n_components``, ``covariance``, ``mclust`` (the family's name there), ``n_parameters``, ``loglik``; the
         criteria, each smaller for a better model, and ``cv_error``; ``behind``, what the cell's criterion is above
-        that of the chosen one; ``eligible``, ``converged``; and ``reason``, why there is no fit.
+        that of the chosen one; ``chosen``, and ``tie`` where it is as good; ``eligible``, ``converged``; and
+        ``reason``, why there is no fit.
         """
+        as_good = ties(self.cells, self.best, self.criterion)
         level = getattr(self.best, self.criterion)
         validated = ("cv", "cv_error") if self.criterion == "cv" else ()
-        names = ("n_components", "covariance", "n_parameters", "loglik", "bic", "icl", "aic", *validated, "eligible")
+        names = ("n_components", "covariance", "mclust", "n_parameters", "loglik", "bic", "icl", "aic", *validated)
         columns: dict[str, list[Any]] = {name: [getattr(cell, name) for cell in self.cells] for name in names}
         return {
             **columns,
-            "mclust": [registry.get(cell.covariance).mclust for cell in self.cells],
             "behind": [getattr(cell, self.criterion) - level for cell in self.cells],
+            "chosen": [cell is self.best for cell in self.cells],
+            "tie": [cell in as_good for cell in self.cells],
+            "eligible": [cell.eligible for cell in self.cells],
             "converged": [cell.fit is not None and cell.fit.converged for cell in self.cells],
             "reason": [cell.reason for cell in self.cells],
         }
+
+
+def _still_out(left_out: Iterable[LeftOut], tried: Container[str]) -> tuple[LeftOut, ...]:
+    """What is left out still, after these families were tried."""
+    rest = (each._replace(covariances=tuple(c for c in each.covariances if c not in tried)) for each in left_out)
+    return tuple(each for each in rest if each.covariances)

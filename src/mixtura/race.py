@@ -24,6 +24,7 @@ from mixtura.core.em import Fit, Pass, Stop, Task, climb_together, in_family, se
 from mixtura.core.estep import of_block
 from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Mixture
+from mixtura.core.mstep import first_m_step
 from mixtura.core.noise import INITIAL_WEIGHT, Noise
 from mixtura.core.statistics import Kind, Statistics
 from mixtura.core.status import Status
@@ -49,6 +50,8 @@ from mixtura.start import (
     overall_moments,
     split_and_merged,
     splits,
+    under_rule,
+    views_of,
 )
 
 #: Distinct rows on which starts race, at least …
@@ -68,6 +71,10 @@ PATIENCE_ALONE = 3
 PATIENCE = 1
 #: Rounds in which families that ended below one that they hold climb again.
 SETTLE_ROUNDS = 4
+#: Where several families share their starts, each looks at so many times as many, at their likelihood and after so many
+#: steps, and goes on with those that are ahead: so many more than it is to make.
+LOOKS = 3
+LOOKING = ((0, 2), (3, 0))
 #: Pairs merged, and components split, of a neighbour's fit.
 OFFERS = 2
 #: How offers are sifted: so many steps on, this many of a run's go on, if they are no further behind its best than this
@@ -207,7 +214,9 @@ class Run:
     ----------
     candidate : Candidate
     attempts : sequence of int
-        Numbers of the starts to make by chance.
+        Numbers of the starts by chance to look at.
+    n_starts : int
+        How many of them to make.
     raced : list of Fit
         Where they ended, and starts that neighbours offered.
     hills : list of Fit
@@ -222,6 +231,7 @@ class Run:
 
     candidate: Candidate
     attempts: Sequence[int]
+    n_starts: int
     raced: list[Fit] = field(default_factory=list[Fit])
     hills: list[Fit] = field(default_factory=list[Fit])
     failures: list[str] = field(default_factory=list[str])
@@ -345,21 +355,28 @@ class Ground:
         prior = Prior.absolute(ridge, weight, n_components, n_features) if ridge else Prior.none(n_features)
         return replace(prior, resolution=self.resolution, idle=self.relative(family).idle)
 
-    def start(self, rule: Rule, candidate: Candidate, lean: float, sample: Sample) -> Mixture:
-        """The mixture that a rule makes of a sample."""
+    def start(self, sums: Statistics, candidate: Candidate, lean: float, sample: Sample) -> Mixture:
+        """The mixture that the statistics of a sample make."""
         n_components, family, _ = candidate
-        prior = self.prior(sample.weight, n_components, family)
-        model = mixture_of(rule, sample, n_components, family, prior, lean=lean, noise=self.noise)
+        prior = self.prior(sample.weight, n_components, family).leaning(lean * sums.row_weight, sums)
+        model = first_m_step(sums, family, prior, self.noise)
         model = self.settings.fixed.matched(model, self.small.unit)
         return self.with_noise(model, least=max(INITIAL_WEIGHT, 1 - sample.weight / self.small.weight))
 
-    def first(self, rule: Rule, candidate: Candidate, rows: Sample) -> Mixture:
-        """The start that a rule makes of these rows, with the parts in their place that the candidate gives."""
+    def first(self, sums: Statistics, candidate: Candidate, rows: Sample) -> Mixture:
+        """The start that the statistics of these rows make, with the parts in their place that the candidate gives."""
         n_components, family, parts = candidate
-        model = self.start(rule, candidate, self.small.n_features + 1.0, rows)
+        model = self.start(sums, candidate, self.small.n_features + 1.0, rows)
         if not isinstance(parts, Parts):
             return model
         return completed(parts, model, self.small, family, self.prior(self.small.weight, n_components, family))
+
+    def moved(self, fit: Fit, candidate: Candidate, sample: Sample, rng: np.random.Generator) -> Mixture:
+        """A start with a component of a fit elsewhere."""
+        rule = _move(fit, sample, rng)
+        return self.start(
+            under_rule(rule, sample, candidate.n_components, candidate.family.kind), candidate, 1.0, sample
+        )
 
     def in_family(self, model: Mixture, candidate: Candidate) -> Mixture:
         """A mixture made one of a candidate's family."""
@@ -452,7 +469,7 @@ def search(
     kernel, rough = (kernels.choose(n_rows, components, source.n_features, single=single) for single in (False, True))
     ground = Ground(source, small, tuple(larger), settings, seed, kernel, rough, obeyed)
     attempts = _attempts(candidates, settings.n_init)
-    runs = [Run(candidate, its) for candidate, its in zip(candidates, attempts, strict=True)]
+    runs = [Run(candidate, *its) for candidate, its in zip(candidates, attempts, strict=True)]
     open_to_others = [run for run in runs if run.candidate.by_chance or run.candidate.known]
     _race(ground, open_to_others)
     _repair(ground, open_to_others, small, GROWN_ROUNDS if larger else REPAIR_ROUNDS)
@@ -501,39 +518,58 @@ def _check_range(small: Sample, n_rows: int, columns: Sequence[str] | None) -> N
         )
 
 
-def _attempts(candidates: Sequence[Candidate], n_init: int) -> Iterator[Sequence[int]]:
-    """Which starts each candidate makes: those with one number of components share ``n_init`` out among them."""
+def _attempts(candidates: Sequence[Candidate], n_init: int) -> Iterator[tuple[Sequence[int], int]]:
+    """Which starts each candidate looks at, and how many of them it makes.
+
+    Those with one number of components share ``n_init`` out among them, and each chooses from ``LOOKS`` times as many.
+    """
     peers = Counter(candidate.n_components for candidate in candidates if candidate.by_chance)
-    made: Counter[int] = Counter()
     for candidate in candidates:
-        k, each = candidate.n_components, 0
-        if candidate.by_chance:
-            each = -(-n_init // peers[k])
-        yield [(made[k] + i) % n_init for i in range(each)]
-        made[k] += each
+        together = peers[candidate.n_components]
+        if not candidate.by_chance:
+            yield range(0), 0
+        else:
+            yield range(n_init * LOOKS if together > 1 else n_init), -(-n_init // together)
 
 
 def _race(ground: Ground, runs: Sequence[Run]) -> None:
     """Every start, on the sample, far enough to tell the hills apart."""
-    settings = ground.settings
-    stop = settings.race_stop
-    methods = METHODS[settings.init_params]
-    starts: list[tuple[Run, Mixture | Fit, Stop]] = [
-        (run, run.candidate.known, stop) for run in runs if run.candidate.known
-    ]
-    for run in runs:
-        n_components = run.candidate.n_components
-        for attempt in run.attempts:
-            rng = np.random.default_rng([ground.seed, n_components, attempt])
-            rows = ground.rows_for_start(attempt, n_components)
-            rule = methods[min(attempt, len(methods) - 1)](rows, n_components, rng)
-            try:
-                starts.append((run, ground.first(rule, run.candidate, rows), stop))
-            except SingularError as error:
-                run.failures.append(str(error))
-    for run, fit in ground.climb("race", starts, ground.small):
+    stop = ground.settings.race_stop
+    known = [(run, run.candidate.known, stop) for run in runs if run.candidate.known]
+    climbed = ground.climb("race", known, ground.small)
+    climbed += _further(ground, "race", _chosen_starts(ground, runs), stop, ground.small)
+    for run, fit in climbed:
         run.raced.append(fit)
         run.best = max(run.raced, key=_merit)
+
+
+def _chosen_starts(ground: Ground, runs: Sequence[Run]) -> list[tuple[Run, Mixture | Fit]]:
+    """As many starts of each run as it is to make: of those that it looks at, the ones ahead after a few steps."""
+    methods = METHODS[ground.settings.init_params]
+    made: dict[tuple[int, int, bool, Kind], Statistics] = {}  # for all families
+    starts: list[tuple[Run, Mixture | Fit]] = []
+    for run in runs:
+        n_components, family, _ = run.candidate
+        for attempt in run.attempts:
+            for rows in views_of(ground.rows_for_start(attempt, n_components), family):
+                key = n_components, attempt, rows.one_unit, family.kind
+                if key not in made:
+                    rng = np.random.default_rng([ground.seed, n_components, attempt])
+                    rule = methods[min(attempt, len(methods) - 1)](rows, n_components, rng)
+                    made[key] = under_rule(rule, rows, n_components, family.kind)
+                try:
+                    starts.append((run, ground.first(made[key], run.candidate, rows)))
+                except SingularError as error:
+                    run.failures.append(str(error))
+    for run, times in Counter(run for run, _ in starts).items():
+        del run.failures[max(run.n_starts - times, 0) :]  # others take their place
+    for steps, spare in LOOKING:
+        stop = Stop(RACE_TOL, steps, verify=False)
+        crowded = {run for run, times in Counter(run for run, _ in starts).items() if times > run.n_starts + spare}
+        climbed = _further(ground, "race", [start for start in starts if start[0] in crowded], stop, ground.small)
+        ahead = _ahead(climbed, lambda run, spare=spare: run.n_starts + spare)
+        starts = [*(start for start in starts if start[0] not in crowded), *ahead]
+    return starts
 
 
 def _repair(ground: Ground, runs: Sequence[Run], sample: Sample, rounds: int) -> None:
@@ -562,7 +598,7 @@ def _repair(ground: Ground, runs: Sequence[Run], sample: Sample, rounds: int) ->
                 patience[run] -= 1
                 rng = np.random.default_rng([ground.seed, run.candidate.n_components, turn, 1])  # whatever n_init
                 with suppress(SingularError):  # that move led nowhere
-                    moves.append((run, ground.start(_move(run.best, sample, rng), run.candidate, 1.0, sample)))
+                    moves.append((run, ground.moved(run.best, run.candidate, sample, rng)))
         arrived = _arrivals(ground, offers + moves, sample)
         moving = {run for run, _ in moves}
         fresh = set[Run]()
@@ -611,36 +647,41 @@ def _arrivals(ground: Ground, starts: Sequence[tuple[Run, Mixture]], sample: Sam
     """Where those starts arrive that come near the best of their run soon."""
     going: list[tuple[Run, Mixture | Fit]] = [*starts]
     for steps, most, behind in SIEVE:
-        stop = Stop(RACE_TOL, steps, verify=False)
-        going = [*_ahead(_further(ground, going, stop, sample), most, behind * sample.weight)]
+        climbed = _further(ground, "repair", going, Stop(RACE_TOL, steps, verify=False), sample)
+        going = [*_ahead(climbed, lambda _, most=most: most, behind * sample.weight)]
     hopeful = [
         (run, fit) for run, fit in going if isinstance(fit, Fit) and _behind(run, fit) <= HOPE * fit.gap * sample.weight
     ]
-    return _further(ground, hopeful, ground.settings.race_stop, sample)
+    return _further(ground, "repair", hopeful, ground.settings.race_stop, sample)
 
 
 def _further(
-    ground: Ground, going: Sequence[tuple[Run, Mixture | Fit]], stop: Stop, sample: Sample
+    ground: Ground, stage: str, going: Sequence[tuple[Run, Mixture | Fit]], stop: Stop, sample: Sample
 ) -> list[tuple[Run, Fit]]:
-    """Where those climbs come to from where they are."""
-    climbed = ground.climb("repair", [(run, start, stop) for run, start in going], sample)
+    """Where those climbs come to from where they are, in all the passes that they may take."""
+    taken = [start.n_iter if isinstance(start, Fit) else 0 for _, start in going]
+    left = [min(stop.max_iter, ground.settings.max_iter - passes) for passes in taken]
+    stops = [replace(stop, max_iter=max(most, 0)) for most in left]
+    climbed = ground.climb(stage, [(run, at, each) for (run, at), each in zip(going, stops, strict=True)], sample)
     return [
-        (run, _joined(start, fit) if isinstance(start, Fit) else fit)
-        for (run, start), (_, fit) in zip(going, climbed, strict=True)
+        (run, (start if not each.max_iter else _joined(start, fit)) if isinstance(start, Fit) else fit)
+        for (run, start), (_, fit), each in zip(going, climbed, stops, strict=True)
     ]
 
 
-def _ahead(climbed: Sequence[tuple[Run, Fit]], most: int, behind: float) -> list[tuple[Run, Fit]]:
+def _ahead(
+    climbed: Sequence[tuple[Run, Fit]], most: Callable[[Run], int], behind: float = math.inf
+) -> list[tuple[Run, Fit]]:
     """The most promising of each run, if they are no further behind its best."""
     by_run: dict[Run, list[Fit]] = {}
     for run, fit in climbed:
-        if run.best is not None and fit.objective >= run.best.objective - behind:
+        if _behind(run, fit) <= behind:
             by_run.setdefault(run, []).append(fit)
-    return [(run, fit) for run, fits in by_run.items() for fit in sorted(fits, key=_merit, reverse=True)[:most]]
+    return [(run, fit) for run, fits in by_run.items() for fit in sorted(fits, key=_merit, reverse=True)[: most(run)]]
 
 
 def _behind(run: Run, fit: Fit) -> float:
-    return -np.inf if run.best is None else run.best.objective - fit.objective
+    return -math.inf if run.best is None else run.best.objective - fit.objective
 
 
 def _grow(ground: Ground, runs: Sequence[Run]) -> None:
@@ -723,24 +764,44 @@ def _climb(ground: Ground, runs: Sequence[Run]) -> None:
 
 
 def _settle(ground: Ground, runs: Sequence[Run]) -> None:
-    """Climb again where a family ended below another that it holds, from what that one found."""
-    margin = ground.settings.tol * ground.weight
+    """Climb again where a candidate ended below another that it holds, from what that one found.
+
+    It holds plainer families, and one component less in its own.
+    """
     stop = ground.settings.stop
     for _ in range(SETTLE_ROUNDS):
         if ground.told_to_stop:
             return
-        starts: list[tuple[Run, Mixture, Stop]] = []
-        for run in runs:
-            held = [other.best for other in runs if other.best and _within(other.candidate, run.candidate)]
-            top = max(held, key=_merit, default=None)
-            if run.best is not None and top is not None and _merit(top) > _merit(run.best, margin):
-                with suppress(SingularError):
-                    starts.append((run, ground.in_family(top.model, run.candidate), stop))
-        better = [(r, fit) for r, fit in ground.climb("climb", starts) if r.best and _merit(fit) > _merit(r.best)]
-        for run, fit in better:
+        starts = [(run, start, stop) for run in runs for start in _held_above(ground, run, runs)]
+        better: dict[Run, Fit] = {}
+        for run, fit in ground.climb("climb", starts):
+            if run.best and _merit(fit) > _merit(better.get(run, run.best)):
+                better[run] = fit
+        for run, fit in better.items():
             run.best = fit
         if not better:
             return
+
+
+def _held_above(ground: Ground, run: Run, runs: Sequence[Run]) -> list[Mixture]:
+    """Mixtures of a candidate made of a fit that is one of its own but higher than its best."""
+    if run.best is None:
+        return []
+    least = _merit(run.best, ground.settings.tol * ground.weight)
+    held = [other.best for other in runs if other.best and _within(other.candidate, run.candidate)]
+    top = max(held, key=_merit, default=None)
+    if top is not None and _merit(top) > least:
+        with suppress(SingularError):
+            return [ground.in_family(top.model, run.candidate)]
+        return []
+    fewer = run.candidate.n_components - 1
+    return [
+        start
+        for other in runs
+        if other.candidate.family is run.candidate.family and other.candidate.n_components == fewer and other.best
+        if _merit(other.best) > least
+        for start in _offers(ground, other.best, run.candidate, ground.small)
+    ]
 
 
 def _within(plain: Candidate, rich: Candidate) -> bool:
@@ -786,7 +847,8 @@ def _move(fit: Fit, small: Sample, rng: np.random.Generator) -> Rule:
     gone = misplaced_components(fit)
     if not gone and n_components > 2 and rng.random() < 0.5:
         return split_and_merged(fit.model, small, rng)
-    return moved(fit.model, gone or (int(rng.integers(n_components)),), small, rng)
+    *_, rows = views_of(small, fit.family)
+    return moved(fit.model, gone or (int(rng.integers(n_components)),), rows, rng)
 
 
 def _finished(rough: Fit, end: Fit) -> Fit:

@@ -15,7 +15,7 @@ from mixtura import text
 from mixtura._version import __version__
 from mixtura.agreement import CrossTable, cross_table
 from mixtura.checkpoint import head_for, seed_in
-from mixtura.choice import CRITERIA, Cell, Survey, chosen, counts_of, ranked, ties
+from mixtura.choice import CRITERIA, Cell, LeftOut, Survey, affordable, chosen, counts_of, ranked, ties
 from mixtura.core.arguments import as_generator
 from mixtura.core.em import Fit
 from mixtura.core.fixed import NOTHING, Fixed
@@ -141,8 +141,8 @@ class Result:
         dict
             ``n_components``, ``covariance`` and ``mclust`` (the family's name there), ``n_parameters``, ``loglik``;
             ``bic``, ``icl``, ``aic`` and, where it was asked for, ``cv`` with ``cv_error``, each smaller for a better
-            model; ``behind``, by how much the cell is worse than the chosen one; whether it is ``eligible`` and has
-            ``converged``; and the ``reason`` why there is no fit.
+            model; ``behind``, by how much the cell is worse than the chosen one; whether it is that one (``chosen``),
+            as good (``tie``), ``eligible`` and ``converged``; and the ``reason`` why there is no fit.
         """
         return self.survey.table()
 
@@ -216,7 +216,15 @@ class Result:
 
     @cached_property
     def _numbers(self) -> dict[str, Any]:
-        return summarise(self.cells, self.best, self.criterion, self.columns, self.n_rows, separation=self.separation)
+        return summarise(
+            self.cells,
+            self.best,
+            self.criterion,
+            self.columns,
+            self.n_rows,
+            separation=self.separation,
+            left_out=self.survey.left_out,
+        )
 
     @cached_property
     def fingerprint(self) -> str:
@@ -354,8 +362,9 @@ def fit(
     n_components : int or iterable of int
         Numbers of components to try.
     covariance : str, or iterable of str, optional
-        Covariance families to try: "full" (VVV), "tied" (EEE), "diag" (VVI), "spherical" (VII), which are the default,
-        and by mclust's names "eii", "eei", "vei", "evi", "vee", "eve", "vve", "eev", "vev", "evv"; or "all" of them.
+        Covariance families to try: "full" (VVV), "tied" (EEE), "diag" (VVI), "spherical" (VII), and by mclust's names
+        "eii", "eei", "vei", "evi", "vee", "eve", "vve", "eev", "vev", "evv"; or "all" of them. By default all, or the
+        first four of a table that is large (see mixtura.choice.affordable); the result tells what was left out.
     criterion : {"bic", "icl", "aic", "cv"}
         What to choose by; smaller is better. "cv" is −2 log-likelihood of the rows, each under a model of the others,
         in five folds.
@@ -436,7 +445,7 @@ def fit(
     )
     source, names = opened
     counts = counts_of(n_components, source.n_rows)
-    families = registry.several(covariance, source.n_features)
+    families, left_out = _families(covariance, counts, source.n_rows, source.n_features)
     criterion = criterion.lower() if isinstance(criterion, str) else criterion
     if criterion not in CRITERIA:
         raise ValueError(f"criterion must be one of {', '.join(CRITERIA)}, got {criterion!r}")
@@ -457,7 +466,7 @@ def fit(
     seed = None if checkpoint is None or random_state is not None else seed_in(checkpoint)
     if seed is None:
         seed = int(as_generator(random_state).integers(2**63))
-    survey = Survey(source, settings, seed, criterion, names)
+    survey = Survey(source, settings, seed, criterion, names, left_out=left_out)
     with watched(progress) as observer:
         if checkpoint is None:
             survey = survey.extended(counts, families, observer)
@@ -515,6 +524,13 @@ def select(
     ()
     """
     return fit(table, n_components, covariances, criterion=criterion, **options)
+
+
+def _families(
+    asked: str | Family | Iterable[str | Family] | None, counts: list[int], n_rows: int, n_features: int
+) -> tuple[tuple[Family, ...], tuple[LeftOut, ...]]:
+    """The families to try, and those that are not for what they would cost."""
+    return affordable(counts, n_rows, n_features) if asked is None else (registry.several(asked, n_features), ())
 
 
 def _call(given: Mapping[str, Any]) -> Call:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtura.choice import TIE, Cell, aic, bic, ranked, ties
+from mixtura.choice import TIE, Cell, LeftOut, aic, bic, ranked, ties
 from mixtura.core.em import Fit, n_parameters
 from mixtura.core.mixture import NOISE, Mixture
 from mixtura.core.overlap import Separation, overlapping
@@ -34,7 +34,14 @@ Summary = dict[str, Any]
 
 
 def summarise(
-    cells: Sequence[Cell], best: Cell, criterion: str, columns: Sequence[str], rows: int, *, separation: Separation
+    cells: Sequence[Cell],
+    best: Cell,
+    criterion: str,
+    columns: Sequence[str],
+    rows: int,
+    *,
+    separation: Separation,
+    left_out: Sequence[LeftOut] = (),
 ) -> Summary:
     """Plain, JSON-able numbers of a search and of the model chosen from it."""
     fit = best.fit
@@ -69,10 +76,11 @@ def summarise(
             for c in cells
             if c.fit is None
         ],
+        "not_tried": [{"covariances": list(each.covariances), "reason": each.reason} for each in left_out],
         "notes": [str(note) for note in best.notes if note.about == "fit"],
         "about_rows": [str(note) for note in best.notes if note.about == "rows"],
         "findings": [note.as_dict() for note in best.notes],
-        "advice": _advice(cells, best, criterion, fitted),
+        "advice": _advice(cells, best, criterion, fitted) + [_about(each) for each in left_out],
     }
 
 
@@ -244,7 +252,7 @@ def _row(cell: Cell, criterion: str, best: Cell) -> Summary:
     return {
         "n_components": cell.n_components,
         "covariance": cell.covariance,
-        "mclust": registry.get(cell.covariance).mclust,
+        "mclust": cell.mclust,
         "n_parameters": cell.n_parameters,
         "loglik": cell.loglik,
         "bic": cell.bic,
@@ -287,6 +295,12 @@ def _advice(cells: Sequence[Cell], best: Cell, criterion: str, fitted: Sequence[
             f"Of the first: {next(note.sentence for note in spurned[0].notes if not note.healthy)}"
         )
     return advice
+
+
+def _about(left_out: LeftOut) -> Summary:
+    """What to say of families that were not tried."""
+    names = ", ".join(left_out.covariances)
+    return {"sentence": f"Not tried: {names}; {left_out.reason}.", "change": {"covariance": "all"}}
 
 
 def _same(one: Cell, other: Cell) -> bool:

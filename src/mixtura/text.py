@@ -497,6 +497,51 @@ def as_text(
     return "\n".join(lines)
 
 
+#: What stands behind a criterion by the verdict on the candidate, and what that means.
+MARKS = {"chosen": "*", "as good": "=", "unsound": "!"}
+MEANINGS = {
+    "chosen": "chosen",
+    "as good": f"within {TIE:g} units of it, so as good",
+    "unsound": "a component is empty or has collapsed",
+}
+
+
+def criterion_table(survey: Survey) -> Cells:
+    """Header and rows: the criterion of every candidate, a row for each number of components."""
+    numbers = survey.table()
+    families = list(dict.fromkeys(numbers["covariance"]))
+    values: dict[int, dict[str, str]] = {}
+    for i, cell in enumerate(survey.cells):
+        value = numbers[survey.criterion][i]
+        shown = f"{value:,.1f}{MARKS.get(_verdict(survey, i, numbers), ' ')}" if math.isfinite(value) else "– "
+        values.setdefault(cell.n_components, {})[cell.covariance] = shown
+    rows = [[str(k), *(each.get(family, "") for family in families)] for k, each in sorted(values.items())]
+    return ["K", *families], rows
+
+
+def choice_as_text(survey: Survey, summary: Summary, width: int = WIDTH, *, bold: Callable[[str], str] = str) -> str:
+    """The criterion of every candidate, the best ones, and what there is to say of them, as plain text."""
+    rows, columns = counted(summary["rows"], "row"), counted(len(summary["columns"]), "column")
+    lines = [bold(f"{counted(len(survey.cells), 'candidate')} for {rows} × {columns}")]
+    inner = width - 2
+
+    def section(title: str, body: Iterable[str]) -> None:
+        lines.extend(["", bold(title), *(f"  {line}".rstrip() for line in body)])
+
+    header, cells = criterion_table(survey)
+    used = {cell[-1:] for row in cells for cell in row}
+    legend = "; ".join(f"{MARKS[verdict]} {meaning}" for verdict, meaning in MEANINGS.items() if MARKS[verdict] in used)
+    section(
+        f"{survey.criterion.upper()}, smaller is better", [*table(header, cells, inner), "", *wrapped(legend, inner)]
+    )
+    if summary["rivals"]:
+        section("Best candidates", table(*rival_table(summary), inner))
+    said = remarks(summary, changes=False)
+    if said:
+        section("Remarks", [line for remark in said for line in wrapped(remark, inner, "- ", "  ")])
+    return "\n".join(lines)
+
+
 def totals_as_text(numbers: Mapping[str, float]) -> str:
     """``totals`` as plain text."""
     shown = {

@@ -33,7 +33,7 @@ from mixtura.sources.files import read_table, write_table
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 PAGE = ROOT / "docs" / "cli.md"
-COMMANDS = ("fit", "score", "compare", "merge", "sample", "show", "export")
+COMMANDS = ("fit", "select", "score", "compare", "merge", "sample", "show", "export")
 HEAVY = {"numpy", "scipy", "sklearn", "numba", "pyarrow", "rich", "pandas", "mixtura.io", "mixtura.result"}
 HOSTILE = ("[red]a[/red]", "\x1b[31mevil\x1b[0m", "x\u202ey", "new\nline", "量子的なとても長い名前の列でございます")
 
@@ -207,7 +207,7 @@ def test_the_readmes_first_command_tries_and_shows_everything():
     assert (done.returncode, done.stderr) == (0, b"")
     text = done.stdout.decode()
     assert text.startswith("3 components, tied covariance (EEE), in 272 rows × 2 columns\n")
-    assert "from 36 candidates: K = 1 to 9; full, tied, diag, spherical." in text
+    assert "from 126 candidates: K = 1 to 9; full, tied, diag, spherical, eii," in text
     for part in (
         "35.6 %  █████████ ",
         "47.5 %  ████████████",
@@ -524,6 +524,64 @@ def test_score_and_sample_write_files(model):
     unknown = run("sample", model, "--out", "drawn.xyz")
     assert unknown.exit_code == 1
     assert "drawn.xyz: give a format, one of csv, parquet, arrow, npy" in unknown.stderr
+
+
+SEVERAL = ("--columns", "length,width", "-k", "1:3", "--covariance", "full,tied,vei", "--starts", "2")
+
+
+def test_select_shows_every_candidate_and_what_fit_chooses(rows):
+    expected = mixtura.select(
+        pa.table({"length": rows[:, 0], "width": rows[:, 1]}),
+        [1, 2, 3],
+        ["full", "tied", "vei"],
+        n_init=2,
+        random_state=0,
+    )
+    text = run("select", "table.csv", *SEVERAL).stdout
+    assert text.startswith("9 candidates for 100 rows × 2 columns\n\nBIC, smaller is better\n  K ")
+    best = expected.best
+    assert text.count("*") == 2  # behind the chosen one, and in the legend
+    assert f"{best.bic:,.1f}*" in text
+    for cell in expected.cells:
+        mark = "*" if cell is best else "=" if cell in expected.ties else " " if cell.eligible else "!"
+        assert f"{cell.bic:,.1f}{mark}" in text.replace("\n", " ")
+    chosen = json_of(run("fit", "table.csv", *SEVERAL, "--json", "-q"))["chosen"]
+    assert (chosen["n_components"], chosen["covariance"]) == (best.n_components, best.covariance)
+    assert "mixtura fit table.csv --components 1:3 --covariance full,tied,vei" in " ".join(
+        text.replace("\\", "").split()
+    )
+
+
+def test_select_marks_ties_and_what_may_not_be_chosen():
+    table = pa.table({"x": np.repeat([0.0, 1.0, 2.0, 3.0, 4.0], 20), "y": np.arange(100.0) % 7})
+    write_table(table, "coarse.csv")
+    text = run("select", "coarse.csv", "-k", "1:6", "--covariance", "full,diag").stdout
+    result = mixtura.select(table, range(1, 7), ["full", "diag"], random_state=0)
+    assert any(not cell.eligible for cell in result.cells)
+    assert "! a component is empty or has collapsed" in text
+    one_column = run("select", "table.csv", "--columns", "length", "-k", "2", "--covariance", "VVV,VII").stdout
+    assert "= within 2 units of it, so as good" in one_column  # which are the same there
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "arrow", "json"])
+def test_select_writes_the_whole_table(suffix, rows):
+    done = run("select", "table.csv", *SEVERAL, "--out", f"all.{suffix}")
+    assert done.stderr.endswith(f"Wrote 9 candidates into all.{suffix}.\n")
+    named = pa.table({"length": rows[:, 0], "width": rows[:, 1]})
+    expected = mixtura.select(named, [1, 2, 3], ["full", "tied", "vei"], n_init=2, random_state=0).table()
+    if suffix == "json":
+        document = json.loads(Path("all.json").read_text())
+        assert document == json_of(run("select", "table.csv", *SEVERAL, "--json", "-q"))
+        assert document["chosen"]["bic"] == min(row["bic"] for row in document["candidates"] if row["eligible"])
+        written = {name: [row[name] for row in document["candidates"]] for name in expected}
+    else:
+        written = read_table(f"all.{suffix}").table.to_pydict()
+    assert list(written) == list(expected)
+    assert written == expected
+    refused = run("select", "table.csv", *SEVERAL, "--out", f"all.{suffix}")
+    assert refused.exit_code == 1
+    assert "exists already" in refused.stderr
+    assert run("select", "table.csv", *SEVERAL, "--output-format", suffix).exit_code == 2
 
 
 def test_compare_lays_labels_beside_components(model, columns, rows):

@@ -14,7 +14,7 @@ from mixtura import summary, text
 def result():
     rng = np.random.default_rng(0)
     rows = np.concatenate([rng.normal(0, 1, (30, 2)), rng.normal(9, 2, (70, 2))])
-    return mixtura.fit(rows, [1, 2, 3], random_state=0)
+    return mixtura.fit(rows, [1, 2, 3], ["full", "tied", "diag", "spherical"], random_state=0)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from mixtura.cli.merge import merge
 from mixtura.cli.output import INTERRUPTED, fail
 from mixtura.cli.sample import sample
 from mixtura.cli.score import score
+from mixtura.cli.select import select
 from mixtura.cli.show import show
 
 #: Exit code where nobody reads the output any more.
@@ -82,5 +83,5 @@ def main() -> None:
     """
 
 
-for command in (fit, score, compare, merge, sample, show, export):
+for command in (fit, select, score, compare, merge, sample, show, export):
     main.add_command(command)

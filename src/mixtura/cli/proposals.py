@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import click
 
 #: Options that a command which is proposed does not repeat.
-_NOT_PROPOSED = {"out", "report", "force", "as_json", "quiet", "checkpoint", "resume"}
+_NOT_PROPOSED = {"out", "output_format", "report", "force", "as_json", "quiet", "checkpoint", "resume"}
 
 
-def as_options(change: dict[str, Any]) -> dict[str, Any]:
+def as_options(change: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of mixtura.fit as options of ``mixtura fit``."""
     options = {{"n_components": "components", "n_init": "starts"}.get(name, name): x for name, x in change.items()}
     return {name: f"{x[0]}:{x[-1]}" if isinstance(x, list) else x for name, x in options.items()}
@@ -44,3 +45,20 @@ def copyable(command: list[list[str]], width: int) -> list[str]:
         else:
             lines.append(f"{'      ' if lines else '    '}{text}")
     return [*(f"{line} \\" for line in lines[:-1]), lines[-1]]
+
+
+def proposed(sentence: str, width: int, *commands: list[list[str]]) -> list[str]:
+    """A sentence, and commands that can be copied."""
+    from mixtura.text import wrapped
+
+    return [*wrapped(sentence, width, "  "), *(line for command in commands for line in copyable(command, width))]
+
+
+def advised(ctx: click.Context, advice: Iterable[Mapping[str, Any]], width: int) -> list[str]:
+    """The advice that asks for other options, each with the command."""
+    return [
+        line
+        for each in advice
+        if each["change"]
+        for line in proposed(each["sentence"], width, command_in_force(ctx, **as_options(each["change"])))
+    ]

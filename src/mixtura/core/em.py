@@ -235,10 +235,10 @@ def climb(task: Task, trace: list[Step] | None = None) -> Generator[Mixture, Sta
         status = Status.SINGULAR
         if not trace or trace[-1].passes < passes:  # it was met while looking from here
             trace.append(Step(passes, kind, here.statistics.loglik, here.objective, np.nan, np.inf))
-    last = trace[-1]
+    last, steps_made = trace[-1], max(passes - 1, min(1, task.stop.max_iter))
     return Fit(
         here.model, status, tuple(trace), last.loglik, last.objective, last.gradient_norm, last.gap,
-        max(passes - 1, 1), here.statistics, task.family, task.prior, task.fixed, steps.curvature,
+        steps_made, here.statistics, task.family, task.prior, task.fixed, steps.curvature,
     )  # fmt: skip
 
 

@@ -191,7 +191,7 @@ FAMILIES = (
     Family("evv", "EVV", (), "full", families.evv, lambda k, d: 1 + k * (d - 1) * (d + 2) // 2, maps="linear"),
 )  # fmt: skip
 
-#: What is tried where no family is named: those that scikit-learn has too.
+#: What is tried of the largest tables where no family is named: those that scikit-learn has too.
 USUAL = FAMILIES[:4]
 
 _BY_NAME = {key.lower(): family for family in FAMILIES for key in (family.name, family.mclust, *family.aliases)}
@@ -219,20 +219,19 @@ def get(name: str | Family) -> Family:
     return family
 
 
-def several(asked: str | Family | Iterable[str | Family] | None, n_features: int) -> tuple[Family, ...]:
-    """The families asked for: by one name or several, "all" of them, or None for the usual ones.
+def several(asked: str | Family | Iterable[str | Family], n_features: int) -> tuple[Family, ...]:
+    """The families asked for: by one name or several, or "all" of them.
 
-    Of the families that "all" or None stand for and that one column cannot tell apart, only the first.
+    Of the families that "all" stands for and that one column cannot tell apart, only the first.
 
     Raises
     ------
     ValueError
         If a name is unknown, or none is given.
     """
-    if asked is None or (isinstance(asked, str) and asked.lower() == "all"):
-        listed = USUAL if asked is None else FAMILIES
-        distinct = {(f.free(2, n_features), f.free(3, n_features)): f for f in reversed(listed)}
-        return tuple(f for f in listed if n_features > 1 or f in distinct.values())
+    if isinstance(asked, str) and asked.lower() == "all":
+        distinct = {(f.free(2, n_features), f.free(3, n_features)): f for f in reversed(FAMILIES)}
+        return tuple(f for f in FAMILIES if n_features > 1 or f in distinct.values())
     named = [asked] if isinstance(asked, str | Family) else list(asked)
     if not named:
         raise ValueError("covariance is empty: name at least one family")

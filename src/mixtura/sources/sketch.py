@@ -115,12 +115,16 @@ class Sample(Memory):
         Of all its rows together.
     box : Box
         Around all rows of the source.
+    one_unit : bool
+        Whether one unit stands for all columns.
     """
 
     rows: Floats64
     weights: Floats64
 
-    def __init__(self, rows: Floats64, weights: Floats64, complete: bool, box: Box | None = None) -> None:
+    def __init__(
+        self, rows: Floats64, weights: Floats64, complete: bool, box: Box | None = None, *, one_unit: bool = False
+    ) -> None:
         order = np.argsort(rows[:, 0])
         leading = rows[order, 0]
         if (leading[1:] == leading[:-1]).any():
@@ -129,6 +133,7 @@ class Sample(Memory):
         self.complete = complete
         self.weight = float(weights.sum())
         self.box = box or Box.around(rows)
+        self.one_unit = one_unit
 
     @cached_property
     def middle_and_spread(self) -> tuple[Floats64, Floats64]:
@@ -137,9 +142,15 @@ class Sample(Memory):
 
     @cached_property
     def unit(self) -> Floats64:
-        """The unit in which to measure each column: its spread, or 1 where it is constant."""
+        """The unit in which to measure each column: its spread, or 1 where it is constant; or the largest for all."""
         _, spread = self.middle_and_spread
-        return np.where(spread > 0, spread, 1.0)
+        unit = np.where(spread > 0, spread, 1.0)
+        return np.full_like(unit, unit[spread > 0].max(initial=0.0) or 1.0) if self.one_unit else unit
+
+    @cached_property
+    def in_one_unit(self) -> Sample:
+        """The same rows, with one unit for all columns."""
+        return Sample(self.rows, self.weights, self.complete, self.box, one_unit=True)
 
     @cached_property
     def standard(self) -> Floats64:
