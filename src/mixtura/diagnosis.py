@@ -129,8 +129,8 @@ def _of_components(fit: Fit) -> Iterable[Note]:
     if narrow:
         unresolved = fit.prior.unresolved(fit.model.structure)[list(narrow)].any(0)
         columns = tuple(int(j) for j in np.flatnonzero(unresolved))
-        where = _named(fit, columns)
-        sentence = f"{_has(narrow)} no more width than the rounding of {where}: the likelihood there says nothing."
+        where = f"the rounding of {_named(fit, columns)}" if columns else "rounding in some direction across columns"
+        sentence = f"{_has(narrow)} no more width than {where}: the likelihood there says nothing."
         yield Note("narrow component", sentence, fewer, narrow, columns, Grade.UNSOUND)
 
 
@@ -218,8 +218,11 @@ def _rows_beneath(fit: Fit) -> Array:
 
 
 def narrow_components(fit: Fit) -> tuple[int, ...]:
-    """The components whose variance in some column is less than it resolves, and not the default prior's."""
-    narrow = fit.prior.unresolved(fit.model.structure).any(1)
+    """The components whose variance in some direction is less than the columns resolve, and not the default prior's."""
+    structure = fit.model.structure
+    narrow = fit.prior.unresolved(structure).any(1)
+    if fit.family.kind != "diagonal":
+        narrow |= fit.prior.thin(structure)
     others = {*empty_components(fit), *(() if fit.prior.asked else leaning_components(fit))}
     return tuple(int(k) for k in np.flatnonzero(narrow) if k not in others)
 

@@ -71,12 +71,12 @@ PATIENCE_ALONE = 3
 PATIENCE = 1
 #: Rounds in which families that ended below one that they hold climb again.
 SETTLE_ROUNDS = 4
-#: Where several families share their starts, each looks at so many times as many, at their likelihood and after so many
-#: steps, and goes on with those that are ahead: so many more than it is to make.
+#: Where several families share their starts, each also looks at so many times as many, at their likelihood and after so
+#: many steps, and goes on with those that are ahead: at last with one.
 LOOKS = 3
-LOOKING = ((0, 2), (3, 0))
+LOOKING = ((0, 4), (6, 2), (15, 1))
 #: Pairs merged, and components split, of a neighbour's fit.
-OFFERS = 2
+OFFERS = 3
 #: How offers are sifted: so many steps on, this many of a run's go on, if they are no further behind its best than this
 #: (nats a row). Of the scouts that won in the end, one in thirty was further behind.
 SIEVE = ((0, 2, 0.15), (2, 1, 0.05), (6, 1, 0.02))
@@ -213,10 +213,8 @@ class Run:
     Attributes
     ----------
     candidate : Candidate
-    attempts : sequence of int
-        Numbers of the starts by chance to look at.
-    n_starts : int
-        How many of them to make.
+    attempts : pair of sequences of int
+        Numbers of the starts by chance to make, and of those to choose one from.
     raced : list of Fit
         Where they ended, and starts that neighbours offered.
     hills : list of Fit
@@ -230,8 +228,7 @@ class Run:
     """
 
     candidate: Candidate
-    attempts: Sequence[int]
-    n_starts: int
+    attempts: tuple[Sequence[int], Sequence[int]]
     raced: list[Fit] = field(default_factory=list[Fit])
     hills: list[Fit] = field(default_factory=list[Fit])
     failures: list[str] = field(default_factory=list[str])
@@ -469,7 +466,7 @@ def search(
     kernel, rough = (kernels.choose(n_rows, components, source.n_features, single=single) for single in (False, True))
     ground = Ground(source, small, tuple(larger), settings, seed, kernel, rough, obeyed)
     attempts = _attempts(candidates, settings.n_init)
-    runs = [Run(candidate, *its) for candidate, its in zip(candidates, attempts, strict=True)]
+    runs = [Run(candidate, its) for candidate, its in zip(candidates, attempts, strict=True)]
     open_to_others = [run for run in runs if run.candidate.by_chance or run.candidate.known]
     _race(ground, open_to_others)
     _repair(ground, open_to_others, small, GROWN_ROUNDS if larger else REPAIR_ROUNDS)
@@ -518,18 +515,22 @@ def _check_range(small: Sample, n_rows: int, columns: Sequence[str] | None) -> N
         )
 
 
-def _attempts(candidates: Sequence[Candidate], n_init: int) -> Iterator[tuple[Sequence[int], int]]:
-    """Which starts each candidate looks at, and how many of them it makes.
+def _attempts(candidates: Sequence[Candidate], n_init: int) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
+    """Which starts by chance each candidate makes, and from which others it chooses one.
 
-    Those with one number of components share ``n_init`` out among them, and each chooses from ``LOOKS`` times as many.
+    Those with one number of components share ``n_init`` out among them, if there are enough, and each adds one of
+    ``LOOKS`` times as many.
     """
     peers = Counter(candidate.n_components for candidate in candidates if candidate.by_chance)
+    made: Counter[int] = Counter()
     for candidate in candidates:
-        together = peers[candidate.n_components]
+        k = candidate.n_components
         if not candidate.by_chance:
-            yield range(0), 0
-        else:
-            yield range(n_init * LOOKS if together > 1 else n_init), -(-n_init // together)
+            yield (), ()
+            continue
+        each = -(-n_init // peers[k]) if peers[k] <= n_init else 0
+        yield [(made[k] + i) % n_init for i in range(each)], range(n_init * LOOKS) if peers[k] > 1 else ()
+        made[k] += each
 
 
 def _race(ground: Ground, runs: Sequence[Run]) -> None:
@@ -537,39 +538,46 @@ def _race(ground: Ground, runs: Sequence[Run]) -> None:
     stop = ground.settings.race_stop
     known = [(run, run.candidate.known, stop) for run in runs if run.candidate.known]
     climbed = ground.climb("race", known, ground.small)
-    climbed += _further(ground, "race", _chosen_starts(ground, runs), stop, ground.small)
+    climbed += _further(ground, "race", _starts(ground, runs), stop, ground.small)
     for run, fit in climbed:
         run.raced.append(fit)
         run.best = max(run.raced, key=_merit)
 
 
-def _chosen_starts(ground: Ground, runs: Sequence[Run]) -> list[tuple[Run, Mixture | Fit]]:
-    """As many starts of each run as it is to make: of those that it looks at, the ones ahead after a few steps."""
-    methods = METHODS[ground.settings.init_params]
+def _starts(ground: Ground, runs: Sequence[Run]) -> list[tuple[Run, Mixture | Fit]]:
+    """Where each run starts by chance: from its own, and from what is ahead, after a few steps, of others."""
     made: dict[tuple[int, int, bool, Kind], Statistics] = {}  # for all families
     starts: list[tuple[Run, Mixture | Fit]] = []
+    looked: list[tuple[Run, Mixture | Fit]] = []
     for run in runs:
-        n_components, family, _ = run.candidate
-        for attempt in run.attempts:
-            for rows in views_of(ground.rows_for_start(attempt, n_components), family):
-                key = n_components, attempt, rows.one_unit, family.kind
-                if key not in made:
-                    rng = np.random.default_rng([ground.seed, n_components, attempt])
-                    rule = methods[min(attempt, len(methods) - 1)](rows, n_components, rng)
-                    made[key] = under_rule(rule, rows, n_components, family.kind)
-                try:
-                    starts.append((run, ground.first(made[key], run.candidate, rows)))
-                except SingularError as error:
-                    run.failures.append(str(error))
-    for run, times in Counter(run for run, _ in starts).items():
-        del run.failures[max(run.n_starts - times, 0) :]  # others take their place
-    for steps, spare in LOOKING:
-        stop = Stop(RACE_TOL, steps, verify=False)
-        crowded = {run for run, times in Counter(run for run, _ in starts).items() if times > run.n_starts + spare}
-        climbed = _further(ground, "race", [start for start in starts if start[0] in crowded], stop, ground.small)
-        ahead = _ahead(climbed, lambda run, spare=spare: run.n_starts + spare)
-        starts = [*(start for start in starts if start[0] not in crowded), *ahead]
-    return starts
+        own, others = run.attempts
+        starts += [(run, model) for model in _made(ground, run, own, made)]
+        failed = len(run.failures)
+        looked += [(run, model) for model in _made(ground, run, others, made)]
+        del run.failures[failed:]  # others take their place
+    for steps, most in LOOKING:
+        climbed = _further(ground, "race", looked, Stop(RACE_TOL, steps, verify=False), ground.small)
+        looked = [*_ahead(climbed, lambda _, most=most: most)]
+    return starts + looked
+
+
+def _made(
+    ground: Ground, run: Run, attempts: Sequence[int], made: dict[tuple[int, int, bool, Kind], Statistics]
+) -> Iterator[Mixture]:
+    """The starts by chance of those numbers, which families of one kind make of the same statistics."""
+    methods = METHODS[ground.settings.init_params]
+    n_components, family, _ = run.candidate
+    for attempt in attempts:
+        for rows in views_of(ground.rows_for_start(attempt, n_components), family):
+            key = n_components, attempt, rows.one_unit, family.kind
+            if key not in made:
+                rng = np.random.default_rng([ground.seed, n_components, attempt])
+                rule = methods[min(attempt, len(methods) - 1)](rows, n_components, rng)
+                made[key] = under_rule(rule, rows, n_components, family.kind)
+            try:
+                yield ground.first(made[key], run.candidate, rows)
+            except SingularError as error:
+                run.failures.append(str(error))
 
 
 def _repair(ground: Ground, runs: Sequence[Run], sample: Sample, rounds: int) -> None:

@@ -377,8 +377,9 @@ def fit(
     part : str, optional
         Which of several tables in a file, database or AnnData object.
     n_init : int
-        Starts for each number of components, shared out among the families, which take over from each other what leads
-        higher; each family makes at least one. They race on a bounded sample, so more of them cost little on many rows.
+        Starts for each number of components. Families share them out among them where there are enough, choose one more
+        from three times as many, and take over from each other what leads higher. They race on a bounded sample, so
+        more of them cost little on many rows.
     tol : float
         Converged when the estimated gap to the top is below this many nats a row.
     max_iter : int

@@ -85,6 +85,7 @@ def volumes(n: Array, scatter: Array, start: Structure | None = None) -> Array:
     with np.errstate(divide="ignore", invalid="ignore"):
         least = scatter.shape[-1] * n / n.sum()  # what the traces are to be
         logs = np.zeros(len(n)) if start is None else start.log_det() / scatter.shape[-1]
+        logs -= logs.mean()  # among scales far apart the factor could be beyond the range of doubles
         here = _sized(scatter, logs)
         logs = logs + 2 * np.log(Diagonal.from_variances((here.traces / least)[:, None]).scale[:, 0])
     here = _sized(scatter, logs)

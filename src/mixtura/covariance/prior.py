@@ -219,6 +219,12 @@ class Prior:
         """(K, D) where a component is narrower than the column was recorded."""
         return structure.variances() < (0.0 if self.resolution is None else self.resolution.floor)
 
+    def thin(self, structure: Structure) -> NDArray[np.bool_]:
+        """(K,) whether a component is narrower in some direction than the columns together were recorded."""
+        if self.resolution is None or self.resolution.narrowest is None:
+            return np.zeros(structure.n_components, dtype=np.bool_)
+        return structure.ratios(self.resolution.narrowest).max(1) > 1
+
 
 class Moments(NamedTuple):
     """Mean (D,), scatter about it, (D, D) or its diagonal, and weight of rows."""

@@ -13,12 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixtura.core.statistics import Array
+from mixtura.covariance.structure import WIDE
 from mixtura.sources.sketch import ROUNDING
 
 #: A variance is resolved when rounding, h²/12, is at most this share of it (two neighbouring values make a third) …
 ROUNDING_SHARE = 0.3
 #: … or when it is at least this share of the variance of all rows: a column of few values is not finer than it is.
 WHOLE_SHARE = 0.25
+#: In directions across several columns, steps count as at least this share of a column's standard deviation.
+FINEST = 1e-5
 #: The most steps that the values of a grid may span: a finer one cannot be told from rounding in the last digit.
 MOST_STEPS = 10_000
 #: Nor can one whose steps are this share of the largest value.
@@ -54,6 +57,8 @@ class Resolution:
         How many values there are.
     heavy : tuple of (int, float, float)
         (column, value, share) where one value is far more frequent than any other.
+    narrowest : ndarray of shape (D, D), or None
+        The least covariance that the columns together resolve; unknown for wide tables.
     """
 
     step: Array
@@ -62,6 +67,7 @@ class Resolution:
     size: Array
     distinct: NDArray[np.intp]
     heavy: tuple[tuple[int, float, float], ...]
+    narrowest: Array | None = None
 
     @classmethod
     def of(cls, rows: Array, weights: Array) -> Resolution:
@@ -82,7 +88,8 @@ class Resolution:
                     heavy.append((j, float(values[counts.argmax()]), float(first)))
         spread[(distinct == 1) | (spread <= ROUNDING * size)] = 0.0
         floor = np.minimum(step**2 / (12 * ROUNDING_SHARE), WHOLE_SHARE * spread**2)
-        return cls(step, floor, spread, size, distinct, tuple(heavy))
+        narrowest = _narrowest(rows, share, step, spread) if rows.shape[1] < WIDE else None
+        return cls(step, floor, spread, size, distinct, tuple(heavy), narrowest)
 
     def coarse(self) -> list[tuple[str, tuple[int, ...], bool]]:
         """(step, columns, whether double precision has no finer ones) where steps are worth telling."""
@@ -120,6 +127,19 @@ def grid_step(values: Array) -> float:
             if on.mean() >= ON_GRID and (np.diff(np.round(steps[on])) > 0).mean() >= ON_GRID:
                 return step
     return 0.0
+
+
+def _narrowest(rows: Array, share: Array, step: Array, spread: Array) -> Array:
+    """(D, D) in every direction what rounding adds to a variance, or a part of that of all rows if it is less.
+
+    Where columns are bound to each other but for their rounding, all rows vary by that alone.
+    """
+    unit = np.where(spread > 0, spread, np.inf)
+    centred = (rows - share @ rows) / unit
+    rounding = np.maximum(step / unit, FINEST) / np.sqrt(12)
+    values, axes = np.linalg.eigh(centred.T @ (share[:, None] * centred) / np.outer(rounding, rounding))
+    root = (np.where(spread > 0, spread, 0.0) * rounding)[:, None] * axes
+    return (root * np.clip(WHOLE_SHARE * values, 0.0, 1.0)) @ root.T
 
 
 def _near(values: Array) -> Array:
