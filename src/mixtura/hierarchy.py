@@ -84,16 +84,15 @@ def agglomerate(rows: Array, weights: Array, criterion: Criterion = "VVV") -> Tr
     return Tree(np.array([groups.merge() for _ in range(len(rows) - 1)], dtype=np.intp).reshape(-1, 2))
 
 
-def coordinates(rows: Array, weights: Array, sphering: float = 0.5, unit: Array | None = None) -> Array:
-    """Rows along the leading principal directions of the columns, each measured in its robust spread or another unit.
+def coordinates(rows: Array, weights: Array, sphering: float = 0.5) -> Array:
+    """Rows along the leading principal directions of the columns, each measured in its robust spread.
 
     The criteria do not change under rotations, but do with the scales of the directions: √λ to the power
     1 − ``sphering``. That is STD of Scrucca & Raftery (Advances in Data Analysis and Classification 9 (2015)) for 0,
     SVD for ½ and SPH for 1.
     """
     middle, spread = column_spread(rows, weights)
-    unit = np.where(spread > 0, spread, 1.0) if unit is None else unit
-    standard = np.clip((rows - middle) / unit, -FAR, FAR)
+    standard = np.clip((rows - middle) / np.where(spread > 0, spread, 1.0), -FAR, FAR)
     share = weights / weights.sum()
     standard -= share @ standard
     values, vectors = principal(standard * np.sqrt(share)[:, None])

@@ -24,7 +24,6 @@ from mixtura.core.em import Fit, Pass, Stop, Task, climb_together, in_family, se
 from mixtura.core.estep import of_block
 from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Mixture
-from mixtura.core.mstep import first_m_step
 from mixtura.core.noise import INITIAL_WEIGHT, Noise
 from mixtura.core.statistics import Kind, Statistics
 from mixtura.core.status import Status
@@ -50,8 +49,6 @@ from mixtura.start import (
     overall_moments,
     split_and_merged,
     splits,
-    under_rule,
-    views_of,
 )
 
 #: Distinct rows on which starts race, at least …
@@ -71,12 +68,8 @@ PATIENCE_ALONE = 3
 PATIENCE = 1
 #: Rounds in which families that ended below one that they hold climb again.
 SETTLE_ROUNDS = 4
-#: Where several families share their starts, each also looks at so many times as many, at their likelihood and after so
-#: many steps, and goes on with those that are ahead: at last with one.
-LOOKS = 3
-LOOKING = ((0, 4), (6, 2), (15, 1))
 #: Pairs merged, and components split, of a neighbour's fit.
-OFFERS = 3
+OFFERS = 2
 #: How offers are sifted: so many steps on, this many of a run's go on, if they are no further behind its best than this
 #: (nats a row). Of the scouts that won in the end, one in thirty was further behind.
 SIEVE = ((0, 2, 0.15), (2, 1, 0.05), (6, 1, 0.02))
@@ -213,8 +206,8 @@ class Run:
     Attributes
     ----------
     candidate : Candidate
-    attempts : pair of sequences of int
-        Numbers of the starts by chance to make, and of those to choose one from.
+    attempts : sequence of int
+        Numbers of the starts to make by chance.
     raced : list of Fit
         Where they ended, and starts that neighbours offered.
     hills : list of Fit
@@ -228,7 +221,7 @@ class Run:
     """
 
     candidate: Candidate
-    attempts: tuple[Sequence[int], Sequence[int]]
+    attempts: Sequence[int]
     raced: list[Fit] = field(default_factory=list[Fit])
     hills: list[Fit] = field(default_factory=list[Fit])
     failures: list[str] = field(default_factory=list[str])
@@ -352,28 +345,21 @@ class Ground:
         prior = Prior.absolute(ridge, weight, n_components, n_features) if ridge else Prior.none(n_features)
         return replace(prior, resolution=self.resolution, idle=self.relative(family).idle)
 
-    def start(self, sums: Statistics, candidate: Candidate, lean: float, sample: Sample) -> Mixture:
-        """The mixture that the statistics of a sample make."""
+    def start(self, rule: Rule, candidate: Candidate, lean: float, sample: Sample) -> Mixture:
+        """The mixture that a rule makes of a sample."""
         n_components, family, _ = candidate
-        prior = self.prior(sample.weight, n_components, family).leaning(lean * sums.row_weight, sums)
-        model = first_m_step(sums, family, prior, self.noise)
+        prior = self.prior(sample.weight, n_components, family)
+        model = mixture_of(rule, sample, n_components, family, prior, lean=lean, noise=self.noise)
         model = self.settings.fixed.matched(model, self.small.unit)
         return self.with_noise(model, least=max(INITIAL_WEIGHT, 1 - sample.weight / self.small.weight))
 
-    def first(self, sums: Statistics, candidate: Candidate, rows: Sample) -> Mixture:
-        """The start that the statistics of these rows make, with the parts in their place that the candidate gives."""
+    def first(self, rule: Rule, candidate: Candidate, rows: Sample) -> Mixture:
+        """The start that a rule makes of these rows, with the parts in their place that the candidate gives."""
         n_components, family, parts = candidate
-        model = self.start(sums, candidate, self.small.n_features + 1.0, rows)
+        model = self.start(rule, candidate, self.small.n_features + 1.0, rows)
         if not isinstance(parts, Parts):
             return model
         return completed(parts, model, self.small, family, self.prior(self.small.weight, n_components, family))
-
-    def moved(self, fit: Fit, candidate: Candidate, sample: Sample, rng: np.random.Generator) -> Mixture:
-        """A start with a component of a fit elsewhere."""
-        rule = _move(fit, sample, rng)
-        return self.start(
-            under_rule(rule, sample, candidate.n_components, candidate.family.kind), candidate, 1.0, sample
-        )
 
     def in_family(self, model: Mixture, candidate: Candidate) -> Mixture:
         """A mixture made one of a candidate's family."""
@@ -515,69 +501,39 @@ def _check_range(small: Sample, n_rows: int, columns: Sequence[str] | None) -> N
         )
 
 
-def _attempts(candidates: Sequence[Candidate], n_init: int) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
-    """Which starts by chance each candidate makes, and from which others it chooses one.
-
-    Those with one number of components share ``n_init`` out among them, if there are enough, and each adds one of
-    ``LOOKS`` times as many.
-    """
+def _attempts(candidates: Sequence[Candidate], n_init: int) -> Iterator[Sequence[int]]:
+    """Which starts each candidate makes: those with one number of components share ``n_init`` out among them."""
     peers = Counter(candidate.n_components for candidate in candidates if candidate.by_chance)
     made: Counter[int] = Counter()
     for candidate in candidates:
-        k = candidate.n_components
-        if not candidate.by_chance:
-            yield (), ()
-            continue
-        each = -(-n_init // peers[k]) if peers[k] <= n_init else 0
-        yield [(made[k] + i) % n_init for i in range(each)], range(n_init * LOOKS) if peers[k] > 1 else ()
+        k, each = candidate.n_components, 0
+        if candidate.by_chance:
+            each = -(-n_init // peers[k])
+        yield [(made[k] + i) % n_init for i in range(each)]
         made[k] += each
 
 
 def _race(ground: Ground, runs: Sequence[Run]) -> None:
     """Every start, on the sample, far enough to tell the hills apart."""
-    stop = ground.settings.race_stop
-    known = [(run, run.candidate.known, stop) for run in runs if run.candidate.known]
-    climbed = ground.climb("race", known, ground.small)
-    climbed += _further(ground, "race", _starts(ground, runs), stop, ground.small)
-    for run, fit in climbed:
-        run.raced.append(fit)
-        run.best = max(run.raced, key=_merit)
-
-
-def _starts(ground: Ground, runs: Sequence[Run]) -> list[tuple[Run, Mixture | Fit]]:
-    """Where each run starts by chance: from its own, and from what is ahead, after a few steps, of others."""
-    made: dict[tuple[int, int, bool, Kind], Statistics] = {}  # for all families
-    starts: list[tuple[Run, Mixture | Fit]] = []
-    looked: list[tuple[Run, Mixture | Fit]] = []
+    settings = ground.settings
+    stop = settings.race_stop
+    methods = METHODS[settings.init_params]
+    starts: list[tuple[Run, Mixture | Fit, Stop]] = [
+        (run, run.candidate.known, stop) for run in runs if run.candidate.known
+    ]
     for run in runs:
-        own, others = run.attempts
-        starts += [(run, model) for model in _made(ground, run, own, made)]
-        failed = len(run.failures)
-        looked += [(run, model) for model in _made(ground, run, others, made)]
-        del run.failures[failed:]  # others take their place
-    for steps, most in LOOKING:
-        climbed = _further(ground, "race", looked, Stop(RACE_TOL, steps, verify=False), ground.small)
-        looked = [*_ahead(climbed, lambda _, most=most: most)]
-    return starts + looked
-
-
-def _made(
-    ground: Ground, run: Run, attempts: Sequence[int], made: dict[tuple[int, int, bool, Kind], Statistics]
-) -> Iterator[Mixture]:
-    """The starts by chance of those numbers, which families of one kind make of the same statistics."""
-    methods = METHODS[ground.settings.init_params]
-    n_components, family, _ = run.candidate
-    for attempt in attempts:
-        for rows in views_of(ground.rows_for_start(attempt, n_components), family):
-            key = n_components, attempt, rows.one_unit, family.kind
-            if key not in made:
-                rng = np.random.default_rng([ground.seed, n_components, attempt])
-                rule = methods[min(attempt, len(methods) - 1)](rows, n_components, rng)
-                made[key] = under_rule(rule, rows, n_components, family.kind)
+        n_components = run.candidate.n_components
+        for attempt in run.attempts:
+            rng = np.random.default_rng([ground.seed, n_components, attempt])
+            rows = ground.rows_for_start(attempt, n_components)
+            rule = methods[min(attempt, len(methods) - 1)](rows, n_components, rng)
             try:
-                yield ground.first(made[key], run.candidate, rows)
+                starts.append((run, ground.first(rule, run.candidate, rows), stop))
             except SingularError as error:
                 run.failures.append(str(error))
+    for run, fit in ground.climb("race", starts, ground.small):
+        run.raced.append(fit)
+        run.best = max(run.raced, key=_merit)
 
 
 def _repair(ground: Ground, runs: Sequence[Run], sample: Sample, rounds: int) -> None:
@@ -606,7 +562,7 @@ def _repair(ground: Ground, runs: Sequence[Run], sample: Sample, rounds: int) ->
                 patience[run] -= 1
                 rng = np.random.default_rng([ground.seed, run.candidate.n_components, turn, 1])  # whatever n_init
                 with suppress(SingularError):  # that move led nowhere
-                    moves.append((run, ground.moved(run.best, run.candidate, sample, rng)))
+                    moves.append((run, ground.start(_move(run.best, sample, rng), run.candidate, 1.0, sample)))
         arrived = _arrivals(ground, offers + moves, sample)
         moving = {run for run, _ in moves}
         fresh = set[Run]()
@@ -655,41 +611,38 @@ def _arrivals(ground: Ground, starts: Sequence[tuple[Run, Mixture]], sample: Sam
     """Where those starts arrive that come near the best of their run soon."""
     going: list[tuple[Run, Mixture | Fit]] = [*starts]
     for steps, most, behind in SIEVE:
-        climbed = _further(ground, "repair", going, Stop(RACE_TOL, steps, verify=False), sample)
-        going = [*_ahead(climbed, lambda _, most=most: most, behind * sample.weight)]
+        stop = Stop(RACE_TOL, steps, verify=False)
+        going = [*_ahead(_further(ground, going, stop, sample), most, behind * sample.weight)]
     hopeful = [
         (run, fit) for run, fit in going if isinstance(fit, Fit) and _behind(run, fit) <= HOPE * fit.gap * sample.weight
     ]
-    return _further(ground, "repair", hopeful, ground.settings.race_stop, sample)
+    return _further(ground, hopeful, ground.settings.race_stop, sample)
 
 
 def _further(
-    ground: Ground, stage: str, going: Sequence[tuple[Run, Mixture | Fit]], stop: Stop, sample: Sample
+    ground: Ground, going: Sequence[tuple[Run, Mixture | Fit]], stop: Stop, sample: Sample
 ) -> list[tuple[Run, Fit]]:
-    """Where those climbs come to from where they are, in all the passes that they may take."""
+    """Where those climbs come to from where they are, in the steps that all of them together may take."""
     taken = [start.n_iter if isinstance(start, Fit) else 0 for _, start in going]
-    left = [min(stop.max_iter, ground.settings.max_iter - passes) for passes in taken]
-    stops = [replace(stop, max_iter=max(most, 0)) for most in left]
-    climbed = ground.climb(stage, [(run, at, each) for (run, at), each in zip(going, stops, strict=True)], sample)
+    stops = [replace(stop, max_iter=min(stop.max_iter, max(ground.settings.max_iter - n, 0))) for n in taken]
+    climbed = ground.climb("repair", [(run, at, each) for (run, at), each in zip(going, stops, strict=True)], sample)
     return [
-        (run, (start if not each.max_iter else _joined(start, fit)) if isinstance(start, Fit) else fit)
+        (run, (_joined(start, fit) if each.max_iter else start) if isinstance(start, Fit) else fit)
         for (run, start), (_, fit), each in zip(going, climbed, stops, strict=True)
     ]
 
 
-def _ahead(
-    climbed: Sequence[tuple[Run, Fit]], most: Callable[[Run], int], behind: float = math.inf
-) -> list[tuple[Run, Fit]]:
+def _ahead(climbed: Sequence[tuple[Run, Fit]], most: int, behind: float) -> list[tuple[Run, Fit]]:
     """The most promising of each run, if they are no further behind its best."""
     by_run: dict[Run, list[Fit]] = {}
     for run, fit in climbed:
-        if _behind(run, fit) <= behind:
+        if run.best is not None and fit.objective >= run.best.objective - behind:
             by_run.setdefault(run, []).append(fit)
-    return [(run, fit) for run, fits in by_run.items() for fit in sorted(fits, key=_merit, reverse=True)[: most(run)]]
+    return [(run, fit) for run, fits in by_run.items() for fit in sorted(fits, key=_merit, reverse=True)[:most]]
 
 
 def _behind(run: Run, fit: Fit) -> float:
-    return -math.inf if run.best is None else run.best.objective - fit.objective
+    return -np.inf if run.best is None else run.best.objective - fit.objective
 
 
 def _grow(ground: Ground, runs: Sequence[Run]) -> None:
@@ -772,44 +725,24 @@ def _climb(ground: Ground, runs: Sequence[Run]) -> None:
 
 
 def _settle(ground: Ground, runs: Sequence[Run]) -> None:
-    """Climb again where a candidate ended below another that it holds, from what that one found.
-
-    It holds plainer families, and one component less in its own.
-    """
+    """Climb again where a family ended below another that it holds, from what that one found."""
+    margin = ground.settings.tol * ground.weight
     stop = ground.settings.stop
     for _ in range(SETTLE_ROUNDS):
         if ground.told_to_stop:
             return
-        starts = [(run, start, stop) for run in runs for start in _held_above(ground, run, runs)]
-        better: dict[Run, Fit] = {}
-        for run, fit in ground.climb("climb", starts):
-            if run.best and _merit(fit) > _merit(better.get(run, run.best)):
-                better[run] = fit
-        for run, fit in better.items():
+        starts: list[tuple[Run, Mixture, Stop]] = []
+        for run in runs:
+            held = [other.best for other in runs if other.best and _within(other.candidate, run.candidate)]
+            top = max(held, key=_merit, default=None)
+            if run.best is not None and top is not None and _merit(top) > _merit(run.best, margin):
+                with suppress(SingularError):
+                    starts.append((run, ground.in_family(top.model, run.candidate), stop))
+        better = [(r, fit) for r, fit in ground.climb("climb", starts) if r.best and _merit(fit) > _merit(r.best)]
+        for run, fit in better:
             run.best = fit
         if not better:
             return
-
-
-def _held_above(ground: Ground, run: Run, runs: Sequence[Run]) -> list[Mixture]:
-    """Mixtures of a candidate made of a fit that is one of its own but higher than its best."""
-    if run.best is None:
-        return []
-    least = _merit(run.best, ground.settings.tol * ground.weight)
-    held = [other.best for other in runs if other.best and _within(other.candidate, run.candidate)]
-    top = max(held, key=_merit, default=None)
-    if top is not None and _merit(top) > least:
-        with suppress(SingularError):
-            return [ground.in_family(top.model, run.candidate)]
-        return []
-    fewer = run.candidate.n_components - 1
-    return [
-        start
-        for other in runs
-        if other.candidate.family is run.candidate.family and other.candidate.n_components == fewer and other.best
-        if _merit(other.best) > least
-        for start in _offers(ground, other.best, run.candidate, ground.small)
-    ]
 
 
 def _within(plain: Candidate, rich: Candidate) -> bool:
@@ -855,8 +788,7 @@ def _move(fit: Fit, small: Sample, rng: np.random.Generator) -> Rule:
     gone = misplaced_components(fit)
     if not gone and n_components > 2 and rng.random() < 0.5:
         return split_and_merged(fit.model, small, rng)
-    *_, rows = views_of(small, fit.family)
-    return moved(fit.model, gone or (int(rng.integers(n_components)),), rows, rng)
+    return moved(fit.model, gone or (int(rng.integers(n_components)),), small, rng)
 
 
 def _finished(rough: Fit, end: Fit) -> Fit:

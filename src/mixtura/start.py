@@ -27,7 +27,7 @@ from mixtura.core.statistics import Array, Kind, Statistics
 from mixtura.covariance import registry
 from mixtura.covariance.prior import Moments, Prior
 from mixtura.covariance.registry import Family
-from mixtura.covariance.structure import WIDE, Diagonal, Full, SingularError, Structure
+from mixtura.covariance.structure import Diagonal, Full, SingularError, Structure
 from mixtura.hierarchy import Criterion, Tree, agglomerate, coordinates
 from mixtura.kernels import reference
 from mixtura.kernels.reference import moments, softmax
@@ -103,16 +103,12 @@ def mixture_of(
     noise : Noise, optional
         Takes what the responsibilities leave to 1.
     """
-    statistics = under_rule(rule, source, n_components, family.kind)
-    return first_m_step(statistics, family, prior.leaning(lean * statistics.row_weight, statistics), noise)
-
-
-def under_rule(rule: Rule, source: Source, n_components: int, kind: Kind) -> Statistics:
-    """The statistics of a source under a rule, about the means that it gives."""
     middle = source.total(_first_moments)
     centre = np.repeat((middle.sum / middle.weight)[None], n_components, axis=0)
-    statistics = source.total(partial(_under_rule, rule, centre, "diagonal"))
-    return source.total(partial(_under_rule, rule, statistics.centre + statistics.shift(), kind))
+    for kind in ("diagonal", family.kind):  # the first pass finds the means, the second the scatter about them
+        statistics = source.total(partial(_under_rule, rule, centre, kind))
+        centre = statistics.centre + statistics.shift()
+    return first_m_step(statistics, family, prior.leaning(lean * statistics.row_weight, statistics), noise)
 
 
 def overall_moments(source: Source, kind: Kind = "full") -> Moments:
@@ -262,53 +258,31 @@ def split_and_merged(model: Mixture, sample: Sample, rng: np.random.Generator) -
 
 
 def splits(model: Mixture, sample: Sample, family: Family, prior: Prior, most: int) -> list[Mixture]:
-    """Mixtures with one component of a mixture cut in two, see ``_cuts``.
+    """Mixtures with one component of a mixture cut in two, across its longest axis in standardised coordinates.
 
     At ``most`` those whose components, as labels of the rows, explain the rows best; the best one first.
     """
     n_components = model.n_components
     share = model.responsibilities(sample.rows) * sample.weights[:, None]
-    cuts = _cuts(model, share, sample)
-    which = [k for k, _ in cuts]
-    above = np.stack([np.where(side, share[:, k], 0.0) for k, side in cuts], axis=1)
+    above = share * np.stack([_above(model, k, sample) for k in range(n_components)], axis=1)
     kind = "diagonal" if family.kind == "diagonal" else "full"
-    sums = moments(sample.rows, np.hstack([share, above]), np.vstack([model.means, model.means[which]]), kind)
-    whole, upper = np.split(np.eye(n_components + len(cuts)), [n_components])
+    sums = moments(sample.rows, np.hstack([above, share - above]), np.vstack([model.means, model.means]), kind)
+    upper, lower = np.split(np.eye(2 * n_components), 2)
     found: list[tuple[float, Mixture]] = []
-    for k, half in zip(which, upper, strict=True):
-        parts = np.vstack([whole, half])  # of which sums each component is made
-        parts[k] -= half
+    for k in range(n_components):
+        parts = np.vstack([upper + lower, lower[k]])  # which halves make up each component
+        parts[k] = upper[k]
         n, s1, s2 = (np.tensordot(parts, total, 1) for total in (sums.n, sums.s1, sums.s2))
         centre = np.vstack([model.means, model.means[k]])
         weight, rows = float(sample.weights.sum()), sample.n_rows
         s2 = s2.sum(0) if family.kind == "tied" else s2
         statistics = Statistics(family.kind, centre, n, s1, s2, 0.0, weight, rows)
         lean = (sample.n_features + 1) * statistics.row_weight
-        near = model.structure.take(np.append(np.arange(n_components), k))
         with suppress(SingularError):
-            cut = first_m_step(statistics, family, prior.leaning(lean, statistics), start=near)
+            cut = first_m_step(statistics, family, prior.leaning(lean, statistics))
             labelled = float(xlogy(n, cut.weights).sum() - 0.5 * (n @ cut.structure.log_det()))
             found.append((labelled, cut))
     return [cut for _, cut in sorted(found, key=itemgetter(0), reverse=True)[:most]]
-
-
-def _cuts(model: Mixture, share: Array, sample: Sample) -> list[tuple[int, NDArray[np.bool_]]]:
-    """Ways to cut a component in two: (which, whether each row lies above its mean along some axis).
-
-    The axes are those along which the rows of a component, weighted by their ``share`` (N, K) of it, vary most: in
-    standardised coordinates, and beside what the component says of them.
-    """
-    if sample.n_features >= WIDE:
-        return [(k, _above(model, k, sample)) for k in range(model.n_components)]
-    cuts: list[tuple[int, NDArray[np.bool_]]] = []
-    for k in range(model.n_components):
-        centred = drawn_in((sample.rows - model.means[k]) / sample.unit)
-        scatter = centred.T @ (share[:, [k]] * centred)
-        factor = model.structure.factor(k) / sample.unit[:, None]
-        beside = np.linalg.solve(factor, np.linalg.solve(factor, scatter).T)
-        longest, oddest = (np.linalg.eigh(matrix)[1][:, -1] for matrix in (scatter, beside))
-        cuts += [(k, centred @ axis > 0) for axis in (longest, np.linalg.solve(factor.T, oddest))]
-    return cuts
 
 
 def mergers(model: Mixture, most: int) -> list[Mixture]:
@@ -349,21 +323,16 @@ def hierarchical(
     """The groups of a tree of merges, the same for every K; chance has no part in it.
 
     Where the tree holds only some rows of the sample, the others have the responsibilities that normal components
-    fitted to its groups give them. Where all columns have one unit, distances count as they are, and groups are
-    spheres.
+    fitted to its groups give them.
     """
-    if sample.one_unit:
-        sphering, criterion = 0.0, "EII"
     octaves = max(0, math.ceil(math.log2(TREE_ROWS_EACH * n_components / TREE_ROWS)))  # few sizes, so few trees
     limit = min(TREE_ROWS * 2**octaves, TREE_ROWS_MOST)
     trees = _TREES.setdefault(sample, {})
     key = (min(limit, sample.n_rows), sphering, criterion)
     if key not in trees:
         few = None if sample.n_rows <= limit else sketch.sample(sample, limit)
-        if few is not None and sample.one_unit:
-            few = few.in_one_unit
         of = few or sample
-        trees[key] = few, agglomerate(coordinates(of.rows, of.weights, sphering, of.unit), of.weights, criterion)
+        trees[key] = few, agglomerate(coordinates(of.rows, of.weights, sphering), of.weights, criterion)
     few, tree = trees[key]
     groups = by_labels(tree.labels(n_components), n_components)
     if few is None:
@@ -382,17 +351,7 @@ Method = Callable[[Sample, int, np.random.Generator], Rule]
 
 #: The starts by name: the first one is made first, and so on; where there are no more, the last one is made again.
 METHODS: dict[str, tuple[Method, ...]] = {
-    "auto": (
-        hierarchical,
-        kmeans_plus_plus,
-        kmeans_plus_plus,
-        kmeans_plus_plus,
-        partial(hierarchical, sphering=1.0, criterion="EII"),
-        partial(hierarchical, sphering=0.0),
-        partial(hierarchical, criterion="EII"),
-        partial(hierarchical, sphering=1.0),
-        kmeans_plus_plus,
-    ),
+    "auto": (hierarchical, kmeans_plus_plus),
     "hierarchical": (
         hierarchical,
         partial(hierarchical, sphering=0.0),
@@ -416,11 +375,6 @@ def _draw(potential: Array, u: float) -> int:
     """The row at which the running share of the potential passes u."""
     running = np.cumsum(potential)
     return int(min(np.searchsorted(running, u * running[-1], side="right"), len(running) - 1))
-
-
-def views_of(sample: Sample, family: Family) -> list[Sample]:
-    """The sample as a family may see it: columns in their own units, and all in one where it knows but one variance."""
-    return [sample, sample.in_one_unit] if family.isotropic else [sample]
 
 
 def _squared_distance(rows: Array, point: Array) -> Array:

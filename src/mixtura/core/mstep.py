@@ -66,20 +66,11 @@ def m_step(
     return fixed.keep(model, _mixture(statistics, shrunk, structure, model.noise, model.columns))
 
 
-def first_m_step(
-    statistics: Statistics,
-    family: Family,
-    prior: Prior,
-    noise: Noise | None = None,
-    start: Structure | None = None,
-) -> Mixture:
-    """``m_step`` where there is no model yet: the statistics are those of responsibilities that a start gave.
-
-    ``start`` is a structure near which those of the family are looked for that are found by iteration.
-    """
+def first_m_step(statistics: Statistics, family: Family, prior: Prior, noise: Noise | None = None) -> Mixture:
+    """``m_step`` where there is no model yet: the statistics are those of responsibilities that a start gave."""
     shrunk = prior.shrink(statistics)
     n, scatter = prior.add(statistics.n, shrunk.scatter(), statistics.kind)
-    return _mixture(statistics, shrunk, prior.update(family, n, scatter, start), noise)
+    return _mixture(statistics, shrunk, prior.update(family, n, scatter), noise)
 
 
 def _mixture(
