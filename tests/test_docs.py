@@ -22,6 +22,14 @@ BLOCK = re.compile(r"^```(\S*)[^\n]*\n(.*?)^```$", flags=re.MULTILINE | re.DOTAL
 INSTALLS = re.compile(r"pip install |python3 -m venv ")
 
 
+#: Pages on which all families are tried, which takes seconds.
+LONG = {"density.md", "fast.md", "plots.md", "report.md", "index.md", "scale.md"}
+
+
+def named(pages):
+    return [pytest.param(p, id=p.name, marks=pytest.mark.slow if p.name in LONG else ()) for p in pages]
+
+
 def blocks(page):
     return BLOCK.findall(page.read_text(encoding="utf-8"))
 
@@ -40,7 +48,7 @@ def commands(page):
 WITH_COMMANDS = [page for page in ALL if page.name != "cli.md" and commands(page)]  # which has a test of its own
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", named(PAGES))
 def test_page(page, monkeypatch):
     monkeypatch.chdir(ROOT)
     # A fence would be read as expected output; an empty line ends it and keeps line numbers.
@@ -60,7 +68,7 @@ def test_every_block_is_of_a_kind_that_runs(page):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the pages speak to a Unix shell")
-@pytest.mark.parametrize("page", WITH_COMMANDS, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", named(WITH_COMMANDS))
 def test_commands_of_a_page_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ROOT / "examples", "examples", ignore=shutil.ignore_patterns("gallery"))

@@ -1110,6 +1110,7 @@ def shape_of(output):
     return [" ".join(re.sub(r"[-+]?\d[\d,.]*(e[-+]\d+)?", "#", line).split()) for line in without_bars.splitlines()]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="the page speaks to a Unix shell")
 def test_the_documentation_shows_what_the_commands_print():
     Path("bin").mkdir()
