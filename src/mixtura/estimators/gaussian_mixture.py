@@ -274,7 +274,6 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
     # Fitting
 
     @with_callbacks
-    @np.errstate()  # see mixtura.fit
     def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the mixture to a table.
 
@@ -311,7 +310,6 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         return self
 
     @with_callbacks
-    @np.errstate()
     def fit_predict(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Labels:
         """``fit`` and the most probable component of each row, (N,)."""
         source = self._fit(X, y, sample_weight)
@@ -320,7 +318,8 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
     def _fit(self, X: Any, y: Any, sample_weight: ArrayLike | None) -> Source:
         """Fit; the rows as a source."""
         self._check_parameters()
-        table = checked_table(X, sample_weight, None if self.n_threads is None else int(self.n_threads))
+        with np.errstate():  # see mixtura.fit
+            table = checked_table(X, sample_weight, None if self.n_threads is None else int(self.n_threads))
         source = table.source
         if source.n_rows < 2:
             raise ValueError(
