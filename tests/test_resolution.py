@@ -43,6 +43,13 @@ def test_a_few_values_may_lie_off_the_grid():
 def test_values_that_lie_far_off_neither_make_a_grid_nor_hide_one():
     assert grid_step(np.sort(np.r_[RNG.normal(size=300), 1e12])) == 0.0
     assert grid_step(np.r_[np.arange(60.0), 1e12]) == pytest.approx(1.0)
+    assert grid_step(np.r_[1e6 + np.arange(60.0), 1e8]) == pytest.approx(1.0)
+
+
+def test_nineteen_values_of_twenty_are_enough():
+    places = np.arange(19.0)
+    assert grid_step(np.r_[places, 18.4]) == 1.0
+    assert grid_step(np.r_[places, 18.4, 18.7]) != 1.0
 
 
 def test_where_double_precision_has_no_finer_steps():

@@ -29,11 +29,12 @@ def test_what_is_fixed_stays_to_the_bit():
         assert fit.model.means[1].tolist() != [3.0, 1.0]
 
 
-def test_the_rest_is_at_its_top():
+@pytest.mark.parametrize("accelerate", [True, False])
+def test_the_rest_is_at_its_top(accelerate):
     # by a general optimiser, over the second mean and the first covariance's factor
     covariance = np.array([[1.1, 0.3], [0.3, 0.7]])
     fixed = Fixed("equal", [[0.1, 0.2], NAN], [np.full((2, 2), np.nan), covariance])
-    fit = em(START, ROWS, fixed=fixed, tol=1e-12)
+    fit = em(START, ROWS, fixed=fixed, tol=1e-12, accelerate=accelerate)
 
     def loss(v: np.ndarray) -> float:
         lower = np.array([[np.exp(v[2]), 0.0], [v[3], np.exp(v[4])]])

@@ -426,6 +426,13 @@ def test_entropy_bounds_meet_where_the_entropy_is_known(make, kind):
     assert_allclose(same.entropy_bounds(), Gaussian([1, 2], np.eye(2)).entropy(), rtol=1e-12)
 
 
+def test_entropy_of_close_components_is_at_most_that_of_a_gaussian_of_the_same_covariance(make):
+    model = make("tied", spread=0.05)
+    model = Mixture(model.weights, model.means + 100.0, model.structure)
+    gaussian = Gaussian(model.mean, model.cov)
+    assert_allclose(model.entropy_bounds().upper, gaussian.entropy(), rtol=1e-12)
+
+
 def test_entropy_bounds_move_with_the_units(make):
     model = make(seed=4)
     unit = np.array([1e-150, 1e100])

@@ -1,0 +1,42 @@
+"""The parts of a climb one by one: when a component counts as lost, momentum, limits of a step."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mixtura import Mixture, Noise, e_step
+from mixtura.core.acceleration import LEAST_ROW, Point, _later
+from mixtura.covariance import registry
+from mixtura.covariance.prior import Prior
+
+
+@pytest.fixture
+def point(make, rows):
+    """A point of the plain likelihood, each row of weight 3."""
+    start = make("full")
+    return Point(start, e_step(start, rows, np.full(len(rows), 3.0)), registry.get("full"), Prior.none(2))
+
+
+@pytest.mark.parametrize(("share", "dying"), [(0.9, True), (1.1, False)])
+def test_a_component_without_a_hundredth_of_a_row_is_dying(point, share, dying):
+    few = replace(point.statistics, n=np.array([80.0, share * LEAST_ROW * 3.0, 90.0]))
+    assert replace(point, statistics=few).dying == dying
+    weights = np.array([0.5, share * LEAST_ROW / point.statistics.rows, 0.5])
+    model = Mixture(weights / weights.sum(), point.model.means, point.model.structure)
+    assert replace(point, model=model).dying == dying
+
+
+@pytest.mark.parametrize(("share", "dying"), [(0.9, True), (1.1, False)])
+def test_noise_is_dying_when_its_weight_is_rounding(point, share, dying):
+    noise = Noise.of_density(1e-3, share * np.finfo(np.float64).eps)
+    model = Mixture((1 - noise.weight) * point.model.weights, point.model.means, point.model.structure, noise=noise)
+    assert replace(point, model=model).dying == dying
+
+
+def test_the_sequence_of_nesterov():
+    inertia = 1.0
+    for _ in range(20):
+        later = _later(inertia)
+        assert later * (later - 1) == pytest.approx(inertia**2)
+        inertia = later
