@@ -59,6 +59,15 @@ def test_where_double_precision_has_no_finer_steps():
     assert Resolution.of(np.full((9, 1), 1e15), np.ones(9)).coarse() == []
 
 
+def test_rounding_adds_a_twelfth_of_the_squared_step_to_a_variance_in_any_direction():
+    rows = np.random.default_rng(0).normal(size=(2000, 2)) @ [[30.0, 40.0], [-200.0, 150.0]]
+    steps = np.array([1.0, 5.0])
+    resolution = Resolution.of(np.round(rows / steps) * steps, np.ones(2000))
+    assert resolution.narrowest == pytest.approx(np.diag(steps**2 / 12), rel=1e-6, abs=1e-9)
+    few = Resolution.of(np.repeat([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], 9, axis=0), np.ones(36))
+    assert few.narrowest == pytest.approx(np.diag([0.25, 0.25]) / 4)
+
+
 def test_few_values():
     assert grid_step(np.array([3.0])) == 0.0
     assert grid_step(np.array([0.0, 2.5])) == 2.5

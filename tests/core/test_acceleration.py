@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mixtura import Mixture, Noise, e_step
-from mixtura.core.acceleration import LEAST_ROW, Point, _later
+from mixtura.core.acceleration import LEAST_ROW, Curvature, Point, QuasiNewton, _later
 from mixtura.covariance import registry
 from mixtura.covariance.prior import Prior
 
@@ -40,3 +40,12 @@ def test_the_sequence_of_nesterov():
         later = _later(inertia)
         assert later * (later - 1) == pytest.approx(inertia**2)
         inertia = later
+
+
+def test_curvature_is_forgotten_when_a_component_loses_or_regains_its_rows(point):
+    lost = replace(point, statistics=replace(point.statistics, n=np.array([80.0, 0.0, 90.0])))
+    one = np.eye(len(point.position))[0]
+    for here, there in ((lost, point), (point, lost)):
+        steps = QuasiNewton(curvature=Curvature.of(one, one, None))
+        steps.learn(here, there)
+        assert steps.curvature is None

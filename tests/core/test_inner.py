@@ -26,7 +26,7 @@ def skew_of(pairs, n_features):
 
 
 def test_what_the_volumes_are_weighed_by():
-    n, scatter, _ = nearly_common(4)
+    _, scatter, _ = nearly_common(4)
     logs = np.array([0.3, -0.2, 0.9])
     scaled = scatter / np.exp(logs)[:, None, None]
     values, vectors = np.linalg.eigh(scaled.sum(0))
