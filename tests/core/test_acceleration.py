@@ -49,3 +49,16 @@ def test_curvature_is_forgotten_when_a_component_loses_or_regains_its_rows(point
         steps = QuasiNewton(curvature=Curvature.of(one, one, None))
         steps.learn(here, there)
         assert steps.curvature is None
+
+
+def test_a_guide_that_says_nothing_is_asked_less_and_less_often(point, rows):
+    asked = []
+
+    def guide(model):
+        asked.append(looks)
+        return e_step(model, rows, np.full(len(rows), 3.0))
+
+    steps = QuasiNewton(guide=guide)
+    for looks in range(12):
+        assert steps._ask(point) is None
+    assert sorted(set(asked)) == [0, 2, 5, 10]

@@ -62,9 +62,11 @@ TESTS = (
     "tests/test_wide.py",
     *(f"src/mixtura/{package}" for package in PACKAGES),
 )
-#: What tests a module that none of these reach; it takes long to load.
-ELSEWHERE = {"core/lazy.py": ["tests/sources/test_dask.py"]}
-#: Several files called conftest.py cannot be looked through for examples side by side.
+#: What tests a module besides, and takes long to load or starts processes of its own.
+ELSEWHERE = {
+    "core/blas.py": ["tests/faults/test_interruptions.py", "tests/faults/test_processes.py"],
+    "core/lazy.py": ["tests/sources/test_dask.py"],
+}
 PYTEST = [
     *("-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", "-p", "reach"),
     *("--ignore-glob=*/conftest.py", "-k", "not compiled"),
@@ -181,8 +183,7 @@ class Copy:
     def outcome(self, mutant: Mutant, budget: float) -> Outcome:
         began = time.perf_counter()
         tests, seconds = self.within(self.tests_of(mutant), budget)
-        if not tests:
-            tests, seconds = ELSEWHERE.get(mutant.file, []), budget
+        tests += ELSEWHERE.get(mutant.file, [])
         if not tests:
             return Outcome("survived", 0.0, 0)
         path = self.source / mutant.file
@@ -191,7 +192,7 @@ class Copy:
             compiled.unlink()
         try:
             path.write_bytes(mutant.spot.applied(text))
-            done = self.run(tests, {}, int(STARTING + PATIENCE * seconds))
+            done = self.run(tests, {}, int(STARTING + PATIENCE * max(seconds, budget)))
         finally:
             path.write_bytes(text)
             os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
