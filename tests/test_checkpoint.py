@@ -169,7 +169,7 @@ def test_killed_again_and_again_at_random(table, tmp_path, options):
     kills = 0
     for _ in range(12):
         kept = head_of(tmp_path / "ck") and len(Journal(tmp_path / "ck", head_of(tmp_path / "ck")))
-        if not killed(table, tmp_path / "ck", options, passes=1, seconds=float(rng.uniform(0, 1.5))):
+        if not killed(table, tmp_path / "ck", options, passes=1, seconds=float(rng.uniform(0, 0.3))):
             break
         kills += 1
         assert len(Journal(tmp_path / "ck", head_of(tmp_path / "ck"))) >= (kept or 0)

@@ -185,8 +185,8 @@ def read(name):
 
 #: Tables of few values, with the most components that are worth having.
 COARSE = {
-    "integers": (lambda: np.random.default_rng(0).integers(0, 10, (500, 2)).astype(float), 4),
-    "integers in three columns": (lambda: np.random.default_rng(1).integers(0, 10, (500, 3)).astype(float), 4),
+    "integers": (lambda: np.random.default_rng(0).integers(0, 10, (500, 2)).astype(float), 5),
+    "integers in three columns": (lambda: np.random.default_rng(1).integers(0, 10, (500, 3)).astype(float), 5),
     "iris in centimetres": (lambda: np.round(read("iris")), 6),
     "faithful in minutes": (lambda: np.round(read("faithful")), 4),
     "faithful in tens of minutes": (lambda: np.round(read("faithful") / [1, 10]) * [1, 10], 4),

@@ -372,13 +372,14 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file_size: int, sh
 
 
 def _has_densities(structure: Structure) -> bool:
-    """Whether factors of the covariances, and their inverses, are well within double precision."""
+    """Whether covariances, their factors, and the inverses of these are within double precision."""
     with np.errstate(all="ignore"):
         try:
             arrays = structure.whitening, *structure.parameters().values()
         except np.linalg.LinAlgError:
             return False
-        return all(bool((np.abs(array) <= _WIDEST).all()) for array in arrays)
+        within = all(bool((np.abs(array) <= _WIDEST).all()) for array in arrays)
+        return within and bool(np.isfinite(structure.variances()).all())
 
 
 def _has_region(header: Mapping[str, Any]) -> bool:

@@ -326,6 +326,7 @@ class Result:
         return notebook.as_html(self._numbers)
 
 
+@np.errstate()  # what an interrupt leaves changed within is as it was at the end
 def fit(
     table: Any,
     n_components: int | Iterable[int] = COMPONENTS,

@@ -301,7 +301,7 @@ def mergers(model: Mixture, most: int) -> list[Mixture]:
     if isinstance(model.structure, Diagonal):
         before, of = model.structure.variances(), Diagonal.from_variances
         merged = a[:, None] * before[i] + b[:, None] * before[j] + (a * b)[:, None] * np.square(apart)
-        log_dets = np.log(merged).sum(1)
+        log_dets = np.log(np.maximum(merged, np.finfo(np.float64).tiny)).sum(1)
     else:
         before, of = model.covariances, Full.from_covariances
         merged = a[:, None, None] * before[i] + b[:, None, None] * before[j]

@@ -24,7 +24,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 import mixtura
-from mixtura import GaussianMixture, kernels, race
+from mixtura import GaussianMixture, Status, kernels, race
 from mixtura.choice import Cell
 from mixtura.core.acceleration import Point
 from mixtura.core.em import PRECISE_GAP, Stop, Task, climb_together
@@ -335,7 +335,12 @@ def check_honesty(cell: Cell, tol: float) -> None:
         # components change places when a fit is presented, and sums their rounding with them
         close = abs(again.gradient_norm - fit.gradient_norm) <= 1e-3 * fit.gradient_norm + 1e-6
         small = 0.5 * again.gradient_norm**2 < max(tol, PRECISE_GAP)
-        hold(close or small, f"the gradient at the end is {again.gradient_norm:.2e}, not {fit.gradient_norm:.2e}")
+        # in a component that has collapsed, rounding alone may move the next step by lengths
+        rough = fit.status is Status.PRECISION and not cell.eligible
+        hold(
+            close or small or rough,
+            f"the gradient at the end is {again.gradient_norm:.2e}, not {fit.gradient_norm:.2e}",
+        )
 
 
 def gains_more(cell: Cell, source: Memory, passes: int = 30) -> float:

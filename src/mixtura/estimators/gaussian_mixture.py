@@ -274,6 +274,7 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
     # Fitting
 
     @with_callbacks
+    @np.errstate()  # see mixtura.fit
     def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the mixture to a table.
 
@@ -310,6 +311,7 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
         return self
 
     @with_callbacks
+    @np.errstate()
     def fit_predict(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Labels:
         """``fit`` and the most probable component of each row, (N,)."""
         source = self._fit(X, y, sample_weight)

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from threading import Condition
+from threading import Condition, Lock
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -162,7 +162,8 @@ class _Segments(Adding[Sum]):
     def __init__(self, stream: Stream, function: Callable[[Block], Sum], segments: Sequence[Segment]) -> None:
         super().__init__()
         self._stream, self._function, self._segments = stream, function, segments
-        self._change = Condition()
+        self._lock = Lock()  # taken by itself: an interrupt may leave a condition locked that is entered
+        self._change = Condition(self._lock)
         self._taken, self._first, self._done, self._over = 0, 0, set[int](), False
         self._shared: dict[int, dict[int, pa.RecordBatch]] = {}
         edges = stream.edges
@@ -176,14 +177,14 @@ class _Segments(Adding[Sum]):
                     self._segment(parts)
                 self._finish(which)
         except BaseException:
-            with self._change:  # the others come back too
+            with self._lock:  # the others come back too
                 self._over = True
                 self._change.notify_all()
             raise
 
     def _next(self) -> int | None:
         """The next segment; not far beyond one that takes long, for results wait for those of earlier blocks."""
-        with self._change:
+        with self._lock:
             most = AHEAD_SEGMENTS * self._stream.n_threads
             while not self._over and self._taken < len(self._segments) and self._taken - self._first >= most:
                 self._change.wait()
@@ -193,7 +194,7 @@ class _Segments(Adding[Sum]):
             return self._taken - 1
 
     def _finish(self, which: int) -> None:
-        with self._change:
+        with self._lock:
             self._done.add(which)
             while self._first in self._done:
                 self._done.remove(self._first)
@@ -205,7 +206,7 @@ class _Segments(Adding[Sum]):
         held: dict[int, pa.RecordBatch] = {}
         for number, row, part in parts:
             if number in self._cut:
-                with self._change:
+                with self._lock:
                     shared = self._shared.setdefault(number, {})
                     shared[row] = part
                     block = self._stream.block_of(number, shared)

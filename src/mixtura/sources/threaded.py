@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing, suppress
 from queue import SimpleQueue
-from threading import Lock, Semaphore, Thread, get_ident
+from threading import Lock, Thread, get_ident
 from typing import Any, Generic, TypeVar
 
 from mixtura.sources.source import Block, Result, Source, Sum
@@ -151,13 +151,30 @@ class Adding(ABC, Generic[Sum]):
         """One result less is waiting."""
 
 
+class _Room:
+    """A semaphore. An interrupt may leave Python's own locked for ever, but not a queue of tokens."""
+
+    def __init__(self, most: int) -> None:
+        self._tokens = SimpleQueue[None]()
+        for _ in range(most):
+            self.release()
+
+    def acquire(self) -> None:
+        """Wait until there is room, and take it."""
+        self._tokens.get()
+
+    def release(self) -> None:
+        """Give room back."""
+        self._tokens.put(None)
+
+
 class _Recipes(Adding[Sum]):
     """Block after block, each taken by whoever is free."""
 
     def __init__(self, function: Callable[[Block], Sum], recipes: Iterator[Recipe], most: int) -> None:
         super().__init__()
         self._function, self._recipes = function, enumerate(recipes)
-        self._space = Semaphore(most)  # for results that wait for those of earlier blocks
+        self._space = _Room(most)  # for results that wait for those of earlier blocks
         self._taking = Lock()
         self._over = False
 
@@ -181,7 +198,7 @@ class _Recipes(Adding[Sum]):
 
 def ahead(items: Generator[Item], most: int) -> Generator[Item]:
     """The same items, made in a thread of their own before they are asked for; at most so many wait."""
-    room, ready = Semaphore(most), SimpleQueue[tuple[bool, Any]]()
+    room, ready = _Room(most), SimpleQueue[tuple[bool, Any]]()
     over = False
 
     def make() -> None:
