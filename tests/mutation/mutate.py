@@ -74,7 +74,7 @@ PYTEST = [
 MEMORY = 16 << 30
 #: A mutant may take this many times the seconds that its tests take, and as many more to start.
 PATIENCE, STARTING = 4, 20
-#: pytest's exit status where all passed, and where there was no test.
+#: pytest's exit status where all passed, and where there was no test; others are of a failure or of a broken import.
 PASSED, NO_TEST = 0, 5
 
 
@@ -180,7 +180,7 @@ class Copy:
                 spent += seconds
         return taken, spent
 
-    def outcome(self, mutant: Mutant, budget: float) -> Outcome:
+    def outcome(self, mutant: Mutant, budget: float, control: bool = False) -> Outcome:
         began = time.perf_counter()
         tests, seconds = self.within(self.tests_of(mutant), budget)
         tests += ELSEWHERE.get(mutant.file, [])
@@ -191,13 +191,20 @@ class Copy:
         for compiled in (path.parent / "__pycache__").glob(path.stem + ".*"):
             compiled.unlink()
         try:
-            path.write_bytes(mutant.spot.applied(text))
+            path.write_bytes(text if control else mutant.spot.applied(text))
             done = self.run(tests, {}, int(STARTING + PATIENCE * max(seconds, budget)))
         finally:
             path.write_bytes(text)
             os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-        name = "survived" if done.returncode in {PASSED, NO_TEST} else "timed out" if done.returncode < 0 else "killed"
-        return Outcome(name, time.perf_counter() - began, len(tests))
+        return Outcome(_name(done), time.perf_counter() - began, len(tests))
+
+
+def _name(done: subprocess.CompletedProcess[str]) -> str:
+    if done.returncode < 0:
+        return "timed out"
+    if done.returncode == NO_TEST:
+        raise RuntimeError(f"no test ran:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return "survived" if done.returncode == PASSED else "killed"
 
 
 def _limit(cpu: int) -> None:
@@ -226,6 +233,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--files", nargs="+", help="only those of these files, e.g. core/em.py")
     parser.add_argument("--only", type=int, nargs="+", help="the mutants of these numbers")
     parser.add_argument("--budget", type=float, default=30.0, help="seconds of tests for each mutant")
+    parser.add_argument("--control", action="store_true", help="change nothing: then all must survive")
     parser.add_argument("--work", type=Path, help="where the copy is kept; by default it is temporary")
     parser.add_argument("--report", type=Path, help="a file for the list of survivors")
     asked = parser.parse_args(arguments)
@@ -239,7 +247,7 @@ def main(arguments: list[str] | None = None) -> int:
         survivors = []
         for number in numbers:
             mutant = drawn[number]
-            outcome = copy.outcome(mutant, asked.budget)
+            outcome = copy.outcome(mutant, asked.budget, asked.control)
             counts[mutant.file][outcome.name] += 1
             if outcome.name == "survived":
                 survivors.append(f"- {number}: {mutant} ({outcome.tests} tests)")
