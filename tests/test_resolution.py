@@ -56,6 +56,7 @@ def test_where_double_precision_has_no_finer_steps():
     rows = np.add(RNG.normal(size=(300, 2)), [0.0, 1e15])
     resolution = Resolution.of(rows, np.ones(300))
     assert resolution.coarse() == [("0.125", (1,), True)]
+    assert resolution.size.tolist() == np.abs(rows).max(0).tolist()
     assert Resolution.of(np.full((9, 1), 1e15), np.ones(9)).coarse() == []
 
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from mixtura import Mixture, Noise, e_step
-from mixtura.core.acceleration import LEAST_ROW, Curvature, Point, QuasiNewton, _later
+from mixtura.core.acceleration import LEAST_ROW, Curvature, Point, QuasiNewton, _at, _later
 from mixtura.covariance import registry
 from mixtura.covariance.prior import Prior
+from mixtura.covariance.structure import SingularError
 
 
 @pytest.fixture
@@ -64,3 +65,16 @@ def test_a_guide_that_says_nothing_is_asked_less_and_less_often(point, rows):
         assert steps._ask(point) is None
         asked.append(len(passes) > before)
     assert np.flatnonzero(asked).tolist() == [0, 2, 5, 10]
+
+
+def test_rounding_is_some_last_digits_of_the_objective(point):
+    size = abs(point.objective) + point.statistics.weight
+    assert 1e-16 * size < point.rounding < 1e-14 * size
+
+
+@pytest.mark.parametrize("logarithms", [(400.0, -400.0), (-800.0, 0.0), (np.nan, 0.0)], ids=str)
+def test_a_step_out_of_the_range_of_double_precision(make, logarithms):
+    like = make("diagonal", n_components=1)
+    vector = np.concatenate([[0.0], like.means[0], logarithms])
+    with pytest.raises(SingularError, match="range of double precision"), np.errstate(all="ignore"):
+        _at(vector, like)
