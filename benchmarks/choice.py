@@ -104,7 +104,7 @@ def theirs(rows: Array, families: list[str], limit: float) -> Table:
         names = [short for short, name in IN_ONE_COLUMN.items() if name in names]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        np.ascontiguousarray(rows.T).tofile(folder / "rows.bin")
+        np.ascontiguousarray(rows.T, dtype=np.float64).tofile(folder / "rows.bin")
         script, models = Path(__file__).with_suffix(".R"), ",".join(names)
         words = [folder / "rows.bin", *rows.shape, COMPONENTS[-1], models, folder / "out.txt"]
         command = ["Rscript", "--vanilla", script, *map(str, words)]

@@ -92,6 +92,15 @@ def test_families_with_more_parameters_than_there_are_numbers_are_not_tried_by_d
     assert left_out["reason"] == "they have more free parameters than 3 rows have numbers"
 
 
+def test_families_with_common_axes_are_not_tried_by_default_in_many_columns():
+    kept, left_out = choice.affordable([2], n_rows=500, n_features=13)
+    assert left_out == (
+        choice.LeftOut(("eve", "vve"), "axes that all components share take long to find in 13 columns"),
+    )
+    assert len(kept) == 12
+    assert choice.affordable([2], n_rows=500, n_features=12)[1] == ()
+
+
 @pytest.mark.parametrize(
     ("covariance", "names"),
     [

@@ -29,6 +29,8 @@ from mixtura.start import Parts
 CRITERIA = ("bic", "icl", "aic", "cv")
 #: All families are tried by default where rows × components × (columns² + 8), summed over all candidates, is no more.
 AFFORDABLE = 1e9
+#: Families whose components share axes alone, for which each M-step searches; in more columns than this, for long.
+COMMON_AXES, COMMON_AXES_COLUMNS = ("eve", "vve"), 12
 #: Models whose criterion is this close to the best say much the same (Kass & Raftery, JASA 90 (1995)).
 TIE = 2.0
 
@@ -303,7 +305,8 @@ def affordable(counts: Sequence[int], n_rows: int, n_features: int) -> tuple[tup
 
     The four that scikit-learn has too are always tried. The others are as well, unless a table has fewer numbers than
     even the smallest of their models would have free parameters, or it is so large that they would take minutes: where
-    rows × components × (columns² + 8), summed over all candidates, is more than ``AFFORDABLE``.
+    rows × components × (columns² + 8), summed over all candidates, is more than ``AFFORDABLE``; and those with common
+    axes in no more than ``COMMON_AXES_COLUMNS``.
 
     Examples
     --------
@@ -320,14 +323,22 @@ def affordable(counts: Sequence[int], n_rows: int, n_features: int) -> tuple[tup
     usual = [family for family in families if family in registry.USUAL]
     work = n_rows * sum(counts) * (n_features**2 + 8.0) * len(families)
     large = work > AFFORDABLE
-    few = [f for f in families if not large and f.n_parameters(min(counts), n_features) > n_rows * n_features]
-    dropped = [family for family in families if family not in usual and (large or family in few)]
-    if not dropped:
-        return families, ()
-    longer = f"on {n_rows:,} rows they would take {len(families) / len(usual):.1f} times as long"
-    reason = longer if large else f"they have more free parameters than {n_rows:,} rows have numbers"
-    kept = tuple(family for family in families if family not in dropped)
-    return kept, (LeftOut(tuple(family.name for family in dropped), reason),)
+    why: dict[str, list[str]] = {}
+    for family in families:
+        reason = ""
+        if family in usual:
+            continue
+        if large:
+            reason = f"on {n_rows:,} rows they would take {len(families) / len(usual):.1f} times as long"
+        elif family.n_parameters(min(counts), n_features) > n_rows * n_features:
+            reason = f"they have more free parameters than {n_rows:,} rows have numbers"
+        elif family.name in COMMON_AXES and n_features > COMMON_AXES_COLUMNS:
+            reason = f"axes that all components share take long to find in {n_features:,} columns"
+        if reason:
+            why.setdefault(reason, []).append(family.name)
+    dropped = {name for names in why.values() for name in names}
+    kept = tuple(family for family in families if family.name not in dropped)
+    return kept, tuple(LeftOut(tuple(names), reason) for reason, names in why.items())
 
 
 @dataclass(frozen=True, eq=False, repr=False)

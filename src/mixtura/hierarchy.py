@@ -30,6 +30,8 @@ PRIOR_SHARE = 0.1
 PRIOR_ROWS = 2
 #: Costs agree when they do to so many decimals (nats a row); the order of the rows then decides.
 DECIMALS = 6
+#: Groups whose costs with all others are reckoned at once, so that the table of costs is the only one of its size.
+AT_ONCE = 64
 #: Principal directions that the groups are told apart by, at most.
 DIRECTIONS = 8
 #: Rows further than this from the middle of a column, in units of its spread, are drawn in to there.
@@ -120,10 +122,13 @@ class _Groups:
         self.first = np.arange(self.size)
         self.term = self._of_two(self.n, np.zeros(self.size))
         square = np.square(self.mean).sum(0)
-        apart = np.maximum(square[:, None] + square - 2 * self.mean.T @ self.mean, 0.0)
-        n = self.n[:, None] + self.n
-        growth = self._of_two(n, self.n[:, None] * self.n / n * apart) - self.term[:, None] - self.term
-        self.cost = np.round(growth, DECIMALS)
+        self.cost = self.mean.T @ self.mean
+        for begin in range(0, self.size, AT_ONCE):
+            some = slice(begin, begin + AT_ONCE)
+            apart = np.maximum(square[some, None] + square - 2 * self.cost[some], 0.0)
+            n = self.n[some, None] + self.n
+            growth = self._of_two(n, self.n[some, None] * self.n / n * apart) - self.term[some, None] - self.term
+            self.cost[some] = np.round(growth, DECIMALS)
         np.fill_diagonal(self.cost, np.inf)
         self.nearest = self.cost.argmin(1)
         self.least = self.cost[np.arange(self.size), self.nearest]

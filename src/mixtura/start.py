@@ -382,7 +382,12 @@ def _squared_distance(rows: Array, point: Array) -> Array:
 
 
 def _nearest(rows: Array, centres: Array) -> NDArray[np.intp]:
-    return np.stack([_squared_distance(rows, centre) for centre in centres], axis=1).argmin(1)
+    which, least = np.zeros(len(rows), dtype=np.intp), np.full(len(rows), np.inf)
+    for k, centre in enumerate(centres):
+        apart = _squared_distance(rows, centre)
+        closer = apart < least
+        which[closer], least[closer] = k, apart[closer]
+    return which
 
 
 @recordable

@@ -28,6 +28,7 @@ TABLE = pa.table(
         "small": pa.array([1, 2, 3, 4, 5, 200], pa.uint8()),
         "two words": [0, 1, 2, 3, 4, 5],
         "a `tick`": [5, 4, 3, 2, 1, 0],
+        "leaf.width": [0, 1, 2, 3, 4, 5],
     }
 )
 
@@ -75,6 +76,7 @@ def rows(where) -> list[int]:
         ("-f > 2", [4]),
         ("+f < -(2 + 0.5)", [4]),
         ("`two words` >= 4", [4, 5]),
+        ("`leaf.width` >= 4", [4, 5]),
         ("`a ``tick``` > 3", [0, 1]),
         ("a > 10000000000000000000000", []),
         ("True", [0, 1, 2, 3, 4, 5]),
@@ -94,6 +96,7 @@ def test_conditions(where, taken):
         ("", "cannot be understood: invalid syntax"),
         ("__import__('os').system('true')", 'cannot be understood at "__import__'),
         ("a.real > 1", "cannot be understood at 'a.real'"),
+        ("leaf.width > 1", "names the column 'leaf.width', which is no word: write `leaf.width`"),
         ("a[0] > 1", "cannot be understood at"),
         ("(lambda: 1)()", "cannot be understood at"),
         ("a if ok else f", "cannot be understood at"),

@@ -130,6 +130,8 @@ class _Compiler(ast.NodeVisitor):
 
     def generic_visit(self, node: ast.AST) -> Any:
         what = ast.unparse(node) if isinstance(node, ast.expr) else type(node).__name__
+        if isinstance(node, ast.Attribute) and what in self.schema.names:
+            raise TableError(f"where={self.text!r} names the column {what!r}, which is no word: write `{what}`")
         raise TableError(
             f"where={self.text!r} cannot be understood at {what!r}: it may compare columns with numbers and texts, "
             "as in \"dose > 3 and site == 'A'\", and join that by and, or, not"
