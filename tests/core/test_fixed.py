@@ -131,3 +131,9 @@ def test_together_with_a_prior_and_row_weights():
 def test_what_cannot_be(attempt, words):
     with pytest.raises(ValueError, match=words):
         attempt()
+
+
+@pytest.mark.parametrize("means", [[[0.0, np.inf], [1.0, 2.0]], [[0.0, np.nan], [1.0, 2.0]], [NAN, [np.nan, 2.0]]])
+def test_a_mean_is_fixed_altogether_or_free(means):
+    with pytest.raises(ValueError, match="finite for a component or NaN altogether"):
+        Fixed(means=means)

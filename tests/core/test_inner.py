@@ -75,3 +75,16 @@ def test_conjugate_gradients_stop_at_once_where_nothing_curves_up():
     slope, diagonal = inner._skew(np.triu(np.arange(9.0).reshape(3, 3))), np.full((3, 3), 2.0)
     assert_allclose(inner._solved(slope, lambda turn: -turn, diagonal), -slope / 2)
     assert_allclose(inner._solved(slope, lambda turn: 5 * turn, diagonal), -slope / 5)
+
+
+@pytest.mark.parametrize("seed", [10, 12, 16, 20, 21, 22])  # where climbs from different axes end differently
+def test_of_several_optima_the_best_that_is_met_is_taken(seed):
+    rng = np.random.default_rng(seed)
+    n, factors = rng.uniform(5, 50, 4), rng.standard_normal((4, 4, 6)) * rng.lognormal(sigma=0.7, size=(4, 4, 1))
+    scatter = n[:, None, None] * factors @ factors.transpose(0, 2, 1)
+    axes, along = inner.common_axes(n, scatter, None, one_volume=False)
+    found = inner._Turned.of(n, scatter, axes, one_volume=False)
+    assert_allclose(along, found.along, rtol=1e-9)
+    turns = [np.eye(4), *(np.linalg.qr(rng.standard_normal((4, 4)))[0] for _ in range(5))]
+    others = [inner._climbed(inner._Turned.of(n, scatter, turn, False), n, scatter, False).value for turn in turns]
+    assert found.value <= min(others) + 1e-9 * abs(found.value)

@@ -385,6 +385,13 @@ def test_modes_do_not_depend_on_the_order_of_components(make):
 # Entropy
 
 
+def test_a_density_level_is_the_quantile_of_the_density_of_its_draws(make):
+    model = make("full")
+    level = model.log_density_level(0.8, rng=3, n=20_000)
+    expected = np.quantile(model.logpdf(model.sample(20_000, 3)), 0.2)
+    assert abs(level - expected) < 0.05 * level.standard_error
+
+
 def entropy_in_one_dimension(model):
     """By the trapezoidal rule, which converges faster than any power of the step here."""
     deviation = np.sqrt(model.covariances[:, 0, 0])
