@@ -43,13 +43,30 @@ def test_a_few_values_may_lie_off_the_grid():
 def test_values_that_lie_far_off_neither_make_a_grid_nor_hide_one():
     assert grid_step(np.sort(np.r_[RNG.normal(size=300), 1e12])) == 0.0
     assert grid_step(np.r_[np.arange(60.0), 1e12]) == pytest.approx(1.0)
+    assert grid_step(np.r_[1e6 + np.arange(60.0), 1e8]) == pytest.approx(1.0)
+
+
+def test_nineteen_values_of_twenty_are_enough():
+    places = np.arange(19.0)
+    assert grid_step(np.r_[places, 18.4]) == 1.0
+    assert grid_step(np.r_[places, 18.4, 18.7]) != 1.0
 
 
 def test_where_double_precision_has_no_finer_steps():
     rows = np.add(RNG.normal(size=(300, 2)), [0.0, 1e15])
     resolution = Resolution.of(rows, np.ones(300))
     assert resolution.coarse() == [("0.125", (1,), True)]
+    assert resolution.size.tolist() == np.abs(rows).max(0).tolist()
     assert Resolution.of(np.full((9, 1), 1e15), np.ones(9)).coarse() == []
+
+
+def test_rounding_adds_a_twelfth_of_the_squared_step_to_a_variance_in_any_direction():
+    rows = np.random.default_rng(0).normal(size=(2000, 2)) @ [[30.0, 40.0], [-200.0, 150.0]]
+    steps = np.array([1.0, 5.0])
+    resolution = Resolution.of(np.round(rows / steps) * steps, np.ones(2000))
+    assert resolution.narrowest == pytest.approx(np.diag(steps**2 / 12), rel=1e-6, abs=1e-9)
+    few = Resolution.of(np.repeat([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], 9, axis=0), np.ones(36))
+    assert few.narrowest == pytest.approx(np.diag([0.25, 0.25]) / 4)
 
 
 def test_few_values():

@@ -184,10 +184,11 @@ def test_stalled_is_where_rounding_hides_the_way_up():
 
 
 def test_stopped_is_where_the_caller_wished():
-    calls = []
+    calls, found = [], []
 
     def callback(seen):
         calls.append((seen.passes, seen.climbing))
+        found.append((300 * seen.loglik, seen.gap))
         return seen.passes == 4
 
     source = Counting(ROWS)
@@ -196,7 +197,15 @@ def test_stopped_is_where_the_caller_wished():
     assert not fit.converged
     assert calls == [(1, 1), (2, 1), (3, 1), (4, 1)]
     assert source.passes == 4
+    assert found[-1] == pytest.approx((fit.loglik, fit.gap))
     assert fit.trace == em(START, ROWS).trace[:4]
+
+
+def test_a_start_at_the_top_takes_one_pass():
+    first = em(Mixture([1.0], [[0.0, 0.0]], [np.eye(2)]), ROWS)
+    again = em(first.model, ROWS)
+    assert again.converged
+    assert (len(again.trace), again.n_iter) == (1, 1)
 
 
 def test_every_end_is_a_sentence_with_a_remedy_where_one_is_needed():

@@ -29,11 +29,12 @@ def test_what_is_fixed_stays_to_the_bit():
         assert fit.model.means[1].tolist() != [3.0, 1.0]
 
 
-def test_the_rest_is_at_its_top():
+@pytest.mark.parametrize("accelerate", [True, False])
+def test_the_rest_is_at_its_top(accelerate):
     # by a general optimiser, over the second mean and the first covariance's factor
     covariance = np.array([[1.1, 0.3], [0.3, 0.7]])
     fixed = Fixed("equal", [[0.1, 0.2], NAN], [np.full((2, 2), np.nan), covariance])
-    fit = em(START, ROWS, fixed=fixed, tol=1e-12)
+    fit = em(START, ROWS, fixed=fixed, tol=1e-12, accelerate=accelerate)
 
     def loss(v: np.ndarray) -> float:
         lower = np.array([[np.exp(v[2]), 0.0], [v[3], np.exp(v[4])]])
@@ -130,3 +131,9 @@ def test_together_with_a_prior_and_row_weights():
 def test_what_cannot_be(attempt, words):
     with pytest.raises(ValueError, match=words):
         attempt()
+
+
+@pytest.mark.parametrize("means", [[[0.0, np.inf], [1.0, 2.0]], [[0.0, np.nan], [1.0, 2.0]], [NAN, [np.nan, 2.0]]])
+def test_a_mean_is_fixed_altogether_or_free(means):
+    with pytest.raises(ValueError, match="finite for a component or NaN altogether"):
+        Fixed(means=means)

@@ -165,3 +165,7 @@ def test_a_mixture_with_noise_is_a_value(noisy):
 def test_what_cannot_be(attempt, words):
     with pytest.raises(ValueError, match=words):
         attempt()
+
+
+def test_the_weight_may_be_nothing_or_all():
+    assert [Noise.of_density(1.0, weight).weight for weight in (0.0, 1.0)] == [0.0, 1.0]

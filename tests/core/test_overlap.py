@@ -200,3 +200,9 @@ def test_far_apart_where_both_branches_of_the_contour_rise_again():
         [[[1.6220015, -0.20540058], [-0.20540058, 1.01084977]], [[0.46179309, 0.0437379], [0.0437379, 0.96675644]]],
     )
     assert far.overlap().max() < 1e-30  # it was 1: terms of 1e35 that should have cancelled
+
+
+def test_the_pair_that_is_looked_at_overlaps_most_whatever_the_weights():
+    model = Mixture([0.45, 0.45, 0.099, 0.001], [0.0, 2.53, 100.0, 105.3], [1.0, 1.0, 1.0, 1.0])
+    every = model.overlap()
+    assert overlapping(model, 1e-9, 1) == [(0, 1, every[0, 1], every[1, 0])]

@@ -385,6 +385,13 @@ def test_modes_do_not_depend_on_the_order_of_components(make):
 # Entropy
 
 
+def test_a_density_level_is_the_quantile_of_the_density_of_its_draws(make):
+    model = make("full")
+    level = model.log_density_level(0.8, rng=3, n=20_000)
+    expected = np.quantile(model.logpdf(model.sample(20_000, 3)), 0.2)
+    assert abs(level - expected) < 0.05 * level.standard_error
+
+
 def entropy_in_one_dimension(model):
     """By the trapezoidal rule, which converges faster than any power of the step here."""
     deviation = np.sqrt(model.covariances[:, 0, 0])
@@ -424,6 +431,13 @@ def test_entropy_bounds_meet_where_the_entropy_is_known(make, kind):
     # all components the same: that of one
     same = Mixture([0.3, 0.7], [[1, 2]] * 2, [np.eye(2)] * 2)
     assert_allclose(same.entropy_bounds(), Gaussian([1, 2], np.eye(2)).entropy(), rtol=1e-12)
+
+
+def test_entropy_of_close_components_is_at_most_that_of_a_gaussian_of_the_same_covariance(make):
+    model = make("tied", spread=0.05)
+    model = Mixture(model.weights, model.means + 100.0, model.structure)
+    gaussian = Gaussian(model.mean, model.cov)
+    assert_allclose(model.entropy_bounds().upper, gaussian.entropy(), rtol=1e-12)
 
 
 def test_entropy_bounds_move_with_the_units(make):

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from mixtura import Statistics, e_step
 
 KINDS = ("full", "tied", "diagonal")
-FIELDS = ("n", "s1", "s2", "loglik", "weight", "rows")
+FIELDS = ("n", "s1", "s2", "loglik", "weight", "rows", "noise")
 
 
 def by_hand(kind, centre, rows, share):

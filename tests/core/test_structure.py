@@ -277,3 +277,15 @@ def test_lower_of_dependent_rows(shape):
 
 def test_the_kinds_are_those_of_the_statistics():
     assert tuple(build(kind)[0].kind for kind in KINDS) == KINDS
+
+
+@pytest.mark.parametrize(("steps", "singular"), [(3, True), (20, False)])
+def test_columns_that_differ_by_rounding_alone_are_singular(steps, singular):
+    correlation = 1 - steps * np.finfo(np.float64).epsneg
+    matrix = np.array([[1.0, correlation], [correlation, 1.0]])
+    assert np.isfinite(np.linalg.cholesky(matrix)).all()  # LAPACK takes both
+    if singular:
+        with pytest.raises(SingularError):
+            cholesky(matrix)
+    else:
+        assert_allclose(cholesky(matrix), np.linalg.cholesky(matrix))
