@@ -26,7 +26,7 @@ from mixtura.core.mixture import WEIGHT_TOLERANCE, Mixture
 from mixtura.core.noise import Noise
 from mixtura.core.statistics import Array
 from mixtura.covariance import registry
-from mixtura.covariance.structure import Structure, from_parameters
+from mixtura.covariance.structure import SingularError, Structure, from_parameters
 from mixtura.sources.files import NONSENSE, FilePath, replacing
 
 FORMAT = "mixtura-model"
@@ -372,14 +372,13 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file_size: int, sh
 
 
 def _has_densities(structure: Structure) -> bool:
-    """Whether covariances, their factors, and the inverses of these are within double precision."""
+    """Whether factors of the covariances, and their inverses, are well within double precision."""
     with np.errstate(all="ignore"):
         try:
             arrays = structure.whitening, *structure.parameters().values()
-        except np.linalg.LinAlgError:
+        except SingularError:
             return False
-        within = all(bool((np.abs(array) <= _WIDEST).all()) for array in arrays)
-        return within and bool(np.isfinite(structure.variances()).all())
+        return all(bool((np.abs(array) <= _WIDEST).all()) for array in arrays)
 
 
 def _has_region(header: Mapping[str, Any]) -> bool:

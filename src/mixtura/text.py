@@ -95,7 +95,7 @@ def bar_length(bar: str) -> float:
 
 def _power(value: float) -> int:
     """The power of ten in front of a number's first digit."""
-    return math.floor(math.log10(max(value, 1e-300)))
+    return math.floor(math.log10(min(max(value, 1e-300), 1e300)))
 
 
 def with_deviations(means: Sequence[float], deviations: Sequence[float]) -> list[str]:

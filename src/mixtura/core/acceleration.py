@@ -480,7 +480,7 @@ def _at(vector: Array, like: Mixture) -> Mixture:
     weights /= weights.sum()
     noise = None if like.noise is None else like.noise.weighing(float(weights[-1]))
     structure = like.structure.at(coordinates)
-    if not (np.isfinite(structure.log_det()).all() and np.isfinite(structure.variances()).all()):
+    if not all(np.isfinite(each).all() for each in (structure.log_det(), structure.variances(), structure.whitening)):
         raise SingularError("a step leaves the range of double precision")
     return Mixture(weights[: like.n_components], means, structure, columns=like.columns, noise=noise)
 

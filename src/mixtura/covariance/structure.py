@@ -243,12 +243,15 @@ def _log_diagonal(factor: Array) -> Array:
 
 
 def inverse_lower(factor: Array) -> Array:
-    """Inverses of (…, D, D) lower triangular matrices, triangular to the bit."""
+    """Inverses of (…, D, D) lower triangular matrices, triangular to the bit; SingularError where there is none."""
     scale = np.abs(np.diagonal(factor, axis1=-2, axis2=-1))
     unit = factor / scale[..., :, None]  # unit diagonal: the inverse is safe for columns in any unit
     size = factor.shape[-1]
     if size < WIDE:
-        return _lower(np.linalg.inv(unit)) / scale[..., None, :]
+        try:
+            return _lower(np.linalg.inv(unit)) / scale[..., None, :]
+        except np.linalg.LinAlgError:
+            raise SingularError("a covariance matrix leaves the range of double precision") from None
     from scipy.linalg import get_lapack_funcs  # a sixth of the work, but matrix by matrix
 
     (invert,) = get_lapack_funcs(("trtri",), (unit,))
