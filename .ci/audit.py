@@ -22,7 +22,9 @@ site_packages, bill = sys.argv[1:]
 
 project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
 needed = {re.match(r"[\w-]+", requirement)[0] for requirement in project["dependencies"]} | {"mixtura"}
-named = {part["name"].lower().replace("_", "-") for part in json.loads(Path(bill).read_text())["components"]}
+told = json.loads(Path(bill).read_text())
+parts = [*told["components"], told["metadata"].get("component", {"name": ""})]  # the last is the library itself
+named = {part["name"].lower().replace("_", "-") for part in parts}
 if not needed <= named:
     sys.exit(f"The bill of materials does not name {', '.join(sorted(needed - named))}.")
 print(f"The bill of materials names {len(named)} parts.")
