@@ -12,19 +12,18 @@ from collections import defaultdict
 from collections.abc import Generator
 from pathlib import Path
 
-import coverage
 import pytest
 
 import mixtura
 from mixtura import kernels
-
-kernels.COMPILED_FROM = math.inf
 
 PACKAGES = ("core", "covariance")
 
 
 class Reach:
     def __init__(self, path: Path) -> None:
+        import coverage
+
         self.path = path
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.source = Path(mixtura.__file__).parent
@@ -54,5 +53,6 @@ class Reach:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    kernels.COMPILED_FROM = math.inf
     if path := os.environ.get("MIXTURA_REACH"):
         config.pluginmanager.register(Reach(Path(path)))
