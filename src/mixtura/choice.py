@@ -29,8 +29,8 @@ from mixtura.start import Parts
 CRITERIA = ("bic", "icl", "aic", "cv")
 #: All families are tried by default where rows × components × (columns² + 8), summed over all candidates, is no more.
 AFFORDABLE = 1e9
-#: Families whose components share axes alone, for which each M-step searches; in more columns than this, for long.
-COMMON_AXES, COMMON_AXES_COLUMNS = ("eve", "vve"), 12
+#: So are families with common axes, in no more columns than this.
+COMMON_AXES_COLUMNS = 12
 #: Models whose criterion is this close to the best say much the same (Kass & Raftery, JASA 90 (1995)).
 TIE = 2.0
 
@@ -332,7 +332,7 @@ def affordable(counts: Sequence[int], n_rows: int, n_features: int) -> tuple[tup
             reason = f"on {n_rows:,} rows they would take {len(families) / len(usual):.1f} times as long"
         elif family.n_parameters(min(counts), n_features) > n_rows * n_features:
             reason = f"they have more free parameters than {n_rows:,} rows have numbers"
-        elif family.name in COMMON_AXES and n_features > COMMON_AXES_COLUMNS:
+        elif family.common_axes and n_features > COMMON_AXES_COLUMNS:
             reason = f"axes that all components share take long to find in {n_features:,} columns"
         if reason:
             why.setdefault(reason, []).append(family.name)

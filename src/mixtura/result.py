@@ -435,16 +435,15 @@ def fit(
     ('eruptions', 'waiting')
     """
     call = _call(locals())
-    with np.errstate():  # what an interrupt leaves changed within is as it was
-        source, names = as_source(
-            table,
-            columns=columns,
-            weights=sample_weight,
-            where=where,
-            part=part,
-            n_threads=None if n_threads is None else _at_least("n_threads", n_threads, 1),
-            spool=spool,
-        )
+    source, names = as_source(
+        table,
+        columns=columns,
+        weights=sample_weight,
+        where=where,
+        part=part,
+        n_threads=None if n_threads is None else _at_least("n_threads", n_threads, 1),
+        spool=spool,
+    )
     counts = counts_of(n_components, source.n_rows)
     families, left_out = _families(covariance, counts, source.n_rows, source.n_features)
     criterion = criterion.lower() if isinstance(criterion, str) else criterion

@@ -50,6 +50,8 @@ class Family:
         Whether volume and shape are shared, so that the other components hold one without any scatter.
     continues : bool
         Whether the maximum is searched for from a start, by iteration; of several maxima it is the one near it.
+    common_axes : bool
+        Whether what is searched for are axes that all components share, which takes long in many columns.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Family:
     maps: Maps = "one unit"
     pooled: bool = False
     continues: bool = False
+    common_axes: bool = False
 
     def __reduce__(self) -> tuple[Callable[[str], Family], tuple[str]]:
         return get, (self.name,)
@@ -175,11 +178,11 @@ FAMILIES = (
     ),
     Family(
         "eve", "EVE", (), "full", families.eve, lambda k, d: 1 + k * (d - 1) + d * (d - 1) // 2,
-        maps="rotations", continues=True,
+        maps="rotations", continues=True, common_axes=True,
     ),
     Family(
         "vve", "VVE", (), "full", families.vve, lambda k, d: k * d + d * (d - 1) // 2,
-        maps="rotations", continues=True,
+        maps="rotations", continues=True, common_axes=True,
     ),
     Family(
         "eev", "EEV", (), "full", families.eev, lambda k, d: d + k * d * (d - 1) // 2, maps="rotations", pooled=True

@@ -73,7 +73,8 @@ class Resolution:
     def of(cls, rows: Array, weights: Array) -> Resolution:
         """That of rows (M, D), or of a sample of them, which count so much (M,)."""
         share = weights / weights.sum()
-        spread = np.sqrt(share @ np.square(rows - share @ rows))
+        centred = rows - share @ rows
+        spread = np.sqrt(share @ np.square(centred))
         size = np.abs(rows).max(0)
         step = np.spacing(size)
         distinct = np.zeros(len(step), dtype=np.intp)
@@ -88,7 +89,7 @@ class Resolution:
                     heavy.append((j, float(values[counts.argmax()]), float(first)))
         spread[(distinct == 1) | (spread <= ROUNDING * size)] = 0.0
         floor = np.minimum(step**2 / (12 * ROUNDING_SHARE), WHOLE_SHARE * spread**2)
-        narrowest = _narrowest(rows, share, step, spread) if rows.shape[1] < WIDE else None
+        narrowest = _narrowest(centred, share, step, spread) if rows.shape[1] < WIDE else None
         return cls(step, floor, spread, size, distinct, tuple(heavy), narrowest)
 
     def coarse(self) -> list[tuple[str, tuple[int, ...], bool]]:
@@ -129,15 +130,15 @@ def grid_step(values: Array) -> float:
     return 0.0
 
 
-def _narrowest(rows: Array, share: Array, step: Array, spread: Array) -> Array:
+def _narrowest(centred: Array, share: Array, step: Array, spread: Array) -> Array:
     """(D, D) in every direction what rounding adds to a variance, or a part of that of all rows if it is less.
 
     Where columns are bound to each other but for their rounding, all rows vary by that alone.
     """
     unit = np.where(spread > 0, spread, np.inf)
-    centred = (rows - share @ rows) / unit
+    standard = centred / unit
     rounding = np.maximum(step / unit, FINEST) / np.sqrt(12)
-    values, axes = np.linalg.eigh(centred.T @ (share[:, None] * centred) / np.outer(rounding, rounding))
+    values, axes = np.linalg.eigh(standard.T @ (share[:, None] * standard) / np.outer(rounding, rounding))
     root = (np.where(spread > 0, spread, 0.0) * rounding)[:, None] * axes
     return (root * np.clip(WHOLE_SHARE * values, 0.0, 1.0)) @ root.T
 

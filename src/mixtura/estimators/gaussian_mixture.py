@@ -318,8 +318,7 @@ class GaussianMixture(CallbackSupport, DensityMixin, BaseEstimator):
     def _fit(self, X: Any, y: Any, sample_weight: ArrayLike | None) -> Source:
         """Fit; the rows as a source."""
         self._check_parameters()
-        with np.errstate():  # see mixtura.fit
-            table = checked_table(X, sample_weight, None if self.n_threads is None else int(self.n_threads))
+        table = checked_table(X, sample_weight, None if self.n_threads is None else int(self.n_threads))
         source = table.source
         if source.n_rows < 2:
             raise ValueError(

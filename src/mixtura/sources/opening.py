@@ -122,22 +122,23 @@ def as_source(
     (189, ('eruptions', 'waiting'))
     """
     request = Request(columns, weights, where, part, format, n_threads, spool, told, engine)
-    if isinstance(table, Source | Opened):
-        asked = ("columns", "weights", "where", "part", "format", "spool", "engine")
-        request.refuse(*asked, why="goes with tables: a Source is as it is")
-        return table if isinstance(table, Opened) else Opened(table, getattr(table, "columns", None))
-    if engine is not None and (_is_path(table) or _are_paths(table)):
-        return _on_engine(table, request)
-    if _is_path(table):
-        return _open_path(os.fspath(table), request)
-    if _are_paths(table):
-        return _open_files([os.fspath(each) for each in table], request, f"the {len(table)} files")
-    request.refuse("format", "engine", why="is for files")
-    for opener in _openers(table):
-        found = opener(table, request)
-        if found is not None:
-            return found
-    return _open_other(table, request)
+    with np.errstate():  # what an interrupt leaves changed within is as it was
+        if isinstance(table, Source | Opened):
+            asked = ("columns", "weights", "where", "part", "format", "spool", "engine")
+            request.refuse(*asked, why="goes with tables: a Source is as it is")
+            return table if isinstance(table, Opened) else Opened(table, getattr(table, "columns", None))
+        if engine is not None and (_is_path(table) or _are_paths(table)):
+            return _on_engine(table, request)
+        if _is_path(table):
+            return _open_path(os.fspath(table), request)
+        if _are_paths(table):
+            return _open_files([os.fspath(each) for each in table], request, f"the {len(table)} files")
+        request.refuse("format", "engine", why="is for files")
+        for opener in _openers(table):
+            found = opener(table, request)
+            if found is not None:
+                return found
+        return _open_other(table, request)
 
 
 def is_elsewhere(table: object) -> bool:
