@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple, Self
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -769,7 +770,13 @@ def _given(ground: Ground, candidate: Candidate) -> Mixture:
 
 def _merit(fit: Fit, margin: float = 0.0) -> tuple[bool, int, float]:
     """What makes one fit of a candidate better than another: it holds, its components do, its objective is high."""
-    return not fit.status.failed, -len(misplaced_components(fit)), fit.objective + margin
+    if fit not in _MISPLACED:
+        _MISPLACED[fit] = len(misplaced_components(fit))
+    return not fit.status.failed, -_MISPLACED[fit], fit.objective + margin
+
+
+#: How many components are misplaced, of the fits that are in use and have been compared.
+_MISPLACED: WeakKeyDictionary[Fit, int] = WeakKeyDictionary()
 
 
 def _sound(fit: Fit | None) -> bool:

@@ -48,7 +48,8 @@ def test_slope_and_hessian_by_differences(one_volume):
     here = inner._Turned.of(n, scatter, axes, one_volume)
     rates = here.weights[:, None] / here.along
     slope = inner._newton(here, one_volume)[0][np.triu_indices(4, 1)]
-    hessian = inner._hessian(here, rates, (here.scatter * rates[:, None, :]).sum(0), one_volume)
+    pull = (here.scatter * rates[:, None, :]).sum(0)
+    hessian = inner._hessian(here, rates, pull, inner._planes(4), one_volume)
     assert_allclose(hessian, hessian.T, atol=1e-9 * np.abs(hessian).max())
     step = 1e-3
     for pairs in np.random.default_rng(1).standard_normal((8, 6)):

@@ -235,11 +235,11 @@ class Momentum(EM):
         if self.before is None or here.dying:
             return None
         share = (self.inertia - 1) / _later(self.inertia)
-        ahead = now + (now + self.before.recentre(now.centre).scale(-1)).scale(share)
+        ahead = now.beyond(self.before, share)
         if (ahead.n < LEAST_SHARE * now.n).any() or ahead.noise < LEAST_SHARE * now.noise:
             return None
         try:
-            return m_step(here.model, ahead, here.family, here.prior, here.fixed)
+            return m_step(here.image, ahead, here.family, here.prior, here.fixed)
         except SingularError:
             return None
 
