@@ -386,12 +386,20 @@ class Ground:
         return replace(fit, statistics=statistics, trace=trace, **numbers)
 
     def climb(
-        self, stage: str, starts: Iterable[tuple[Run, Mixture | Fit, Stop]], sample: Sample | None = None
+        self,
+        stage: str,
+        starts: Iterable[tuple[Run, Mixture | Fit, Stop]],
+        sample: Sample | None = None,
+        *,
+        plainly: bool = False,
     ) -> list[tuple[Run, Fit]]:
-        """Climb from all the starts together, or on from where other climbs ended, on a sample or on all rows."""
+        """Climb from all the starts together, or on from where other climbs ended, on a sample or on all rows.
+
+        By EM steps alone if ``plainly``.
+        """
         starts = list(starts)
         source, weight = (self.rows, self.weight) if sample is None else (sample, sample.weight)
-        accelerate, guide = self.settings.accelerate, self.guide if sample is None and self.larger else None
+        accelerate, guide = self.settings.accelerate and not plainly, self.guide if sample is None and self.larger else None
         tasks: list[Task] = []
         for run, begin, stop in starts:
             family, fixed = run.candidate.family, self.settings.fixed
@@ -613,7 +621,7 @@ def _arrivals(ground: Ground, starts: Sequence[tuple[Run, Mixture]], sample: Sam
     going: list[tuple[Run, Mixture | Fit]] = [*starts]
     for steps, most, behind in SIEVE:
         stop = Stop(RACE_TOL, steps, verify=False)
-        going = [*_ahead(_further(ground, going, stop, sample), most, behind * sample.weight)]
+        going = [*_ahead(_further(ground, going, stop, sample, plainly=True), most, behind * sample.weight)]
     hopeful = [
         (run, fit) for run, fit in going if isinstance(fit, Fit) and _behind(run, fit) <= HOPE * fit.gap * sample.weight
     ]
@@ -621,12 +629,13 @@ def _arrivals(ground: Ground, starts: Sequence[tuple[Run, Mixture]], sample: Sam
 
 
 def _further(
-    ground: Ground, going: Sequence[tuple[Run, Mixture | Fit]], stop: Stop, sample: Sample
+    ground: Ground, going: Sequence[tuple[Run, Mixture | Fit]], stop: Stop, sample: Sample, *, plainly: bool = False
 ) -> list[tuple[Run, Fit]]:
     """Where those climbs come to from where they are, in the steps that all of them together may take."""
     taken = [start.n_iter if isinstance(start, Fit) else 0 for _, start in going]
     stops = [replace(stop, max_iter=min(stop.max_iter, max(ground.settings.max_iter - n, 0))) for n in taken]
-    climbed = ground.climb("repair", [(run, at, each) for (run, at), each in zip(going, stops, strict=True)], sample)
+    starts = [(run, at, each) for (run, at), each in zip(going, stops, strict=True)]
+    climbed = ground.climb("repair", starts, sample, plainly=plainly)
     return [
         (run, (_joined(start, fit) if each.max_iter else start) if isinstance(start, Fit) else fit)
         for (run, start), (_, fit), each in zip(going, climbed, stops, strict=True)
