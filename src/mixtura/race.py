@@ -50,6 +50,7 @@ from mixtura.start import (
     overall_moments,
     split_and_merged,
     splits,
+    swaps,
 )
 
 #: Distinct rows on which starts race, at least …
@@ -62,14 +63,15 @@ SAMPLE_ROWS_PARAMETER = 20
 RACE_TOL = 1e-4
 #: Two climbs ended on the same hill when their objectives agree to this, in nats a row.
 SAME_HILL = 3e-4
-#: Rounds of repair at the most, and how many moves by chance may fail in a row before a candidate is left as it is:
-#: one that is alone, or has neighbours whose fits it can start from.
+#: Rounds of repair at the most, and how many moves of its own, the first of which swaps components, may fail in a row
+#: before a candidate is left as it is: one that is alone, or has neighbours whose fits it can start from.
 REPAIR_ROUNDS = 12
 PATIENCE_ALONE = 3
-PATIENCE = 1
+PATIENCE = 2
 #: Rounds in which families that ended below one that they hold climb again.
 SETTLE_ROUNDS = 4
-#: Pairs merged, and components split, of a neighbour's fit.
+RACED = 100
+#: Pairs merged, and components split, of a neighbour's fit, and of a candidate's own.
 OFFERS = 2
 #: How offers are sifted: so many steps on, this many of a run's go on, if they are no further behind its best than this
 #: (nats a row). Of the scouts that won in the end, one in thirty was further behind.
@@ -399,7 +401,8 @@ class Ground:
         """
         starts = list(starts)
         source, weight = (self.rows, self.weight) if sample is None else (sample, sample.weight)
-        accelerate, guide = self.settings.accelerate and not plainly, self.guide if sample is None and self.larger else None
+        accelerate = self.settings.accelerate and not plainly
+        guide = self.guide if sample is None and self.larger else None
         tasks: list[Task] = []
         for run, begin, stop in starts:
             family, fixed = run.candidate.family, self.settings.fixed
@@ -518,6 +521,8 @@ def _attempts(candidates: Sequence[Candidate], n_init: int) -> Iterator[Sequence
         k, each = candidate.n_components, 0
         if candidate.by_chance:
             each = -(-n_init // peers[k])
+            if made[k] >= RACED * n_init:
+                each = 0
         yield [(made[k] + i) % n_init for i in range(each)]
         made[k] += each
 
@@ -557,7 +562,7 @@ def _repair(ground: Ground, runs: Sequence[Run], sample: Sample, rounds: int) ->
         offers: list[tuple[Run, Mixture]] = []
         moves: list[tuple[Run, Mixture]] = []
         for run in runs:
-            if run.best is None or not _repairable(run.best):
+            if run.best is not None and not _repairable(run.best):
                 continue
             offered = [
                 model
@@ -568,10 +573,9 @@ def _repair(ground: Ground, runs: Sequence[Run], sample: Sample, rounds: int) ->
             ]
             offers += [(run, model) for model in offered]
             if not offered and patience[run] > 0:
+                failed = most[run] - patience[run]
                 patience[run] -= 1
-                rng = np.random.default_rng([ground.seed, run.candidate.n_components, turn, 1])  # whatever n_init
-                with suppress(SingularError):  # that move led nowhere
-                    moves.append((run, ground.start(_move(run.best, sample, rng), run.candidate, 1.0, sample)))
+                moves += [(run, model) for model in _moves(ground, run, sample, turn, failed)]
         arrived = _arrivals(ground, offers + moves, sample)
         moving = {run for run, _ in moves}
         fresh = set[Run]()
@@ -616,6 +620,21 @@ def _offers(ground: Ground, fit: Fit, candidate: Candidate, sample: Sample) -> l
     return [ground.with_noise(model, least=noise) for model in models]
 
 
+def _moves(ground: Ground, run: Run, sample: Sample, turn: int, failed: int) -> Iterator[Mixture]:
+    """The best of a run with something of it elsewhere: first what its own parts offer, and then as chance has it."""
+    if run.best is None:
+        return
+    n_components, family, _ = run.candidate
+    with suppress(SingularError):  # that move led nowhere
+        if failed == 0 and n_components > 2 and not misplaced_components(run.best):
+            prior, noise = ground.prior(sample.weight, n_components, family), run.best.model.noise
+            for model in swaps(run.best.model, sample, family, prior, OFFERS):
+                yield ground.with_noise(model, least=0.0 if noise is None else noise.weight)
+        else:
+            rng = np.random.default_rng([ground.seed, n_components, turn, 1])  # whatever n_init
+            yield ground.start(_move(run.best, sample, rng), run.candidate, 1.0, sample)
+
+
 def _arrivals(ground: Ground, starts: Sequence[tuple[Run, Mixture]], sample: Sample) -> list[tuple[Run, Fit]]:
     """Where those starts arrive that come near the best of their run soon."""
     going: list[tuple[Run, Mixture | Fit]] = [*starts]
@@ -646,7 +665,7 @@ def _ahead(climbed: Sequence[tuple[Run, Fit]], most: int, behind: float) -> list
     """The most promising of each run, if they are no further behind its best."""
     by_run: dict[Run, list[Fit]] = {}
     for run, fit in climbed:
-        if run.best is not None and fit.objective >= run.best.objective - behind:
+        if run.best is None or fit.objective >= run.best.objective - behind:
             by_run.setdefault(run, []).append(fit)
     return [(run, fit) for run, fits in by_run.items() for fit in sorted(fits, key=_merit, reverse=True)[:most]]
 

@@ -49,7 +49,7 @@ def eigen(scatter: Array) -> tuple[Array, Array]:
 
 
 class _Sized(NamedTuple):
-    """At volumes λ, with M = Σ_k W_k/λ_k and V_k = M^(-½) W_k/λ_k M^(-½): log det M, V_k or its diagonal, and tr V_k."""
+    """At volumes λ, with M = Σ_k W_k/λ_k and V_k = M^(-½) W_k/λ_k M^(-½): log det M, V_k (or diagonals), and tr V_k."""
 
     log_det: float
     white: Array
@@ -236,8 +236,8 @@ def _newton(here: _Turned, one_volume: bool) -> tuple[Array, Array]:
 class _Planes(NamedTuple):
     """The planes of rotation, i < j, and what two of them, ij and kl, have in common.
 
-    With F (D, D, D), flat, ``sign`` F[``shared``] is F_jik where j = l, F_ijl where i = k, −F_jil where j = k and −F_ijk
-    where i = l; on the diagonal, where the first two both hold, ``other`` is the second.
+    With F (D, D, D), flat, ``sign`` F[``shared``] is F_jik where j = l, F_ijl where i = k, −F_jil where j = k and
+    −F_ijk where i = l; on the diagonal, where the first two both hold, ``other`` is the second.
     """
 
     i: NDArray[np.intp]
