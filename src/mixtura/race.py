@@ -70,12 +70,11 @@ PATIENCE_ALONE = 3
 PATIENCE = 2
 #: Rounds in which families that ended below one that they hold climb again.
 SETTLE_ROUNDS = 4
-RACED = 100
 #: Pairs merged, and components split, of a neighbour's fit, and of a candidate's own.
 OFFERS = 2
 #: How offers are sifted: so many steps on, this many of a run's go on, if they are no further behind its best than this
 #: (nats a row). Of the scouts that won in the end, one in thirty was further behind.
-SIEVE = ((0, 2, 0.15), (2, 1, 0.05), (6, 1, 0.02))
+SIEVE = ((0, 2, 0.25), (2, 1, 0.05), (6, 1, 0.02))
 #: The last is followed to the end if it is no further behind than this many times the gap that it sees.
 HOPE = 2.0
 #: Larger samples, through which a climb comes to all rows, grow by this factor; the largest has no more than that part
@@ -521,8 +520,6 @@ def _attempts(candidates: Sequence[Candidate], n_init: int) -> Iterator[Sequence
         k, each = candidate.n_components, 0
         if candidate.by_chance:
             each = -(-n_init // peers[k])
-            if made[k] >= RACED * n_init:
-                each = 0
         yield [(made[k] + i) % n_init for i in range(each)]
         made[k] += each
 
@@ -562,7 +559,7 @@ def _repair(ground: Ground, runs: Sequence[Run], sample: Sample, rounds: int) ->
         offers: list[tuple[Run, Mixture]] = []
         moves: list[tuple[Run, Mixture]] = []
         for run in runs:
-            if run.best is not None and not _repairable(run.best):
+            if run.best is None or not _repairable(run.best):
                 continue
             offered = [
                 model
@@ -665,7 +662,7 @@ def _ahead(climbed: Sequence[tuple[Run, Fit]], most: int, behind: float) -> list
     """The most promising of each run, if they are no further behind its best."""
     by_run: dict[Run, list[Fit]] = {}
     for run, fit in climbed:
-        if run.best is None or fit.objective >= run.best.objective - behind:
+        if run.best is not None and fit.objective >= run.best.objective - behind:
             by_run.setdefault(run, []).append(fit)
     return [(run, fit) for run, fits in by_run.items() for fit in sorted(fits, key=_merit, reverse=True)[:most]]
 
