@@ -112,13 +112,13 @@ def _factors(matrices: Array) -> Array:
                 matrix[:] = np.nan
         return matrices
     try:
-        return np.linalg.cholesky(matrices)
+        factors = np.linalg.cholesky(matrices)
     except np.linalg.LinAlgError:
         factors = np.full_like(matrices, np.nan)
         for index in np.ndindex(matrices.shape[:-2]):
             with suppress(np.linalg.LinAlgError):
                 factors[index] = np.linalg.cholesky(matrices[index])
-        return factors
+    return np.asarray(factors, dtype=np.float64)
 
 
 def lower_of(factors: Array) -> Array:
