@@ -363,8 +363,9 @@ def _factor_uphill(factor: Array, slope: Array, n: Array) -> Array:
 def _factor_distance(white: Array, other: Array, n: Array) -> float:
     """½ Σ n ‖L⁻¹ Σ' L⁻ᵀ − I‖² (Frobenius)."""
     relative = white @ other
-    change = relative @ np.swapaxes(relative, -1, -2) - _identity(white.shape[-1])
-    return 0.5 * float((n * np.square(change).sum((-1, -2))).sum())
+    change = relative @ np.swapaxes(relative, -1, -2)
+    change -= _identity(white.shape[-1])
+    return 0.5 * float((n * np.square(change, out=change).sum((-1, -2))).sum())
 
 
 @dataclass(frozen=True, eq=False)
