@@ -74,6 +74,11 @@ def _sized(scatter: Array, logs: Array, factor_of: Callable[[Array], Array] = ch
     return _Sized(2 * float(np.log(factor.diagonal()).sum()), white, np.einsum("kii->k", white))
 
 
+def _of_near_identity(matrix: Array) -> Array:
+    """The Cholesky factor, where no column's scale is in the way."""
+    return np.asarray(np.linalg.cholesky(matrix), dtype=np.float64)
+
+
 def volumes(n: Array, scatter: Array, start: Structure | None = None) -> Array:
     """The volumes λ_k (K,) beside a common shape M, up to a factor, for scatters (K, D) of diagonals or (K, D, D).
 
@@ -96,7 +101,7 @@ def volumes(n: Array, scatter: Array, start: Structure | None = None) -> Array:
         logs = logs + sizes
         here = _sized(scatter, logs)
     # from here on in coordinates in which M begins as the identity
-    white, moved, factor_of = here.white, np.zeros(len(n)), np.linalg.cholesky
+    white, moved, factor_of = here.white, np.zeros(len(n)), _of_near_identity
     base, here = here.log_det, here._replace(log_det=0.0)
     eye = (1 + ROUNDING) * np.eye(len(n))
     for _ in range(MOST_STEPS):
@@ -152,12 +157,13 @@ def _mixed(matrices: Array) -> Array:
     """An average in weights without any symmetry: axes common to the matrices are its own, and it has no others."""
     sizes = np.einsum("kii->k", matrices)
     weights = _unlike(len(matrices)) / np.where(sizes > 0, sizes, np.inf)
-    return (weights @ matrices.reshape(len(matrices), -1)).reshape(matrices.shape[1:])
+    average: Array = weights @ matrices.reshape(len(matrices), -1)
+    return average.reshape(matrices.shape[1:])
 
 
 @lru_cache(maxsize=64)
 def _unlike(n_matrices: int) -> Array:
-    return 0.5 + np.arange(1, n_matrices + 1) * GOLDEN % 1.0
+    return np.asarray(0.5 + np.arange(1, n_matrices + 1) * GOLDEN % 1.0, dtype=np.float64)
 
 
 class _Turned(NamedTuple):
@@ -271,7 +277,7 @@ def _hessian(here: _Turned, rates: Array, pull: Array, planes: _Planes, one_volu
     hessian *= 2
     # from d_kj, and what the weights change
     change = (2 * here.scatter[:, planes.i, planes.j].T)[:, :, None] * (planes.ends[:, None, :] / here.along)
-    flat = change.reshape(len(change), -1)
+    flat = change.reshape(len(change), here.along.size)
     hessian -= (change * here.weights[:, None]).reshape(flat.shape) @ flat.T
     if one_volume:
         means, weights = change.sum(2) / size, here.weights
