@@ -623,7 +623,7 @@ def _moves(ground: Ground, run: Run, sample: Sample, turn: int, failed: int) -> 
         return
     n_components, family, _ = run.candidate
     with suppress(SingularError):  # that move led nowhere
-        if failed == 0 and not misplaced_components(run.best):
+        if failed == 0 and n_components > 2 and not misplaced_components(run.best):
             prior, noise = ground.prior(sample.weight, n_components, family), run.best.model.noise
             for model in swaps(run.best.model, sample, family, prior, OFFERS):
                 yield ground.with_noise(model, least=0.0 if noise is None else noise.weight)

@@ -8,7 +8,7 @@ work on a bounded sample that does not depend on the order of the rows or on how
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -260,16 +260,19 @@ def split_and_merged(model: Mixture, sample: Sample, rng: np.random.Generator) -
 
 
 def swaps(model: Mixture, sample: Sample, family: Family, prior: Prior, most: int) -> list[Mixture]:
-    """Mixtures with two components of a mixture made one, and one cut in two: another, or those two but otherwise.
+    """Mixtures with two components of a mixture made one, and another of three or more cut in two.
 
     Of ``most`` pairs, those that cost least (``mergers``), each with as many cuts, the best (``splits``). That is the
     split and merge of Ueda, Nakano, Ghahramani & Hinton (Neural Computation 12 (2000)), with other criteria.
     """
-    return [cut for joined in mergers(model, most) for cut in splits(joined, sample, family, prior, most)]
+    others = range(model.n_components - 2)  # what is merged comes last
+    return [cut for joined in mergers(model, most) for cut in splits(joined, sample, family, prior, most, which=others)]
 
 
-def splits(model: Mixture, sample: Sample, family: Family, prior: Prior, most: int) -> list[Mixture]:
-    """Mixtures with one component of a mixture cut in two, across its longest axis in standardised coordinates.
+def splits(
+    model: Mixture, sample: Sample, family: Family, prior: Prior, most: int, *, which: Iterable[int] | None = None
+) -> list[Mixture]:
+    """Mixtures with one component of a mixture, or of those, cut in two across its longest axis (standardised columns).
 
     At ``most`` those whose components, as labels of the rows, explain the rows best; the best one first.
     """
@@ -280,7 +283,7 @@ def splits(model: Mixture, sample: Sample, family: Family, prior: Prior, most: i
     sums = moments(sample.rows, np.hstack([above, share - above]), np.vstack([model.means, model.means]), kind)
     upper, lower = np.split(np.eye(2 * n_components), 2)
     found: list[tuple[float, Mixture]] = []
-    for k in range(n_components):
+    for k in range(n_components) if which is None else which:
         parts = np.vstack([upper + lower, lower[k]])  # which halves make up each component
         parts[k] = upper[k]
         n, s1, s2 = (np.tensordot(parts, total, 1) for total in (sums.n, sums.s1, sums.s2))
