@@ -11,8 +11,8 @@ import math
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
-from operator import itemgetter
+from functools import partial, reduce
+from operator import add, itemgetter
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
-from mixtura.core.mixture import Mixture
+from mixtura.core.mixture import BLOCK_ROWS, Mixture
 from mixtura.core.mstep import first_m_step
 from mixtura.core.noise import Noise
 from mixtura.core.statistics import Array, Kind, Statistics
@@ -277,26 +277,39 @@ def splits(
     At ``most`` those whose components, as labels of the rows, explain the rows best; the best one first.
     """
     n_components = model.n_components
-    share = model.responsibilities(sample.rows) * sample.weights[:, None]
-    above = share * np.stack([_above(model, k, sample) for k in range(n_components)], axis=1)
     kind = "diagonal" if family.kind == "diagonal" else "full"
-    sums = moments(sample.rows, np.hstack([above, share - above]), np.vstack([model.means, model.means]), kind)
+    halves = _halves(model, sample, kind)
     upper, lower = np.split(np.eye(2 * n_components), 2)
     found: list[tuple[float, Mixture]] = []
     for k in range(n_components) if which is None else which:
         parts = np.vstack([upper + lower, lower[k]])  # which halves make up each component
         parts[k] = upper[k]
-        n, s1, s2 = (np.tensordot(parts, total, 1) for total in (sums.n, sums.s1, sums.s2))
+        n, s1, s2 = (np.tensordot(parts, total, 1) for total in (halves.n, halves.s1, halves.s2))
         centre = np.vstack([model.means, model.means[k]])
-        weight, rows = float(sample.weights.sum()), sample.n_rows
         s2 = s2.sum(0) if family.kind == "tied" else s2
-        statistics = Statistics(family.kind, centre, n, s1, s2, 0.0, weight, rows)
+        statistics = Statistics(family.kind, centre, n, s1, s2, 0.0, halves.weight, halves.rows)
         lean = (sample.n_features + 1) * statistics.row_weight
         with suppress(SingularError):
             cut = first_m_step(statistics, family, prior.leaning(lean, statistics), start=_doubled(model.structure, k))
             labelled = float(xlogy(n, cut.weights).sum() - 0.5 * (n @ cut.structure.log_det()))
             found.append((labelled, cut))
     return [cut for _, cut in sorted(found, key=itemgetter(0), reverse=True)[:most]]
+
+
+def _halves(model: Mixture, sample: Sample, kind: Kind) -> Statistics:
+    """The statistics of the halves of all components, the upper ones first, in the terms of ``_above``."""
+    above = np.stack([_above(model, k, sample) for k in range(model.n_components)], axis=1)
+    centre = np.vstack([model.means, model.means])
+
+    def of(part: slice) -> Statistics:
+        rows, weights = sample.rows[part], sample.weights[part]
+        share = model.responsibilities(rows) * weights[:, None]
+        upper = share * above[part]
+        sums = moments(rows, np.hstack([upper, share - upper]), centre, kind)
+        return Statistics(kind, centre, sums.n, sums.s1, sums.s2, 0.0, float(weights.sum()), len(rows))
+
+    parts = (slice(start, start + BLOCK_ROWS) for start in range(0, sample.n_rows, BLOCK_ROWS))
+    return reduce(add, map(of, parts))
 
 
 def _doubled(structure: Structure, k: int) -> Structure:
