@@ -213,12 +213,12 @@ def climb(task: Task, trace: list[Step] | None = None) -> Generator[Mixture, Sta
             trace.append(Step(passes, kind, here.statistics.loglik, here.objective, view.gradient_norm, gap))
             if arrived:
                 break
-            if view.gap < task.stop.tol:
+            if view.gap < steps.reach * task.stop.tol:
                 view, probes = yield from _counted(steps.verify(here, view))
                 passes += probes
                 trace[-1] = trace[-1]._replace(gap=view.gap)
                 arrived = view.gap < task.stop.tol
-                if arrived and view.direction is None:
+                if arrived and not view.leads:
                     break
             kind, there, tried = yield from _first_that_climbs(here, steps.propose(here, view))  # if arrived, the last
             passes += tried
