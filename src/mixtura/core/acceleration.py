@@ -353,16 +353,17 @@ class QuasiNewton(Steps):
         self.plain = EM(verified)
         self.guide = guide
         self.doubtful = np.inf
+        self.least: float | None = None  # the least curvature, if it was measured one step before
         self.waiting, self.patience = 0, 1  # looks until the guide is asked again, now and after its next refusal
 
     def look(self, here: Point) -> View:
-        norm = here.gradient_norm
+        norm, least, self.least = here.gradient_norm, self.least, None
         if norm < ROUNDING_NORM:
             return View(norm, 0.5 * norm**2, measured=True)
         if here.dying:
             return self.plain.look(here)
-        view = self._ask(here) if norm < NEAR else None
-        return view or self._remember(here)
+        view = (self._ask(here) if norm < NEAR else None) or self._remember(here)
+        return view if least is None else replace(view, gap=max(view.gap, 0.5 * norm**2 / least))
 
     def _ask(self, here: Point) -> View | None:
         """What the guide says, where there is one that is concave; it is asked less often while it is not."""
@@ -400,7 +401,9 @@ class QuasiNewton(Steps):
         if view.gap > self.doubtful:
             return replace(view, gap=np.inf)
         self.doubtful = view.gap / 2
-        return (yield from _newton(here, here.slope))
+        view = yield from _newton(here, here.slope)
+        self.least = view.least
+        return view
 
     def propose(self, here: Point, view: View) -> Proposals:
         if view.direction is not None and view.gradient_norm < NEAR:
@@ -464,7 +467,7 @@ def _newton(here: Point, slope: Array) -> Probes:
     Products with the observed information are differences of gradients at ``here`` and at a probe beside it.
     """
     found = yield from _conjugate_gradients(_Coordinates(here), _Way(slope, _uphill(here, slope)))
-    return View(here.gradient_norm, found.gap, found.step.shift, measured=True)
+    return View(here.gradient_norm, found.gap, found.step.shift, measured=True, least=found.least)
 
 
 def _newton_of_statistics(here: Point) -> Probes:
@@ -479,7 +482,8 @@ def _newton_of_statistics(here: Point) -> Probes:
     space = _Sums(there, here.statistics.recentre(here.image.means))
     found = yield from _conjugate_gradients(space, space.first(here.gradient_norm))
     gained = (there.objective - here.objective) / there.statistics.weight
-    return View(here.gradient_norm, found.gap + gained, None, True, space.models(found.step), found.least)
+    gap, ahead = found.gap + gained, space.models(found.step)
+    return View(here.gradient_norm, gap, measured=True, ahead=ahead, least=found.least)
 
 
 @dataclass(frozen=True, eq=False)
@@ -510,8 +514,8 @@ class _Space(ABC):
         """The model that far along a way."""
 
     @abstractmethod
-    def bent(self, way: _Way, length: float, seen: Statistics) -> _Way:
-        """Observed information times a way, given a pass that far along it; its shift is not looked at."""
+    def bent(self, way: _Way, length: float, probe: Mixture, seen: Statistics) -> _Way:
+        """Observed information times a way, given a pass under the probe along it; its shift is not looked at."""
 
     def most(self, way: _Way) -> float:
         """The farthest that one may go along a way."""
@@ -531,8 +535,8 @@ class _Coordinates(_Space):
     def probe(self, way: _Way, length: float) -> Mixture:
         return _at(self.origin + length * way.shift, self.here.model)
 
-    def bent(self, way: _Way, length: float, seen: Statistics) -> _Way:
-        there = replace(self.here, model=self.probe(way, length), statistics=seen)
+    def bent(self, way: _Way, length: float, probe: Mixture, seen: Statistics) -> _Way:
+        there = replace(self.here, model=probe, statistics=seen)
         return replace(way, slope=(self.slope - there.slope) / length)
 
     def turned(self, way: _Way, size: float) -> _Way:
@@ -562,7 +566,7 @@ class _Sums(_Space):
     def probe(self, way: _Way, length: float) -> Mixture:
         return self._model(_moved(self.base, length, _of(way)))
 
-    def bent(self, way: _Way, length: float, seen: Statistics) -> _Way:
+    def bent(self, way: _Way, length: float, probe: Mixture, seen: Statistics) -> _Way:
         after = self._difference(seen.recentre(self.base.centre), self.here.statistics)
         return way.plus(-1.0 / length, after)
 
@@ -575,7 +579,10 @@ class _Sums(_Space):
         base, change = self.base, _of(way)
         have, lost = np.append(base.n, base.noise), -np.append(change.n, change.noise)
         falling = lost > 0
-        return float(((1 - LEAST_SHARE) * have[falling] / lost[falling]).min(initial=np.inf))
+        most = float(((1 - LEAST_SHARE) * have[falling] / lost[falling]).min(initial=np.inf))
+        if not most > 0:
+            raise SingularError("a component without any rows cannot lose more")
+        return most
 
     def models(self, way: _Way) -> tuple[Mixture, ...]:
         """The model at the end of a way, and those on it to try where that one is no better."""
@@ -616,7 +623,8 @@ def _conjugate_gradients(space: _Space, residual: _Way) -> Generator[Mixture, St
     for _ in range(PROBES):
         length = ahead.times(ahead)
         small = min(PROBE / np.sqrt(length), space.most(ahead))
-        bent = space.bent(ahead, small, (yield space.probe(ahead, small)))
+        probe = space.probe(ahead, small)
+        bent = space.bent(ahead, small, probe, (yield probe))
         curvature = bent.times(ahead)
         if not curvature > FLAT * length:
             return _Newton(_nothing(ahead).plus(ESCAPE / np.sqrt(length), ahead), np.inf)
@@ -630,7 +638,7 @@ def _conjugate_gradients(space: _Space, residual: _Way) -> Generator[Mixture, St
         if not left > SOLVED * first:
             break
         ahead = residual.plus(left / before, ahead)
-    least = UNMET * _least_curvature(shares, ratios)
+    least = max(UNMET * _least_curvature(shares, ratios), FLAT)
     return _Newton(step, decrement + 0.5 * max(left, 0.0) * _most_left(shares, ratios, least), least)
 
 
