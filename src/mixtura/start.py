@@ -184,10 +184,12 @@ def kmeans_plus_plus(
         distance = nearer[best]
     centres = rows[chosen]
     for _ in range(lloyd_steps):
-        share = np.eye(n_components)[_nearest(rows, centres)] * weights[:, None]
-        held = share.sum(0) > 0
+        nearest = _nearest(rows, centres)
+        n = np.bincount(nearest, weights, n_components)
+        s1 = np.stack([np.bincount(nearest, weights * column, n_components) for column in rows.T], axis=1)
+        held = n > 0
         moved = centres.copy()
-        moved[held] = (share.T @ rows)[held] / share.sum(0)[held, None]
+        moved[held] = s1[held] / n[held, None]
         if np.array_equal(moved, centres):
             break
         centres = moved

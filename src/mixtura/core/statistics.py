@@ -173,4 +173,5 @@ class Statistics:
     def scatter(self) -> Array:
         """W = Σ w γ (x − x̄_k)(x − x̄_k)ᵀ about each component's own mean, in the shape of ``s2``."""
         shift = self.shift()
-        return self.s2 - outer(self.kind, self.n, shift, shift)
+        between = outer(self.kind, self.n, shift, shift)
+        return np.subtract(self.s2, between, out=between)

@@ -41,6 +41,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, Self
@@ -85,23 +86,39 @@ def cholesky(matrices: Array) -> Array:
     diagonal = np.diagonal(matrices, axis1=-2, axis2=-1)
     positive = (diagonal > 0) & np.isfinite(diagonal)
     scale = np.sqrt(np.where(positive, diagonal, 1.0))
-    unit = matrices / scale[..., :, None] / scale[..., None, :]
-    try:
-        factors = np.linalg.cholesky(unit)
-    except np.linalg.LinAlgError:
-        factors = np.full_like(unit, np.nan)
-        for index in np.ndindex(unit.shape[:-2]):
-            try:
-                factors[index] = np.linalg.cholesky(unit[index])
-            except np.linalg.LinAlgError:
-                continue  # stays NaN: reported below with its index
+    unit: Array = np.divide(matrices, scale[..., :, None], order="C", dtype=np.float64)
+    unit /= scale[..., None, :]
+    factors = _factors(unit)
     pivots = np.square(np.diagonal(factors, axis1=-2, axis2=-1))
     regular = positive.all(-1) & (pivots > SINGULAR_PIVOT * unit.shape[-1]).all(-1)
     if not regular.all():
         which = [int(i) for i in np.flatnonzero(~np.atleast_1d(regular))] if matrices.ndim > 2 else []
         of = f" of component {', '.join(map(str, which))}" if which else ""
         raise SingularError(f"the covariance matrix{of} is not positive definite", which)
-    return np.asarray(scale[..., :, None] * factors, dtype=np.float64)
+    factors *= scale[..., :, None]
+    return factors
+
+
+def _factors(matrices: Array) -> Array:
+    """Lower Cholesky factors, in the place of the matrices; NaN for those that have none."""
+    size = matrices.shape[-1]
+    if size >= WIDE:
+        from scipy.linalg import get_lapack_funcs  # writes over its argument
+
+        (factor,) = get_lapack_funcs(("potrf",), (matrices,))
+        for matrix in matrices.reshape(-1, size, size):
+            _, info = factor(matrix.T, overwrite_a=1)  # the upper one of the transpose
+            if info:
+                matrix[:] = np.nan
+        return matrices
+    try:
+        factors = np.linalg.cholesky(matrices)
+    except np.linalg.LinAlgError:
+        factors = np.full_like(matrices, np.nan)
+        for index in np.ndindex(matrices.shape[:-2]):
+            with suppress(np.linalg.LinAlgError):
+                factors[index] = np.linalg.cholesky(matrices[index])
+    return np.asarray(factors, dtype=np.float64)
 
 
 def lower_of(factors: Array) -> Array:
@@ -245,18 +262,21 @@ def _log_diagonal(factor: Array) -> Array:
 def inverse_lower(factor: Array) -> Array:
     """Inverses of (…, D, D) lower triangular matrices, triangular to the bit; SingularError where there is none."""
     scale = np.abs(np.diagonal(factor, axis1=-2, axis2=-1))
-    unit = factor / scale[..., :, None]  # unit diagonal: the inverse is safe for columns in any unit
+    # unit diagonal: the inverse is safe for columns in any unit
+    unit: Array = np.divide(factor, scale[..., :, None], order="C", dtype=np.float64)
     size = factor.shape[-1]
     if size < WIDE:
         try:
             return _lower(np.linalg.inv(unit)) / scale[..., None, :]
         except np.linalg.LinAlgError:
             raise SingularError("a covariance matrix leaves the range of double precision") from None
-    from scipy.linalg import get_lapack_funcs  # a sixth of the work, but matrix by matrix
+    from scipy.linalg import get_lapack_funcs  # a sixth of the work, but matrix by matrix, each in its place
 
     (invert,) = get_lapack_funcs(("trtri",), (unit,))
-    inverse = np.stack([invert(matrix, lower=1)[0] for matrix in unit.reshape(-1, size, size)])
-    return _lower(inverse.reshape(unit.shape)) / scale[..., None, :]
+    for matrix in unit.reshape(-1, size, size):
+        invert(matrix.T, overwrite_c=1)  # the upper one of the transpose
+    unit /= scale[..., None, :]
+    return unit
 
 
 def _rest_of(n_features: int, given: Index) -> Index:
@@ -343,8 +363,9 @@ def _factor_uphill(factor: Array, slope: Array, n: Array) -> Array:
 def _factor_distance(white: Array, other: Array, n: Array) -> float:
     """½ Σ n ‖L⁻¹ Σ' L⁻ᵀ − I‖² (Frobenius)."""
     relative = white @ other
-    change = relative @ np.swapaxes(relative, -1, -2) - _identity(white.shape[-1])
-    return 0.5 * float((n * np.square(change).sum((-1, -2))).sum())
+    change = relative @ np.swapaxes(relative, -1, -2)
+    change -= _identity(white.shape[-1])
+    return 0.5 * float((n * np.square(change, out=change).sum((-1, -2))).sum())
 
 
 @dataclass(frozen=True, eq=False)

@@ -755,19 +755,35 @@ def _read_products(sums, slot, columns, n, k, s1, s2):
 
 
 @numba.njit
+def _as_it_was(unit, shift):
+    """Whether a tile is in the units of the rows, and about the means in force."""
+    for d in range(len(unit)):
+        if unit[d] != 1.0:
+            return False
+        for k in range(len(shift)):
+            if shift[k, d] != 0.0:
+                return False
+    return True
+
+
+@numba.njit
 def _restore_products(frame, n, s1, s2):
     """Sums of r y yᵀ about the tile's means and in its units → about the means and in the units of the rows."""
     _, unit, shift, _, _ = frame
+    if _as_it_was(unit, shift):
+        return
     components, columns = s1.shape
     for k in range(components):
         products = s2[k % len(s2)]  # which is one for all where covariances are tied
         for i in range(columns):
+            moved, back = s1[k, i] + n[k] * shift[k, i], shift[k, i]
             for j in range(columns):
-                products[i, j] += (s1[k, i] + n[k] * shift[k, i]) * shift[k, j] + shift[k, i] * s1[k, j]
+                products[i, j] += moved * shift[k, j] + back * s1[k, j]
+    per_unit = 1.0 / unit  # exact, for units are powers of two
     for products in s2:
         for i in range(columns):
             for j in range(columns):
-                products[i, j] /= unit[i] * unit[j]
+                products[i, j] *= per_unit[i] * per_unit[j]
 
 
 @numba.njit

@@ -77,7 +77,8 @@ def softmax(joint: Array, rows: Rows, model: Whitened) -> tuple[Array, Array]:
     far = top == -np.inf
     if far.any():
         share[far], total[far] = _nearest(rows[far], model), 1.0
-    return top + np.log(total), share / total[:, None]
+    share /= total[:, None]
+    return top + np.log(total), share
 
 
 @_tiny

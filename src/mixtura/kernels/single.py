@@ -19,6 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mixtura.core.statistics import Array
+from mixtura.covariance.structure import SingularError, inverse_lower
 from mixtura.kernels import Rows, Sums, Whitened, compiled
 
 #: The greatest distance of a component from the origin, in its own widths, at which single precision is used, and the
@@ -34,8 +35,8 @@ def _widths(model: Whitened) -> tuple[Array, Array, Array]:
     if model.kind == "diagonal":
         return 1 / whitening, whitening**2, whitening
     try:
-        sigma = np.linalg.norm(np.linalg.inv(whitening), axis=-1)
-    except np.linalg.LinAlgError:
+        sigma = np.linalg.norm(inverse_lower(whitening), axis=-1)
+    except SingularError:
         sigma = np.full(whitening.shape[:-1], np.nan)
     diagonal = np.diagonal(whitening, axis1=-2, axis2=-1)
     return np.atleast_2d(sigma), np.square(whitening).sum(-2), diagonal

@@ -14,7 +14,7 @@ from mixtura.sources.threaded import Recipe, Threaded
 #: A block has about this many numbers, but no fewer rows than the least and no more than the most; there are so many
 #: blocks that several threads find work, if that leaves blocks of so many rows.
 BLOCK_NUMBERS = 131_072
-LEAST_ROWS = 1024
+LEAST_ROWS = 2560
 BLOCK_ROWS = 65_536
 BLOCKS = 4
 SHARED_ROWS = 16_384
