@@ -202,14 +202,14 @@ class EM(Steps):
         self.rates: deque[float] = deque(maxlen=3)
         self.made: deque[tuple[Point, Point]] = deque(maxlen=3)  # steps whose rate is not known yet
         self.doubtful = np.inf
-        self.least: float | None = None  # the least curvature, if it was measured one step before
+        self.found: View | None = None  # if the curvature was measured one step before
 
     def look(self, here: Point) -> View:
-        norm, least, self.least = here.gradient_norm, self.least, None
+        norm, found, self.found = here.gradient_norm, self.found, None
         if norm < ROUNDING_NORM:
             return View(norm, 0.5 * norm**2, measured=True)
-        if least is not None:
-            return View(norm, 0.5 * norm**2 / least, measured=True)
+        if found is not None and found.least is not None:
+            return View(norm, 0.5 * norm**2 / found.least, measured=True)
         self.rates += [_rate(a, b) for a, b in self.made]
         self.made.clear()
         rate = max(self.rates) if len(self.rates) == self.rates.maxlen else 1.0
@@ -226,7 +226,7 @@ class EM(Steps):
             view = yield from self._newton(here)
         except SingularError:  # the edge of double precision is near
             return replace(view, gap=np.inf)
-        self.least = view.least
+        self.found = view
         return view
 
     def _newton(self, here: Point) -> Probes:
@@ -238,6 +238,13 @@ class EM(Steps):
 
     def learn(self, here: Point, there: Point) -> None:
         self.made.append((here, there))
+        if self.found is not None and gained_more(here, there, self.found.gap):
+            self.found = None
+
+
+def gained_more(here: Point, there: Point, gap: float) -> bool:
+    """Whether a step gained more than was said to be left: then the curvature is not what it was held to be."""
+    return there.objective - here.objective > gap * here.statistics.weight + here.rounding
 
 
 def _rate(here: Point, there: Point) -> float:
@@ -353,17 +360,19 @@ class QuasiNewton(Steps):
         self.plain = EM(verified)
         self.guide = guide
         self.doubtful = np.inf
-        self.least: float | None = None  # the least curvature, if it was measured one step before
+        self.found: View | None = None  # if the curvature was measured one step before
         self.waiting, self.patience = 0, 1  # looks until the guide is asked again, now and after its next refusal
 
     def look(self, here: Point) -> View:
-        norm, least, self.least = here.gradient_norm, self.least, None
+        norm, found, self.found = here.gradient_norm, self.found, None
         if norm < ROUNDING_NORM:
             return View(norm, 0.5 * norm**2, measured=True)
         if here.dying:
             return self.plain.look(here)
         view = (self._ask(here) if norm < NEAR else None) or self._remember(here)
-        return view if least is None else replace(view, gap=max(view.gap, 0.5 * norm**2 / least))
+        if found is None or found.least is None:
+            return view
+        return replace(view, gap=max(view.gap, 0.5 * norm**2 / found.least))
 
     def _ask(self, here: Point) -> View | None:
         """What the guide says, where there is one that is concave; it is asked less often while it is not."""
@@ -402,7 +411,7 @@ class QuasiNewton(Steps):
             return replace(view, gap=np.inf)
         self.doubtful = view.gap / 2
         view = yield from _newton(here, here.slope)
-        self.least = view.least
+        self.found = view
         return view
 
     def propose(self, here: Point, view: View) -> Proposals:
@@ -424,7 +433,7 @@ class QuasiNewton(Steps):
     def learn(self, here: Point, there: Point) -> None:
         self.plain.learn(here, there)
         if not there.dying:
-            self.plain.least = None  # of a point that is not the last any more
+            self.plain.found = None  # of a point that is not the last any more
         if here.dying or there.dying:
             self.curvature = None
             return
