@@ -46,7 +46,7 @@ UNMET = 0.5
 ESCAPE = 0.3
 #: The part of a Newton step among statistics that is tried where the whole is no good.
 SHORTER = 0.25
-#: It is made from this many times the tolerance on: what it costs is then saved by the momentum steps that it replaces.
+#: It is made from this many times the tolerance on, and pays for itself by the steps of momentum that it replaces.
 REACH = 10.0
 #: While the gradient is longer than this, EM steps alone: from afar they are as quick, and they stay on their hill
 #: (from 235 fixed starts, 224 climbs then end where EM ends; with quasi-Newton steps from the first on, 208).
@@ -209,7 +209,7 @@ class EM(Steps):
         if norm < ROUNDING_NORM:
             return View(norm, 0.5 * norm**2, measured=True)
         if found is not None and found.least is not None:
-            return View(norm, 0.5 * norm**2 / found.least, measured=True)
+            return View(norm, 0.5 * norm**2 / found.least)
         self.rates += [_rate(a, b) for a, b in self.made]
         self.made.clear()
         rate = max(self.rates) if len(self.rates) == self.rates.maxlen else 1.0
