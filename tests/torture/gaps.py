@@ -64,6 +64,7 @@ def start(rows: np.ndarray, n_components: int, seed: int) -> Mixture:
     """Means after a few rounds of k-means from rows drawn at random."""
     unit = np.where(np.ptp(rows, axis=0) > 0, rows.std(axis=0), 1.0)
     centres = rows[np.random.default_rng(seed).choice(len(rows), n_components, replace=False)]
+    nearest = np.zeros(len(rows), dtype=int)
     for _ in range(6):
         nearest = np.square((rows[:, None] - centres) / unit).sum(2).argmin(1)
         centres = np.array([rows[nearest == k].mean(0) if (nearest == k).any() else c for k, c in enumerate(centres)])
