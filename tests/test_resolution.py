@@ -195,6 +195,11 @@ COARSE = {
 }
 
 
+def test_a_value_whose_last_digit_is_coarser_than_the_others_has_no_step_in_common_with_them():
+    """Euclid's algorithm must end where remainders of the large one are rounding alone."""
+    assert grid_step(np.array([0.1539496548225948, 0.34844524891929285, 1e18])) == 0.0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COARSE)
 def test_no_spike_wins_in_any_family(name):
