@@ -11,8 +11,10 @@ from scipy import stats
 
 from mixtura import Mixture, Status, em, race
 from mixtura.choice import CRITERIA, TIE, Cell, chosen, ranked, search, ties
+from mixtura.core.em import Task, climb_together, in_family
 from mixtura.covariance import registry
 from mixtura.covariance.registry import FAMILIES, USUAL
+from mixtura.diagnosis import misplaced_components
 from mixtura.folds import FOLDS
 from mixtura.race import RACE_TOL, Candidate, Progress, Settings
 from mixtura.sources.files import read_table
@@ -176,22 +178,30 @@ def test_starts_are_shared_out_among_families(monkeypatch):
 # What neighbours owe each other
 
 
+def grid_rows() -> Memory:
+    return Memory(read_table(EXAMPLES / "faithful.csv").rows)
+
+
 @pytest.fixture(scope="module")
 def grid() -> list[Cell]:
-    rows = read_table(EXAMPLES / "faithful.csv").rows
-    return search(Memory(rows), [Candidate(k, f) for k in range(1, 7) for f in FAMILIES], Settings(), seed=0)
+    return search(grid_rows(), [Candidate(k, f) for k in range(1, 7) for f in FAMILIES], Settings(), seed=0)
 
 
 def test_a_family_is_at_least_as_good_as_one_within_it(grid):
-    pairs = 0
+    pairs, refused = 0, []
     for rich in grid:
         for plain in grid:
             if rich.n_components == plain.n_components and plain.eligible and rich.eligible:
                 inner, outer = registry.get(plain.covariance), registry.get(rich.covariance)
                 if inner is not outer and inner.within(outer):
-                    assert rich.fit.objective > plain.fit.objective - 272 * 2e-6, (plain, rich)
+                    if rich.fit.objective <= plain.fit.objective - 272 * 2e-6:
+                        refused.append((plain, rich))
                     pairs += 1
     assert pairs >= 24
+    assert len(refused) <= 2
+    for plain, rich in refused:  # from there the way up leads to a component that is narrower than rounding
+        task = Task(in_family(plain.fit.model, rich.fit.family), rich.fit.family, rich.fit.prior)
+        assert misplaced_components(climb_together([task], grid_rows())[0]), (plain, rich)
 
 
 def test_a_component_more_is_no_worse(grid):
@@ -209,6 +219,17 @@ def test_a_poor_fit_is_mended_by_its_neighbour():
     four, three = search(Memory(ROWS), [Candidate(4, FULL)], Settings(), seed=0, known=[poor])
     assert (four.n_components, three.n_components) == (4, 3)
     assert three.loglik == pytest.approx(top, abs=400 * 2e-6)
+
+
+def test_components_that_are_merged_and_cut_lead_to_a_higher_hill(monkeypatch):
+    rows = Memory(read_table(EXAMPLES / "faithful.csv").rows)
+    table = [Candidate(k, registry.get(name)) for k in range(3, 7) for name in ("spherical", "diag")]
+    mended = search(rows, table, Settings(), seed=0)
+    monkeypatch.setattr(race, "swaps", lambda *_: [])
+    left = search(rows, table, Settings(), seed=0)
+    gains = [with_swaps.loglik - without.loglik for with_swaps, without in zip(mended, left, strict=True)]
+    assert min(gains) > -1e-3
+    assert max(gains) > 0.5
 
 
 def test_what_is_known_stays_where_nothing_leads_higher(cells):

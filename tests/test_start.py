@@ -37,6 +37,7 @@ from mixtura.start import (
     random_rows,
     split_and_merged,
     splits,
+    swaps,
 )
 
 TRUTH = Mixture(
@@ -362,3 +363,18 @@ def test_the_component_that_holds_two_groups_is_cut(family):
     assert np.abs(best.means[order][:, 1][1:].mean() - 4) < 1
     assert np.abs(np.sort(best.means[:, 1]) - [0, 0, 8]).max() < 0.5
     assert best.loglik(small.rows) > other.loglik(small.rows)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_two_components_of_one_group_make_room_for_one_that_holds_two(family):
+    rng = np.random.default_rng(0)
+    groups = np.array([[0.0, 0.0], [20.0, 0.0], [20.0, 8.0]])
+    small = sample(Memory(np.vstack([rng.normal(size=(60, 2)) + mean for mean in groups])), 1000)
+    near = [[-0.3, 0], [20, 4], [0.3, 0]]
+    wrong = Mixture([1 / 6, 2 / 3, 1 / 6], near, [np.eye(2), np.diag([1.0, 17.0]), np.eye(2)])
+    found = swaps(wrong, small, family, Prior.none(2), 2)
+    assert [(one.n_components, one.structure.kind) for one in found] == [(3, family.kind)] * 2
+    best = found[0].means[np.lexsort(found[0].means.T)]
+    assert np.abs(best[:, 1] - [0, 0, 8]).max() < 0.5
+    assert np.abs(np.sort(best[:, 0]) - [0, 20, 20]).max() < 0.5
+    assert found[0].loglik(small.rows) > wrong.loglik(small.rows)

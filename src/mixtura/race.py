@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple, Self
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -49,6 +50,7 @@ from mixtura.start import (
     overall_moments,
     split_and_merged,
     splits,
+    swaps,
 )
 
 #: Distinct rows on which starts race, at least …
@@ -61,18 +63,18 @@ SAMPLE_ROWS_PARAMETER = 20
 RACE_TOL = 1e-4
 #: Two climbs ended on the same hill when their objectives agree to this, in nats a row.
 SAME_HILL = 3e-4
-#: Rounds of repair at the most, and how many moves by chance may fail in a row before a candidate is left as it is:
-#: one that is alone, or has neighbours whose fits it can start from.
+#: Rounds of repair at the most, and how many moves of its own, the first of which swaps components, may fail in a row
+#: before a candidate is left as it is: one that is alone, or has neighbours whose fits it can start from.
 REPAIR_ROUNDS = 12
 PATIENCE_ALONE = 3
-PATIENCE = 1
+PATIENCE = 2
 #: Rounds in which families that ended below one that they hold climb again.
 SETTLE_ROUNDS = 4
-#: Pairs merged, and components split, of a neighbour's fit.
+#: Pairs merged, and components split, of a neighbour's fit, and of a candidate's own.
 OFFERS = 2
 #: How offers are sifted: so many steps on, this many of a run's go on, if they are no further behind its best than this
 #: (nats a row). Of the scouts that won in the end, one in thirty was further behind.
-SIEVE = ((0, 2, 0.15), (2, 1, 0.05), (6, 1, 0.02))
+SIEVE = ((0, 2, 0.25), (2, 1, 0.05), (6, 1, 0.02))
 #: The last is followed to the end if it is no further behind than this many times the gap that it sees.
 HOPE = 2.0
 #: Larger samples, through which a climb comes to all rows, grow by this factor; the largest has no more than that part
@@ -385,12 +387,21 @@ class Ground:
         return replace(fit, statistics=statistics, trace=trace, **numbers)
 
     def climb(
-        self, stage: str, starts: Iterable[tuple[Run, Mixture | Fit, Stop]], sample: Sample | None = None
+        self,
+        stage: str,
+        starts: Iterable[tuple[Run, Mixture | Fit, Stop]],
+        sample: Sample | None = None,
+        *,
+        plainly: bool = False,
     ) -> list[tuple[Run, Fit]]:
-        """Climb from all the starts together, or on from where other climbs ended, on a sample or on all rows."""
+        """Climb from all the starts together, or on from where other climbs ended, on a sample or on all rows.
+
+        By EM steps alone if ``plainly``.
+        """
         starts = list(starts)
         source, weight = (self.rows, self.weight) if sample is None else (sample, sample.weight)
-        accelerate, guide = self.settings.accelerate, self.guide if sample is None and self.larger else None
+        accelerate = self.settings.accelerate and not plainly
+        guide = self.guide if sample is None and self.larger else None
         tasks: list[Task] = []
         for run, begin, stop in starts:
             family, fixed = run.candidate.family, self.settings.fixed
@@ -559,10 +570,9 @@ def _repair(ground: Ground, runs: Sequence[Run], sample: Sample, rounds: int) ->
             ]
             offers += [(run, model) for model in offered]
             if not offered and patience[run] > 0:
+                failed = most[run] - patience[run]
                 patience[run] -= 1
-                rng = np.random.default_rng([ground.seed, run.candidate.n_components, turn, 1])  # whatever n_init
-                with suppress(SingularError):  # that move led nowhere
-                    moves.append((run, ground.start(_move(run.best, sample, rng), run.candidate, 1.0, sample)))
+                moves += [(run, model) for model in _moves(ground, run, sample, turn, failed)]
         arrived = _arrivals(ground, offers + moves, sample)
         moving = {run for run, _ in moves}
         fresh = set[Run]()
@@ -607,12 +617,27 @@ def _offers(ground: Ground, fit: Fit, candidate: Candidate, sample: Sample) -> l
     return [ground.with_noise(model, least=noise) for model in models]
 
 
+def _moves(ground: Ground, run: Run, sample: Sample, turn: int, failed: int) -> Iterator[Mixture]:
+    """The best of a run with something of it elsewhere: first what its own parts offer, and then as chance has it."""
+    if run.best is None:
+        return
+    n_components, family, _ = run.candidate
+    with suppress(SingularError):  # that move led nowhere
+        if failed == 0 and n_components > 2 and not misplaced_components(run.best):
+            prior, noise = ground.prior(sample.weight, n_components, family), run.best.model.noise
+            for model in swaps(run.best.model, sample, family, prior, OFFERS):
+                yield ground.with_noise(model, least=0.0 if noise is None else noise.weight)
+        else:
+            rng = np.random.default_rng([ground.seed, n_components, turn, 1])  # whatever n_init
+            yield ground.start(_move(run.best, sample, rng), run.candidate, 1.0, sample)
+
+
 def _arrivals(ground: Ground, starts: Sequence[tuple[Run, Mixture]], sample: Sample) -> list[tuple[Run, Fit]]:
     """Where those starts arrive that come near the best of their run soon."""
     going: list[tuple[Run, Mixture | Fit]] = [*starts]
     for steps, most, behind in SIEVE:
         stop = Stop(RACE_TOL, steps, verify=False)
-        going = [*_ahead(_further(ground, going, stop, sample), most, behind * sample.weight)]
+        going = [*_ahead(_further(ground, going, stop, sample, plainly=True), most, behind * sample.weight)]
     hopeful = [
         (run, fit) for run, fit in going if isinstance(fit, Fit) and _behind(run, fit) <= HOPE * fit.gap * sample.weight
     ]
@@ -620,12 +645,13 @@ def _arrivals(ground: Ground, starts: Sequence[tuple[Run, Mixture]], sample: Sam
 
 
 def _further(
-    ground: Ground, going: Sequence[tuple[Run, Mixture | Fit]], stop: Stop, sample: Sample
+    ground: Ground, going: Sequence[tuple[Run, Mixture | Fit]], stop: Stop, sample: Sample, *, plainly: bool = False
 ) -> list[tuple[Run, Fit]]:
     """Where those climbs come to from where they are, in the steps that all of them together may take."""
     taken = [start.n_iter if isinstance(start, Fit) else 0 for _, start in going]
     stops = [replace(stop, max_iter=min(stop.max_iter, max(ground.settings.max_iter - n, 0))) for n in taken]
-    climbed = ground.climb("repair", [(run, at, each) for (run, at), each in zip(going, stops, strict=True)], sample)
+    starts = [(run, at, each) for (run, at), each in zip(going, stops, strict=True)]
+    climbed = ground.climb("repair", starts, sample, plainly=plainly)
     return [
         (run, (_joined(start, fit) if each.max_iter else start) if isinstance(start, Fit) else fit)
         for (run, start), (_, fit), each in zip(going, climbed, stops, strict=True)
@@ -769,7 +795,13 @@ def _given(ground: Ground, candidate: Candidate) -> Mixture:
 
 def _merit(fit: Fit, margin: float = 0.0) -> tuple[bool, int, float]:
     """What makes one fit of a candidate better than another: it holds, its components do, its objective is high."""
-    return not fit.status.failed, -len(misplaced_components(fit)), fit.objective + margin
+    if fit not in _MISPLACED:
+        _MISPLACED[fit] = len(misplaced_components(fit))
+    return not fit.status.failed, -_MISPLACED[fit], fit.objective + margin
+
+
+#: How many components are misplaced, of the fits that are in use and have been compared.
+_MISPLACED: WeakKeyDictionary[Fit, int] = WeakKeyDictionary()
 
 
 def _sound(fit: Fit | None) -> bool:

@@ -8,7 +8,7 @@ work on a bounded sample that does not depend on the order of the rows or on how
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -259,8 +259,20 @@ def split_and_merged(model: Mixture, sample: Sample, rng: np.random.Generator) -
     return by_responsibilities(share)
 
 
-def splits(model: Mixture, sample: Sample, family: Family, prior: Prior, most: int) -> list[Mixture]:
-    """Mixtures with one component of a mixture cut in two, across its longest axis in standardised coordinates.
+def swaps(model: Mixture, sample: Sample, family: Family, prior: Prior, most: int) -> list[Mixture]:
+    """Mixtures with two components of a mixture made one, and another of three or more cut in two.
+
+    Of ``most`` pairs, those that cost least (``mergers``), each with as many cuts, the best (``splits``). That is the
+    split and merge of Ueda, Nakano, Ghahramani & Hinton (Neural Computation 12 (2000)), with other criteria.
+    """
+    others = range(model.n_components - 2)  # what is merged comes last
+    return [cut for joined in mergers(model, most) for cut in splits(joined, sample, family, prior, most, which=others)]
+
+
+def splits(
+    model: Mixture, sample: Sample, family: Family, prior: Prior, most: int, *, which: Iterable[int] | None = None
+) -> list[Mixture]:
+    """Mixtures with one component of a mixture, or of those, cut in two across its longest axis (standardised columns).
 
     At ``most`` those whose components, as labels of the rows, explain the rows best; the best one first.
     """
@@ -271,7 +283,7 @@ def splits(model: Mixture, sample: Sample, family: Family, prior: Prior, most: i
     sums = moments(sample.rows, np.hstack([above, share - above]), np.vstack([model.means, model.means]), kind)
     upper, lower = np.split(np.eye(2 * n_components), 2)
     found: list[tuple[float, Mixture]] = []
-    for k in range(n_components):
+    for k in range(n_components) if which is None else which:
         parts = np.vstack([upper + lower, lower[k]])  # which halves make up each component
         parts[k] = upper[k]
         n, s1, s2 = (np.tensordot(parts, total, 1) for total in (sums.n, sums.s1, sums.s2))
@@ -281,10 +293,15 @@ def splits(model: Mixture, sample: Sample, family: Family, prior: Prior, most: i
         statistics = Statistics(family.kind, centre, n, s1, s2, 0.0, weight, rows)
         lean = (sample.n_features + 1) * statistics.row_weight
         with suppress(SingularError):
-            cut = first_m_step(statistics, family, prior.leaning(lean, statistics))
+            cut = first_m_step(statistics, family, prior.leaning(lean, statistics), start=_doubled(model.structure, k))
             labelled = float(xlogy(n, cut.weights).sum() - 0.5 * (n @ cut.structure.log_det()))
             found.append((labelled, cut))
     return [cut for _, cut in sorted(found, key=itemgetter(0), reverse=True)[:most]]
+
+
+def _doubled(structure: Structure, k: int) -> Structure:
+    """With one component twice."""
+    return structure.take(np.append(np.arange(structure.n_components), k))
 
 
 def mergers(model: Mixture, most: int) -> list[Mixture]:

@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose
 from scipy.linalg import expm
 
 from mixtura.covariance import inner
+from mixtura.covariance.structure import Full
 
 
 def nearly_common(n_features, n_components=3, seed=0, noise=0.03):
@@ -48,7 +49,8 @@ def test_slope_and_hessian_by_differences(one_volume):
     here = inner._Turned.of(n, scatter, axes, one_volume)
     rates = here.weights[:, None] / here.along
     slope = inner._newton(here, one_volume)[0][np.triu_indices(4, 1)]
-    hessian = inner._hessian(here, rates, (here.scatter * rates[:, None, :]).sum(0), one_volume)
+    pull = (here.scatter * rates[:, None, :]).sum(0)
+    hessian = inner._hessian(here, rates, pull, inner._planes(4), one_volume)
     assert_allclose(hessian, hessian.T, atol=1e-9 * np.abs(hessian).max())
     step = 1e-3
     for pairs in np.random.default_rng(1).standard_normal((8, 6)):
@@ -88,3 +90,12 @@ def test_of_several_optima_the_best_that_is_met_is_taken(seed):
     turns = [np.eye(4), *(np.linalg.qr(rng.standard_normal((4, 4)))[0] for _ in range(5))]
     others = [inner._climbed(inner._Turned.of(n, scatter, turn, False), n, scatter, False).value for turn in turns]
     assert found.value <= min(others) + 1e-9 * abs(found.value)
+
+
+@pytest.mark.parametrize("one_volume", [False, True], ids=["vve", "eve"])
+def test_one_column_has_one_axis(one_volume):
+    n, scatter = np.array([3.0, 5.0]), np.array([[[2.0]], [[7.0]]])
+    for start in (None, Full.from_covariances(scatter)):
+        axes, along = inner.common_axes(n, scatter, start, one_volume=one_volume)
+        assert_allclose(np.abs(axes), [[1.0]])
+        assert_allclose(along, [[2.0], [7.0]])

@@ -103,6 +103,18 @@ def test_recentred_parts_add(model, rows):
     assert_same(merged, e_step(model, rows), rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+def test_beyond_goes_on_from_one_record_over_another(model, kind, rows, record, share):
+    centre = model.means + np.array([[0.5, -0.2], [0.0, 0.3], [-0.4, 0.1]])
+    before = by_hand(kind, centre, rows, model.responsibilities(rows + 0.3))
+    expected = record + (record + before.recentre(record.centre).scale(-1)).scale(share)
+    found = record.beyond(before, share)
+    assert_array_equal(found.centre, record.centre)
+    for name in ("n", "s1", "s2", "loglik", "noise"):
+        assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-10, atol=1e-9, err_msg=name)
+    assert (found.weight, found.rows) == (record.weight, record.rows)
+
+
 def test_scatter_is_about_each_mean_and_does_not_depend_on_the_centre(model, kind, rows, record):
     share = model.responsibilities(rows)
     means = share.T @ rows / share.sum(0)[:, None]

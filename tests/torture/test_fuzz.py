@@ -5,7 +5,7 @@ from __future__ import annotations
 import fuzz
 import pytest
 
-#: Inputs in which mistakes were found: 2691 came to a saddle and said that it was the top, 5801 never ended.
+#: Inputs in which mistakes were found and mended: 2691 came to a saddle and said that it was the top, 5801 never ended.
 FOUND = (2691, 5801)
 
 

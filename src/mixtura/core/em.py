@@ -314,13 +314,13 @@ def _together(tasks: Sequence[Task], source: Source, callback: Callback | None, 
                 fits[i] = _ended(climbs[i], Status.STOPPED)
             break
         watch.weight = records[0].weight
-        for i, statistics in zip(tuple(wanted), records, strict=True):
-            try:
-                with np.errstate(all="ignore"):  # what is not finite is found by the checks of the step
+        with np.errstate(all="ignore"):  # what is not finite is found by the checks of the step
+            for i, statistics in zip(tuple(wanted), records, strict=True):
+                try:
                     wanted[i] = climbs[i].send(statistics)
-            except StopIteration as ended:
-                fits[i] = ended.value
-                del wanted[i]
+                except StopIteration as ended:
+                    fits[i] = ended.value
+                    del wanted[i]
         watch.passes += 1
         asked_to_end = watch.told_to_end(wanted)
         for i in tuple(wanted):

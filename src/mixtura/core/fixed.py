@@ -170,6 +170,8 @@ class Fixed:
 
     def update(self, model: Mixture, n: Array, scatter: Array, family: Family, prior: Prior) -> Structure:
         """The family's M-step for the covariances that are free."""
+        if self is NOTHING:
+            return prior.update(family, n, scatter, model.structure)
         held = self.held_covariances(model.n_components)
         if held.all():
             return model.structure
@@ -181,6 +183,8 @@ class Fixed:
 
     def free_slope(self, logs: Array, rest: Array, n_components: int) -> tuple[Array, Array]:
         """Slopes in the log weights (the noise's the last, if there is one) and the structure, zero where fixed."""
+        if self is NOTHING:
+            return logs, rest
         held = self.held_covariances(n_components)
         if self.weights is not None:
             logs = np.where(np.arange(len(logs)) < n_components, 0.0, logs)

@@ -66,11 +66,16 @@ def m_step(
     return fixed.keep(model, _mixture(statistics, shrunk, structure, model.noise, model.columns))
 
 
-def first_m_step(statistics: Statistics, family: Family, prior: Prior, noise: Noise | None = None) -> Mixture:
-    """``m_step`` where there is no model yet: the statistics are those of responsibilities that a start gave."""
+def first_m_step(
+    statistics: Statistics, family: Family, prior: Prior, noise: Noise | None = None, start: Structure | None = None
+) -> Mixture:
+    """``m_step`` where there is no model yet: the statistics are those of responsibilities that a start gave.
+
+    Covariances that are found by iteration begin at ``start``, where there is one.
+    """
     shrunk = prior.shrink(statistics)
     n, scatter = prior.add(statistics.n, shrunk.scatter(), statistics.kind)
-    return _mixture(statistics, shrunk, prior.update(family, n, scatter), noise)
+    return _mixture(statistics, shrunk, prior.update(family, n, scatter, start), noise)
 
 
 def _mixture(

@@ -137,9 +137,9 @@ def _together(rows: Rows, weights: Array | None, models: Sequence[Whitened]) -> 
         if diagonal:
             white = centred * np.concatenate([model.whitening for model in models])[:, None]
         else:
-            each = [
-                np.broadcast_to(m.whitening, (k, *m.whitening.shape[-2:])) for m, k in zip(models, sizes, strict=True)
-            ]
+            each = [m.whitening for m in models]
+            if models[0].kind == "tied":
+                each = [np.broadcast_to(one, (k, *one.shape)) for one, k in zip(each, sizes, strict=True)]
             white = centred @ np.swapaxes(np.concatenate(each), 1, 2)
         joint = constants[:, None] - 0.5 * np.einsum("kni,kni->kn", white, white)
         top = np.maximum(np.maximum.reduceat(joint, first), noise)
