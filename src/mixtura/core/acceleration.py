@@ -285,11 +285,7 @@ class Momentum(EM):
         if self.before is None or here.dying:
             return None
         share = (self.inertia - 1) / _later(self.inertia)
-<<<<<<< HEAD
-        ahead = _moved(now, share, _moved(now, -1, self.before.recentre(now.centre)))
-=======
         ahead = now.beyond(self.before, share)
->>>>>>> main
         if (ahead.n < LEAST_SHARE * now.n).any() or ahead.noise < LEAST_SHARE * now.noise:
             return None
         try:
