@@ -195,6 +195,13 @@ COARSE = {
 }
 
 
+@pytest.mark.parametrize("far", [1e16, 1e18, 1e25, 1e100])
+def test_a_value_whose_last_digit_is_coarser_than_the_others_step(far):
+    """Euclid's algorithm ends although what is left of the far value would be rounding alone."""
+    values = np.array([0.1539496548225948, 0.34844524891929285, far])
+    assert 0 <= grid_step(values) <= values[1] - values[0]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COARSE)
 def test_no_spike_wins_in_any_family(name):

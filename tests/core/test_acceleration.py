@@ -6,10 +6,24 @@ import numpy as np
 import pytest
 
 from mixtura import Mixture, Noise, e_step
-from mixtura.core.acceleration import LEAST_ROW, Curvature, Point, QuasiNewton, _at, _later
+from mixtura.core.acceleration import (
+    LEAST_ROW,
+    UNMET,
+    Curvature,
+    Point,
+    QuasiNewton,
+    _at,
+    _later,
+    _least_curvature,
+    _most_left,
+    _newton,
+    _newton_of_statistics,
+)
+from mixtura.core.em import Stop, Task, climb_together
 from mixtura.covariance import registry
 from mixtura.covariance.prior import Prior
 from mixtura.covariance.structure import SingularError
+from mixtura.sources.memory import Memory
 
 
 @pytest.fixture
@@ -78,3 +92,86 @@ def test_a_step_out_of_the_range_of_double_precision(make, logarithms):
     vector = np.concatenate([[0.0], like.means[0], logarithms])
     with pytest.raises(SingularError, match="range of double precision"), np.errstate(all="ignore"):
         _at(vector, like)
+
+
+# The end, looked at
+
+
+def looked_at(probes, rows, weights=None):
+    """What probes find on the rows."""
+    model = next(probes)
+    while True:
+        try:
+            model = probes.send(e_step(model, rows, weights))
+        except StopIteration as ended:
+            return ended.value
+
+
+def near_the_top(start, rows, family, weights, passes):
+    """Points some EM steps up, under the default prior, where the last of them leads, and the top."""
+    family = registry.get(family)
+    prior = Prior.relative(rows, weights, family)
+    source = Memory(rows, weights)
+    tasks = [
+        Task(start, family, prior, Stop(0.0, limit), accelerate) for limit, accelerate in ((passes, False), (900, True))
+    ]
+    cut, top = climb_together(tasks, source)
+    here = Point(cut.model, cut.statistics, family, prior)
+    return here, replace(here, model=here.image, statistics=e_step(here.image, rows, weights)), top
+
+
+@pytest.mark.parametrize("noise", [None, Noise.of_density(1e-3, 0.1)], ids=["", "noise"])
+@pytest.mark.parametrize(("family", "passes"), [("full", 60), ("tied", 4), ("diag", 60)])
+def test_among_statistics_the_newton_step_is_the_one_in_coordinates(make, family, passes, noise):
+    """Two ways to the same numbers, which have the E-step and the M-step in common and nothing else."""
+    kind = registry.get(family).kind
+    true = make(kind, spread=1.5)
+    rng = np.random.default_rng(3)
+    rows = true.sample(400, rng)
+    if noise is not None:
+        rows = np.concatenate([rows, rng.uniform(-9, 9, (80, 2))])
+    weights = rng.uniform(0.5, 2.0, len(rows))
+    shares = true.weights * (1 if noise is None else 1 - noise.weight)
+    start = Mixture(shares, true.means + 0.1, true.structure, noise=noise)
+    here, there, top = near_the_top(start, rows, family, weights, passes)
+    found = looked_at(_newton_of_statistics(here), rows, weights)
+    same = looked_at(_newton(there, there.slope), rows, weights)
+    gained = (there.objective - here.objective) / weights.sum()
+    assert found.gap == pytest.approx(same.gap + gained, rel=0.01)
+    assert found.gap == pytest.approx((top.objective - here.objective) / weights.sum(), rel=0.1)
+    after = Point(found.ahead[0], e_step(found.ahead[0], rows, weights), here.family, here.prior)
+    assert top.objective - after.objective < 0.1 * (top.objective - there.objective)
+
+
+def quadratic(seed, size=12, steps=6):
+    """Conjugate gradients by the book: lengths of the steps, ratios of residuals squared, error squared, residual."""
+    rng = np.random.default_rng(seed)
+    values = np.geomspace(0.01, 1.0, size)
+    axes = np.linalg.qr(rng.normal(size=(size, size)))[0]
+    matrix, right = axes @ np.diag(values) @ axes.T, rng.normal(size=size)
+    x, residual = np.zeros(size), right
+    ahead, shares, ratios = residual, [], []
+    for _ in range(steps):
+        left = residual @ residual
+        shares.append(left / (ahead @ matrix @ ahead))
+        x, residual = x + shares[-1] * ahead, residual - shares[-1] * matrix @ ahead
+        ratios.append(residual @ residual / left)
+        ahead = residual + ratios[-1] * ahead
+    error = np.linalg.solve(matrix, right) - x
+    return shares, ratios, error @ matrix @ error, residual @ residual, values[0]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_what_the_residual_may_add_is_bounded_where_the_least_curvature_is_known(seed):
+    shares, ratios, error, left, least = quadratic(seed)
+    assert error <= (1 + 1e-9) * left * _most_left(shares, ratios, least)
+    assert _most_left(shares, ratios, least) <= 1 / least
+    assert _most_left(shares, ratios, UNMET * least) > _most_left(shares, ratios, least)
+
+
+@pytest.mark.parametrize("steps", [1, 4, 12])
+def test_the_least_curvature_is_met_from_above(steps):
+    shares, ratios, _, _, least = quadratic(0, steps=steps)
+    assert _least_curvature(shares, ratios) >= (1 - 1e-6) * least
+    if steps == 12:
+        assert _least_curvature(shares, ratios) == pytest.approx(least, rel=1e-4)

@@ -49,6 +49,8 @@ def session_of(master: str):
         .config("spark.ui.showConsoleProgress", "false")
         .config("spark.sql.execution.arrow.pyspark.enabled", "true")
         .config("spark.executorEnv.PYTHONPATH", os.pathsep.join(sys.path))
+        # workers that are kept are killed in the end, and what they ran is not counted
+        .config("spark.python.worker.reuse", "COVERAGE_PROCESS_START" not in os.environ)
         .getOrCreate()
     )
     session.sparkContext.setLogLevel("ERROR")

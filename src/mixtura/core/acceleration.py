@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,7 +32,7 @@ MEMORY = 10
 #: hardly ever more than the other.
 UNSEEN, MOST_UNSEEN = 6.0, 20.0
 #: Steps of plain EM shrink ever more slowly, so that the gap read off their present rate is exceeded, by up to this
-#: factor (336 climbs over overlapping groups: 12 times, twofold at worst).
+#: factor (336 climbs over overlapping groups: 12 times, twofold at worst). It is taken where the end is not verified.
 SLOWER = 2.0
 #: Conjugate gradients: steps at the most, the share of the residual (squared) at which they end, the length of the
 #: probes in units of complete-data information, and the share of that information below which a direction is flat.
@@ -38,8 +40,14 @@ PROBES = 8
 SOLVED = 0.02
 PROBE = 1e-4
 FLAT = 1e-6
+#: Conjugate gradients find the least curvature last, and from above: it may be this part of the least that they met.
+UNMET = 0.5
 #: How long a step is tried, in the same units, along a direction that is not concave.
 ESCAPE = 0.3
+#: The part of a Newton step among statistics that is tried where the whole is no good.
+SHORTER = 0.25
+#: It is made from this many times the tolerance on, and pays for itself by the steps of momentum that it replaces.
+REACH = 10.0
 #: While the gradient is longer than this, EM steps alone: from afar they are as quick, and they stay on their hill
 #: (from 235 fixed starts, 224 climbs then end where EM ends; with quasi-Newton steps from the first on, 208).
 NEAR = 0.15
@@ -121,27 +129,30 @@ class Point:
 
     @cached_property
     def position(self) -> Array:
-        """The model as a vector: log weights (the noise's the last), means, the structure's coordinates.
-
-        Logarithms of weights count but for a constant: where the Gaussians' are fixed, it is such that they stay.
-        """
-        model = self.model
-        total = 1.0 if self.fixed.weights is None else model.weights.sum()
-        parts = (np.log(_all_weights(model) / total), model.means, model.structure.coordinates)
-        return np.concatenate([part.ravel() for part in parts])
+        """The model as a vector."""
+        return _position(self.model, self.fixed)
 
 
 @dataclass(frozen=True)
 class View:
     """What a point shows: the norm of the gradient, the gap to the top (nats a row), and a direction to go.
 
-    The curvature is ``measured`` if it is that of the objective here, not what steps on the way met.
+    The curvature is ``measured`` if it is that of the objective here, not what steps on the way met; ``least`` is then
+    the least that there is, in units of complete-data information. Where a family has no coordinates, the models
+    ``ahead`` are what there is of a direction, the farthest first.
     """
 
     gradient_norm: float
     gap: float
     direction: Array | None = None
     measured: bool = False
+    ahead: tuple[Mixture, ...] = ()
+    least: float | None = None
+
+    @property
+    def leads(self) -> bool:
+        """Whether it says where to go."""
+        return self.direction is not None or bool(self.ahead)
 
 
 Proposals = Generator[tuple[str, Mixture], float, None]
@@ -158,9 +169,12 @@ class Steps(ABC):
     ----------
     curvature : Curvature or None
         What it remembers that another climb nearby can use, on other rows of the same kind too.
+    reach : float
+        From how many times the tolerance the end is worth looking at: what is found there leads the rest of the way.
     """
 
     curvature: Curvature | None = None
+    reach: float = 1.0
 
     @abstractmethod
     def look(self, here: Point) -> View:
@@ -183,24 +197,54 @@ class Steps(ABC):
 class EM(Steps):
     """The EM step alone. The gap is read off the rate at which the steps shrink."""
 
-    def __init__(self) -> None:
+    def __init__(self, verified: bool = False) -> None:
+        self.verified = verified
         self.rates: deque[float] = deque(maxlen=3)
         self.made: deque[tuple[Point, Point]] = deque(maxlen=3)  # steps whose rate is not known yet
+        self.doubtful = np.inf
+        self.found: View | None = None  # if the curvature was measured one step before
 
     def look(self, here: Point) -> View:
-        norm = here.gradient_norm
+        norm, found, self.found = here.gradient_norm, self.found, None
         if norm < ROUNDING_NORM:
-            return View(norm, 0.5 * norm**2)
+            return View(norm, 0.5 * norm**2, measured=True)
+        if found is not None and found.least is not None:
+            return View(norm, 0.5 * norm**2 / found.least)
         self.rates += [_rate(a, b) for a, b in self.made]
         self.made.clear()
         rate = max(self.rates) if len(self.rates) == self.rates.maxlen else 1.0
-        return View(norm, SLOWER * 0.5 * norm**2 / (1 - rate) if rate < 1 else np.inf)
+        slower = 1.0 if self.verified else SLOWER
+        return View(norm, slower * 0.5 * norm**2 / (1 - rate) if rate < 1 else np.inf)
+
+    def verify(self, here: Point, view: View) -> Probes:
+        if view.measured or not self.verified:
+            return view
+        if view.gap > self.doubtful:
+            return replace(view, gap=np.inf)
+        self.doubtful = view.gap / 2
+        try:
+            view = yield from self._newton(here)
+        except SingularError:  # the edge of double precision is near
+            return replace(view, gap=np.inf)
+        self.found = view
+        return view
+
+    def _newton(self, here: Point) -> Probes:
+        """Not for its step: there are EM steps alone."""
+        return replace((yield from _newton_of_statistics(here)), ahead=())
 
     def propose(self, here: Point, view: View) -> Proposals:
         yield "em", here.image
 
     def learn(self, here: Point, there: Point) -> None:
         self.made.append((here, there))
+        if self.found is not None and gained_more(here, there, self.found.gap):
+            self.found = None
+
+
+def gained_more(here: Point, there: Point, gap: float) -> bool:
+    """Whether a step gained more than was said to be left: then the curvature is not what it was held to be."""
+    return there.objective - here.objective > gap * here.statistics.weight + here.rounding
 
 
 def _rate(here: Point, there: Point) -> float:
@@ -217,12 +261,18 @@ class Momentum(EM):
     whatever its constraints.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, verified: bool = True) -> None:
+        super().__init__(verified)
+        self.reach = REACH if verified else 1.0
         self.before: Statistics | None = None
         self.inertia = 1.0
 
+    def _newton(self, here: Point) -> Probes:
+        return (yield from (super()._newton if here.dying else _newton_of_statistics)(here))
+
     def propose(self, here: Point, view: View) -> Proposals:
+        for model in view.ahead:
+            yield "newton", model
         ahead = self._ahead(here)
         if ahead is not None:
             yield "momentum", ahead
@@ -307,19 +357,22 @@ class QuasiNewton(Steps):
     def __init__(self, verified: bool = True, guide: Guide | None = None, curvature: Curvature | None = None) -> None:
         self.verified = verified
         self.curvature = curvature
-        self.plain = EM()
+        self.plain = EM(verified)
         self.guide = guide
         self.doubtful = np.inf
+        self.found: View | None = None  # if the curvature was measured one step before
         self.waiting, self.patience = 0, 1  # looks until the guide is asked again, now and after its next refusal
 
     def look(self, here: Point) -> View:
-        norm = here.gradient_norm
+        norm, found, self.found = here.gradient_norm, self.found, None
         if norm < ROUNDING_NORM:
-            return View(norm, 0.5 * norm**2)
+            return View(norm, 0.5 * norm**2, measured=True)
         if here.dying:
             return self.plain.look(here)
-        view = self._ask(here) if norm < NEAR else None
-        return view or self._remember(here)
+        view = (self._ask(here) if norm < NEAR else None) or self._remember(here)
+        if found is None or found.least is None:
+            return view
+        return replace(view, gap=max(view.gap, 0.5 * norm**2 / found.least))
 
     def _ask(self, here: Point) -> View | None:
         """What the guide says, where there is one that is concave; it is asked less often while it is not."""
@@ -348,14 +401,18 @@ class QuasiNewton(Steps):
         return View(norm, unseen * 0.5 * max(rise, norm**2), direction)
 
     def verify(self, here: Point, view: View) -> Probes:
-        if view.direction is None or not self.verified:
+        if not self.verified:
             return replace(view, direction=None)
+        if view.direction is None:
+            return (yield from self.plain.verify(here, view))
         if view.measured:
             return view
         if view.gap > self.doubtful:
             return replace(view, gap=np.inf)
         self.doubtful = view.gap / 2
-        return (yield from _newton(here, here.slope))
+        view = yield from _newton(here, here.slope)
+        self.found = view
+        return view
 
     def propose(self, here: Point, view: View) -> Proposals:
         if view.direction is not None and view.gradient_norm < NEAR:
@@ -375,6 +432,8 @@ class QuasiNewton(Steps):
 
     def learn(self, here: Point, there: Point) -> None:
         self.plain.learn(here, there)
+        if not there.dying:
+            self.plain.found = None  # of a point that is not the last any more
         if here.dying or there.dying:
             self.curvature = None
             return
@@ -396,8 +455,8 @@ def steps_for(
 ) -> Steps:
     """Quasi-Newton steps where the family has coordinates and the rows leave no direction open, else momentum."""
     if not accelerate:
-        return EM()
-    return QuasiNewton(verify, guide, curvature) if family.tangent and prior.span is None else Momentum()
+        return EM(verify)
+    return QuasiNewton(verify, guide, curvature) if family.tangent and prior.span is None else Momentum(verify)
 
 
 def _guided(guide: Guide, here: Point) -> View:
@@ -412,36 +471,221 @@ def _guided(guide: Guide, here: Point) -> View:
 
 
 def _newton(here: Point, slope: Array) -> Probes:
-    """The Newton step for a gradient, by conjugate gradients preconditioned by the complete-data information.
+    """The Newton step for a gradient, and the gap that it leads across, in coordinates.
 
-    Products with the observed information are differences of gradients at ``here`` and at a probe beside it. The gap
-    is half the Newton decrement, and what the residual may add to it at the smallest curvature met; it is infinite
-    where the objective is not concave.
+    Products with the observed information are differences of gradients at ``here`` and at a probe beside it.
     """
-    model, origin, base = here.model, here.position, here.slope
-    residual, direction = slope, np.zeros_like(slope)
-    aside = _uphill(here, residual)
-    left = first = float(residual @ aside)
-    ahead, informed, least, decrement = aside, residual, np.inf, 0.0  # informed: complete-data information × ahead
+    found = yield from _conjugate_gradients(_Coordinates(here), _Way(slope, _uphill(here, slope)))
+    return View(here.gradient_norm, found.gap, found.step.shift, measured=True, least=found.least)
+
+
+def _newton_of_statistics(here: Point) -> Probes:
+    """The same for any family: among statistics, of which an M-step makes members of it.
+
+    An EM step takes statistics s to F(s), those of a pass under the M-step m(s) of s; at the top F(s) = s. With
+    J = dF/ds and u = F(s) − s, the gap at m(s), where the EM step leads, is ½ ⟨u, (I − J)⁻¹ u⟩. Here ⟨u, v⟩ is the
+    complete-data information between the changes of the parameters that u and v make: the slope that u adds, times
+    dm(v). In that product J is self-adjoint.
+    """
+    there = replace(here, model=here.image, statistics=(yield here.image))
+    space = _Sums(there, here.statistics.recentre(here.image.means))
+    found = yield from _conjugate_gradients(space, space.first(here.gradient_norm))
+    gained = (there.objective - here.objective) / there.statistics.weight
+    gap, ahead = found.gap + gained, space.models(found.step)
+    return View(here.gradient_norm, gap, measured=True, ahead=ahead, least=found.least)
+
+
+@dataclass(frozen=True, eq=False)
+class _Way:
+    """A direction: the slope that belongs to it, where it leads, and the change of statistics that makes it, if any."""
+
+    slope: Array
+    shift: Array
+    change: Statistics | None = None
+
+    def plus(self, factor: float, other: _Way) -> _Way:
+        """A way, and the other one that many times."""
+        change = None
+        if self.change is not None and other.change is not None:
+            change = _moved(self.change, factor, other.change)
+        return _Way(self.slope + factor * other.slope, self.shift + factor * other.shift, change)
+
+    def times(self, other: _Way) -> float:
+        """The inner product: complete-data information between both."""
+        return float(self.slope @ other.shift)
+
+
+class _Space(ABC):
+    """Where a Newton step is sought around a point."""
+
+    @abstractmethod
+    def probe(self, way: _Way, length: float) -> Mixture:
+        """The model that far along a way."""
+
+    @abstractmethod
+    def bent(self, way: _Way, length: float, probe: Mixture, seen: Statistics) -> _Way:
+        """Observed information times a way, given a pass under the probe along it; its shift is not looked at."""
+
+    def most(self, way: _Way) -> float:
+        """The farthest that one may go along a way."""
+        return np.inf
+
+    @abstractmethod
+    def turned(self, way: _Way, size: float) -> _Way:
+        """The way with the shift that its slope, or its change of the statistics, makes; it has about that size."""
+
+
+class _Coordinates(_Space):
+    """The coordinates of a family that is a linear subspace of them."""
+
+    def __init__(self, here: Point) -> None:
+        self.here, self.origin, self.slope = here, here.position, here.slope
+
+    def probe(self, way: _Way, length: float) -> Mixture:
+        return _at(self.origin + length * way.shift, self.here.model)
+
+    def bent(self, way: _Way, length: float, probe: Mixture, seen: Statistics) -> _Way:
+        there = replace(self.here, model=probe, statistics=seen)
+        return replace(way, slope=(self.slope - there.slope) / length)
+
+    def turned(self, way: _Way, size: float) -> _Way:
+        return replace(way, shift=_uphill(self.here, way.slope))
+
+
+class _Sums(_Space):
+    """Statistics about those of which an M-step makes the model of ``here``."""
+
+    def __init__(self, here: Point, base: Statistics) -> None:
+        self.here, self.base = here, base
+        self.origin = _position(self._model(base), here.fixed)
+
+    def _model(self, statistics: Statistics) -> Mixture:
+        here = self.here
+        return m_step(here.model, statistics, here.family, here.prior, here.fixed)
+
+    def _difference(self, one: Statistics, other: Statistics) -> _Way:
+        """Its slope is that in the coordinates, and its shift is not known yet."""
+        slope = replace(self.here, statistics=one).slope - replace(self.here, statistics=other).slope
+        return _Way(slope, np.zeros_like(slope), _moved(one, -1.0, other))
+
+    def first(self, size: float) -> _Way:
+        """What an EM step adds to the statistics."""
+        return self.turned(self._difference(self.here.statistics, self.base), size)
+
+    def probe(self, way: _Way, length: float) -> Mixture:
+        return self._model(_moved(self.base, length, _of(way)))
+
+    def bent(self, way: _Way, length: float, probe: Mixture, seen: Statistics) -> _Way:
+        after = self._difference(seen.recentre(self.base.centre), self.here.statistics)
+        return way.plus(-1.0 / length, after)
+
+    def turned(self, way: _Way, size: float) -> _Way:
+        length = min(PROBE / size, self.most(way))
+        return replace(way, shift=(_position(self.probe(way, length), self.here.fixed) - self.origin) / length)
+
+    def most(self, way: _Way) -> float:
+        # so far every component keeps some of its rows, and the noise too
+        base, change = self.base, _of(way)
+        have, lost = np.append(base.n, base.noise), -np.append(change.n, change.noise)
+        falling = lost > 0
+        most = float(((1 - LEAST_SHARE) * have[falling] / lost[falling]).min(initial=np.inf))
+        if not most > 0:
+            raise SingularError("a component without any rows cannot lose more")
+        return most
+
+    def models(self, way: _Way) -> tuple[Mixture, ...]:
+        """The model at the end of a way, and those on it to try where that one is no better."""
+        end = min(1.0, self.most(way))
+        found = []
+        for length in (end, SHORTER * end):
+            with suppress(SingularError):
+                found.append(self.probe(way, length))
+        return tuple(found)
+
+
+def _of(way: _Way) -> Statistics:
+    if way.change is None:
+        raise TypeError("a way among statistics has a change of them")
+    return way.change
+
+
+class _Newton(NamedTuple):
+    """A step, the gap (nats a row) that it leads across, and the least curvature that there may be.
+
+    Where the objective is not concave, the gap is infinite.
+    """
+
+    step: _Way
+    gap: float
+    least: float | None = None
+
+
+def _conjugate_gradients(space: _Space, residual: _Way) -> Generator[Mixture, Statistics, _Newton]:
+    """The Newton step by conjugate gradients, preconditioned by the complete-data information.
+
+    The gap is half the Newton decrement: what the steps found of it, and the most that the residual may add.
+    """
+    left = first = residual.times(residual)
+    ahead, step, decrement = residual, _nothing(residual), 0.0
+    shares: list[float] = []
+    ratios: list[float] = []
     for _ in range(PROBES):
-        length = float(ahead @ informed)
-        small = PROBE / np.sqrt(length)
-        probe = _at(origin + small * ahead, model)
-        bent = (base - replace(here, model=probe, statistics=(yield probe)).slope) / small
-        curvature = float(ahead @ bent)
+        length = ahead.times(ahead)
+        small = min(PROBE / np.sqrt(length), space.most(ahead))
+        probe = space.probe(ahead, small)
+        bent = space.bent(ahead, small, probe, (yield probe))
+        curvature = bent.times(ahead)
         if not curvature > FLAT * length:
-            return View(here.gradient_norm, np.inf, ESCAPE / np.sqrt(length) * ahead, measured=True)
+            return _Newton(_nothing(ahead).plus(ESCAPE / np.sqrt(length), ahead), np.inf)
         share = left / curvature
-        direction = direction + share * ahead
-        residual = residual - share * bent
+        step = step.plus(share, ahead)
+        residual = space.turned(residual.plus(-share, bent), np.sqrt(left))
         decrement += 0.5 * share * left
-        least = min(least, curvature / length)
-        aside = _uphill(here, residual)
-        left, before = float(residual @ aside), left
+        left, before = residual.times(residual), left
+        shares.append(share)
+        ratios.append(left / before)
         if not left > SOLVED * first:
             break
-        ahead, informed = aside + left / before * ahead, residual + left / before * informed
-    return View(here.gradient_norm, decrement + 0.5 * max(left, 0.0) / least, direction, measured=True)
+        ahead = residual.plus(left / before, ahead)
+    least = max(UNMET * _least_curvature(shares, ratios), FLAT)
+    return _Newton(step, decrement + 0.5 * max(left, 0.0) * _most_left(shares, ratios, least), least)
+
+
+def _nothing(way: _Way) -> _Way:
+    return way.plus(-1.0, way)
+
+
+def _most_left(shares: Sequence[float], ratios: Sequence[float], least: float) -> float:
+    """What the residual may add to the decrement at the most, per its own square, were no curvature below the least.
+
+    Gauss-Radau quadrature by the lengths of the steps and the ratios of residuals squared (Meurant & Tichý, "On
+    computing quadrature-based bounds for the A-norm of the error in conjugate gradients", Numerical Algorithms 62
+    (2013)).
+    """
+    most = 1 / least
+    for share, ratio in zip(shares, ratios, strict=True):
+        ahead = max(most - share, 0.0)
+        most = ahead / (least * ahead + ratio) if ratio > 0 else 0.0
+    return most
+
+
+def _least_curvature(shares: Sequence[float], ratios: Sequence[float]) -> float:
+    """The least eigenvalue of the tridiagonal matrix of the steps (Lanczos)."""
+    inverse, before = 1 / np.array(shares), np.array(ratios[:-1])
+    diagonal, beside = inverse.copy(), np.sqrt(before) * inverse[:-1]
+    diagonal[1:] += before * inverse[:-1]
+    return float(np.linalg.eigvalsh(np.diag(diagonal) + np.diag(beside, -1))[0])
+
+
+def _moved(statistics: Statistics, factor: float, change: Statistics) -> Statistics:
+    """The sums and that many times the others, about the same centres; the rows remain those of the first."""
+    return replace(
+        statistics,
+        n=statistics.n + factor * change.n,
+        s1=statistics.s1 + factor * change.s1,
+        s2=statistics.s2 + factor * change.s2,
+        noise=statistics.noise + factor * change.noise,
+    )
 
 
 def _length(here: Mixture, there: Mixture, at_means: float, at_covariances: float) -> float:
@@ -469,6 +713,17 @@ def _parts(vector: Array, model: Mixture) -> tuple[Array, Array, Array]:
     rest = size + model.means.size
     means = vector[size:rest].reshape(model.means.shape)
     return vector[:size], means, vector[rest:].reshape(model.structure.coordinates.shape)
+
+
+def _position(model: Mixture, fixed: Fixed) -> Array:
+    """A model as a vector: log weights (the noise's the last), means, the structure's coordinates.
+
+    Logarithms of weights count but for a constant: where the Gaussians' are fixed, it is such that they stay.
+    """
+    total = 1.0 if fixed.weights is None else model.weights.sum()
+    weights = np.maximum(_all_weights(model), np.finfo(np.float64).tiny)  # one that is zero remains so
+    parts = (np.log(weights / total), model.means, model.structure.coordinates)
+    return np.concatenate([part.ravel() for part in parts])
 
 
 def _at(vector: Array, like: Mixture) -> Mixture:

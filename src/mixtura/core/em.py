@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mixtura import kernels
-from mixtura.core.acceleration import Curvature, Guide, Point, Probes, Proposals, View, steps_for
+from mixtura.core.acceleration import Curvature, Guide, Point, Probes, Proposals, View, gained_more, steps_for
 from mixtura.core.arguments import finite_rows, row_weights
 from mixtura.core.blas import one_thread
 from mixtura.core.estep import of_block_all
@@ -213,12 +213,12 @@ def climb(task: Task, trace: list[Step] | None = None) -> Generator[Mixture, Sta
             trace.append(Step(passes, kind, here.statistics.loglik, here.objective, view.gradient_norm, gap))
             if arrived:
                 break
-            if view.gap < task.stop.tol:
+            if view.gap < steps.reach * task.stop.tol:
                 view, probes = yield from _counted(steps.verify(here, view))
                 passes += probes
                 trace[-1] = trace[-1]._replace(gap=view.gap)
                 arrived = view.gap < task.stop.tol
-                if arrived and view.direction is None:
+                if arrived and not view.leads:
                     break
             kind, there, tried = yield from _first_that_climbs(here, steps.propose(here, view))  # if arrived, the last
             passes += tried
@@ -227,6 +227,7 @@ def climb(task: Task, trace: list[Step] | None = None) -> Generator[Mixture, Sta
                 trace[-1] = trace[-1]._replace(gap=left)
                 raise _End(Status.PRECISION if left < max(task.stop.tol, PRECISE_GAP) else Status.STALLED)
             steps.learn(here, there)
+            arrived = arrived and not gained_more(here, there, trace[-1].gap)
             here = there
         status = Status.CONVERGED
     except _End as end:

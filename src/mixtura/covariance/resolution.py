@@ -154,7 +154,8 @@ def _common_divisor(lengths: Array, least: float) -> float:
     """What all lengths are multiples of, by Euclid's algorithm; 0 if that is less than the least."""
     step = float(lengths.min())
     while step > least:
-        rest = np.abs(lengths - step * np.round(lengths / step))
+        rest = np.fmod(lengths, step)  # exact, whatever the lengths: so it is less than the step, which at least halves
+        rest = np.minimum(rest, step - rest)
         if (rest < OFF_GRID * step).all():
             return step
         step = float(rest[rest >= OFF_GRID * step].min())

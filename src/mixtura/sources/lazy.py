@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -152,23 +153,41 @@ class Held(Reader):
 # Lazy frames
 
 
+@contextmanager
+def computing(name: str, module: str, error: str) -> Generator[None]:
+    """What an engine says of a query that fails, in one sentence; of which module its errors are, and their name."""
+    errors: type[Exception] = getattr(importlib.import_module(module), error)
+    try:
+        yield
+    except (errors, OSError) as failed:
+        raise TableError(f"{name} cannot be computed: {said(failed)}") from failed
+
+
+#: The errors of polars, and of DuckDB.
+_OF_POLARS = ("polars.exceptions", "PolarsError")
+OF_DUCKDB = ("duckdb", "Error")
+
+
 class _Polars(Reader):
     """A LazyFrame of polars: a query that its streaming engine runs in every pass."""
 
     def __init__(self, frame: Any) -> None:
         self.frame, self.name, self.first_row = frame, "the LazyFrame", 0
-        self.schema = frame.head(0).collect().to_arrow().schema
+        with computing(self.name, *_OF_POLARS):
+            self.schema = frame.head(0).collect().to_arrow().schema
 
     def head(self, columns: Sequence[str]) -> pa.Table:
-        return self.frame.select(list(columns)).head(HEAD_ROWS).collect().to_arrow()
+        with computing(self.name, *_OF_POLARS):
+            return self.frame.select(list(columns)).head(HEAD_ROWS).collect().to_arrow()
 
     def batches(self, columns: Sequence[str], size: int | None = None) -> Batches:
         query = self.frame.select(list(columns))
-        if not hasattr(query, "collect_batches"):  # polars before 1.34
-            yield from query.collect(engine="streaming").to_arrow().to_batches(size or BATCH_ROWS)
-            return
-        for frame in query.collect_batches(chunk_size=size or BATCH_ROWS, maintain_order=True, lazy=True):
-            yield from frame.to_arrow().to_batches()
+        with computing(self.name, *_OF_POLARS):
+            if not hasattr(query, "collect_batches"):  # polars before 1.34
+                yield from query.collect(engine="streaming").to_arrow().to_batches(size or BATCH_ROWS)
+                return
+            for frame in query.collect_batches(chunk_size=size or BATCH_ROWS, maintain_order=True, lazy=True):
+                yield from frame.to_arrow().to_batches()
 
 
 def open_polars(table: Any, request: Request) -> Opened | None:
@@ -183,13 +202,13 @@ class _DuckDB(Reader):
 
     def __init__(self, relation: Any, name: str) -> None:
         self.relation, self.name, self.first_row = relation, name, 0
-        with _reader_of(relation.limit(0)) as reader:
+        with computing(name, *OF_DUCKDB), _reader_of(relation.limit(0)) as reader:
             self.schema = reader.schema
 
     def batches(self, columns: Sequence[str], size: int | None = None) -> Batches:
         quoted = ('"' + column.replace('"', '""') + '"' for column in columns)
         query = self.relation.project(", ".join(quoted))
-        with _reader_of(query if size is None else query.limit(size)) as reader:
+        with computing(self.name, *OF_DUCKDB), _reader_of(query if size is None else query.limit(size)) as reader:
             yield from reader
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from mixtura.sources.coerce import TableError, said
-from mixtura.sources.lazy import Batches, Run, Streamed, open_relation, run_of
+from mixtura.sources.lazy import OF_DUCKDB, Batches, Run, Streamed, computing, open_relation, run_of
 from mixtura.sources.reader import NotNumeric, Opened, Request
 from mixtura.sources.stream import opened
 
@@ -63,7 +63,9 @@ class Query:
 def open_query(query: Query, request: Request) -> Opened:
     """A query as a source; its result is copied, unless the request says otherwise."""
     if hasattr(query.database, "sql"):  # DuckDB has queries of its own
-        return open_relation(query.database.sql(query.text), request, "the query")
+        with computing("the query", *OF_DUCKDB):
+            relation = query.database.sql(query.text)
+        return open_relation(relation, request, "the query")
     return opened(_Result(query, lasting=request.spool is False), request, spool=True)
 
 
