@@ -46,8 +46,13 @@ def test_the_loglik_of_a_fit_to_fifty_digits(family, given):
     assert abs(fit.loglik - float(weights @ exact)) < 1e-12 * size
 
 
-def assert_honest(fit: Fit, rows: np.ndarray, tol: float, weights: np.ndarray | None = None) -> None:
-    """Gradient, objective and gap, measured anew at the parameters that were returned."""
+def assert_honest(
+    fit: Fit, rows: np.ndarray, tol: float, weights: np.ndarray | None = None, *, apart: bool = True
+) -> None:
+    """Gradient, objective and gap, measured anew at the parameters that were returned.
+
+    Unless the components are ``apart``, further steps may part those that coincide: no gradient leads there.
+    """
     here = Point(fit.model, e_step(fit.model, rows, weights), fit.family, fit.prior, fit.fixed)
     assert here.objective == pytest.approx(fit.objective, rel=1e-12)
     assert here.gradient_norm == pytest.approx(fit.gradient_norm, rel=1e-3, abs=1e-7)
@@ -55,6 +60,8 @@ def assert_honest(fit: Fit, rows: np.ndarray, tol: float, weights: np.ndarray | 
         return
     assert 0.5 * here.gradient_norm**2 < max(tol, 1e-8)
     assert fit.gap < max(tol, 1e-8)
+    if not apart:
+        return
     further = em(
         fit.model, rows, fit.family, sample_weight=weights, prior=fit.prior, fixed=fit.fixed, tol=0.0, max_iter=400
     )
@@ -82,7 +89,8 @@ def test_what_is_said_of_a_hard_fit_is_so(often, spoil):
     }[spoil]
     (cell,) = search(Memory(rows), [Candidate(3, often)], Settings(), seed=0)
     assert cell.fit is not None
-    assert_honest(cell.fit, *sample_of(rows))
+    said = {note.name for note in cell.notes}
+    assert_honest(cell.fit, *sample_of(rows), apart="coinciding components" not in said)
 
 
 def sample_of(rows: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
