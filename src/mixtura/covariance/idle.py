@@ -169,22 +169,34 @@ def idle_columns(constant: NDArray[np.bool_], unit: Array, family: Family) -> tu
 
 def idle_plane(standard: Array, unit: Array, family: Family) -> tuple[Idle, Span | None]:
     """Of rows (N, D) in these units, centred; constant columns hold zeros."""
-    n_features = standard.shape[1]
-    values, vectors = principal(standard)
-    varied = vectors[:, values > NULL_SHARE * max(1.0, float(values[-1]))]
-    if varied.shape[1] == n_features:
+    n_features, moves = standard.shape[1], standard.any(0)
+    values, vectors = principal(standard[:, moves])
+    within = vectors[:, values > NULL_SHARE * values.max(initial=1.0)]
+    if within.shape[1] == n_features:
         return NOWHERE, None
-    others = np.linalg.qr(varied, mode="complete")[0][:, varied.shape[1] :]
-    constant = np.flatnonzero(~standard.any(0))
-    related = np.setdiff1d(np.flatnonzero(np.square(others).sum(1) > RELATED), constant)
-    relations = others.shape[1] - len(constant)
-    idle = Idle(tuple(constant.tolist()), tuple(related.tolist()), relations)
+    beside = np.linalg.qr(within, mode="complete")[0][:, within.shape[1] :]
+    constant, moving = np.flatnonzero(~moves), np.flatnonzero(moves)
+    related = moving[np.square(beside).sum(1) > RELATED]
+    idle = Idle(tuple(constant.tolist()), tuple(related.tolist()), beside.shape[1])
     size = np.sqrt(NULL_VARIANCE)
     if not family.one_unit:
+        varied, others = _apart(within, beside, moves)
         return idle, Plane(varied.T / unit, unit[:, None] * varied, size * unit[:, None] * others)
-    axes = np.linalg.qr(unit[:, None] * varied, mode="complete")[0]  # at right angles, for rotations to be such
-    across, rest = axes[:, : varied.shape[1]], axes[:, varied.shape[1] :]
+    axes = np.linalg.qr(unit[moves, None] * within, mode="complete")[0]  # at right angles, for rotations to be such
+    across, rest = _apart(axes[:, : within.shape[1]], axes[:, within.shape[1] :], moves)
     return idle, Plane(across.T, across, size * unit.max() * rest)
+
+
+def _apart(within: Array, beside: Array, moves: NDArray[np.bool_]) -> tuple[Array, Array]:
+    """Directions among the columns that move as ones among all; constant columns are others by themselves.
+
+    Not but for rounding: in a column of small numbers it might be more than those.
+    """
+    across, rest = np.zeros((len(moves), within.shape[1])), np.eye(len(moves))[:, ~moves]
+    across[moves] = within
+    others = np.zeros((len(moves), beside.shape[1]))
+    others[moves] = beside
+    return across, np.concatenate([others, rest], axis=1)
 
 
 def principal(rows: Array) -> tuple[Array, Array]:

@@ -333,11 +333,18 @@ def _correlations(standard: Array, share: Array) -> Array:
 
     Rows far off are drawn in towards a row in the middle: that keeps every linear relation between columns.
     """
-    heart = standard[np.square(standard).sum(1).argmin()]
-    length = np.sqrt(np.square(standard - heart).sum(1) / standard.shape[1])
-    standard = (standard - heart) / np.maximum(1.0, length / FAR)[:, None]
+    heart = standard[_lengths(standard).argmin()]
+    standard = standard - heart
+    standard /= np.maximum(1.0, _lengths(standard) / FAR)[:, None]
     standard -= share @ standard
     return standard * np.sqrt(share)[:, None]
+
+
+def _lengths(standard: Array) -> Array:
+    """(N,) the root of the mean square of each row, of which no square overflows."""
+    largest = np.abs(standard).max(1, initial=0.0)
+    unit = np.where(largest > 0, largest, 1.0)
+    return unit * np.sqrt(np.square(standard / unit[:, None]).mean(1))
 
 
 def _scale(given: ArrayLike, n_features: int) -> Array:
