@@ -52,6 +52,7 @@ from mixtura.start import (
     splits,
     swaps,
 )
+from mixtura.strays import with_strays
 
 #: Distinct rows on which starts race, at least …
 SAMPLE_ROWS = 5_000
@@ -453,7 +454,9 @@ def search(
     free = max(candidate.family.n_parameters(1, source.n_features) for candidate in candidates)
     obeyed = _Obeyed(observer)
     with watched(source, obeyed.sampling(source.n_rows)):
-        small, *larger = samples(source, _sizes(source, largest, free), seed)
+        relations = any(candidate.family.kind != "diagonal" for candidate in candidates)
+        chosen = samples(source, _sizes(source, largest, free), seed)
+        small, *larger = with_strays(source, chosen, relations=relations)
     if small.complete:
         larger = []
     _check_range(small, source.n_rows, columns)

@@ -9,7 +9,7 @@ instance, hold there.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,12 +169,10 @@ def idle_columns(constant: NDArray[np.bool_], unit: Array, family: Family) -> tu
 
 def idle_plane(standard: Array, unit: Array, family: Family) -> tuple[Idle, Span | None]:
     """Of rows (N, D) in these units, centred; constant columns hold zeros."""
-    n_features, moves = standard.shape[1], standard.any(0)
-    values, vectors = principal(standard[:, moves])
-    within = vectors[:, values > NULL_SHARE * values.max(initial=1.0)]
-    if within.shape[1] == n_features:
+    moves = np.asarray(standard.any(0))
+    within, beside, _ = directions(standard[:, moves])
+    if within.shape[1] == standard.shape[1]:
         return NOWHERE, None
-    beside = np.linalg.qr(within, mode="complete")[0][:, within.shape[1] :]
     constant, moving = np.flatnonzero(~moves), np.flatnonzero(moves)
     related = moving[np.square(beside).sum(1) > RELATED]
     idle = Idle(tuple(constant.tolist()), tuple(related.tolist()), beside.shape[1])
@@ -185,6 +183,22 @@ def idle_plane(standard: Array, unit: Array, family: Family) -> tuple[Idle, Span
     axes = np.linalg.qr(unit[moves, None] * within, mode="complete")[0]  # at right angles, for rotations to be such
     across, rest = _apart(axes[:, : within.shape[1]], axes[:, within.shape[1] :], moves)
     return idle, Plane(across.T, across, size * unit.max() * rest)
+
+
+class Directions(NamedTuple):
+    """Those in which rows vary, (D, d), the others, (D, D − d), and how much they do in the first, or 1."""
+
+    within: Array
+    beside: Array
+    top: float
+
+
+def directions(standard: Array) -> Directions:
+    """Those of rows (N, D), centred and in the units of their spread."""
+    values, vectors = principal(standard)
+    top = float(values.max(initial=1.0))
+    within = vectors[:, values > NULL_SHARE * top]
+    return Directions(within, np.linalg.qr(within, mode="complete")[0][:, within.shape[1] :], top)
 
 
 def _apart(within: Array, beside: Array, moves: NDArray[np.bool_]) -> tuple[Array, Array]:
