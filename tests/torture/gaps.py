@@ -28,6 +28,8 @@ FILES = ("faithful", "iris", "banknote", "diabetes")
 OVERLAPPING = 4
 COUNTS = (2, 4, 6)
 TOL = 1e-6
+#: A gap is an estimate: plain EM, which ends just below the tolerance, may leave some per cent more than that.
+MARGIN = 1.1
 #: Where the gradient grows again by this factor, a climb has left a saddle.
 STEEPER = 3.0
 FURTHER = 6_000
@@ -109,7 +111,7 @@ def main(arguments: list[str] | None = None) -> int:
         if family.name not in asked.families:
             continue
         found = list(compared(family, asked.seeds, not asked.plain))
-        wrong = sum(one.left > TOL for one in found)
+        wrong = sum(one.left > MARGIN * TOL for one in found)
         failures += wrong
         most = max((one.left for one in found), default=0.0)
         ratio = max((one.left / one.said for one in found if one.left > SMALL), default=0.0)
