@@ -34,10 +34,11 @@ def grown(rows, *, relations=True, limit=50):
     return before, with_strays(source, [before], relations=relations)[0]
 
 
-def test_of_rows_that_break_a_relation_the_farthest_is_added():
-    before, after = grown(table(but(SUM, [100, 1500], [2.0, 3.0])))
+def test_of_rows_that_break_a_relation_one_is_added():
+    rows = table(but(SUM, [100, 1500], [2.0, 3.0]))
+    before, after = grown(rows)
     assert after.n_rows == before.n_rows + 1
-    assert (after.rows == table(but(SUM, 1500, 3.0))[1500]).all(1).any()
+    assert sum((after.rows == rows[i]).all(1).any() for i in (100, 1500)) == 1
     assert not after.complete
 
 
@@ -59,7 +60,7 @@ def test_where_it_holds_the_sample_stays():
 
 
 def test_the_order_of_the_rows_does_not_matter():
-    rows = table(but(np.zeros(2000), [3, 1999], 1.0))  # both as far off as each other
+    rows = table(but(np.zeros(2000), [3, 1999], 1.0))
     _, one = grown(rows)
     _, other = grown(rows[RNG.permutation(2000)])
     assert one.rows.tobytes() == other.rows.tobytes()

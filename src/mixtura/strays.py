@@ -17,7 +17,7 @@ from mixtura.core.statistics import Array
 from mixtura.covariance.idle import NULL_SHARE, directions
 from mixtura.covariance.prior import about_the_heart, drawn_towards
 from mixtura.sources.record import recordable
-from mixtura.sources.sketch import ROUNDING, Sample
+from mixtura.sources.sketch import ROUNDING, Sample, row_hashes
 from mixtura.sources.source import Block, Source
 
 
@@ -32,16 +32,15 @@ def with_strays(source: Source, samples: Sequence[Sample], *, relations: bool) -
         if not 0 < plane.n_directions < open_directions:
             break
         open_directions = plane.n_directions
-        found = source.total(partial(_farthest, plane.measure()))
-        if not found.distance > plane.least:
+        found = source.total(partial(_first, plane.measure(), plane.least))
+        if found.order == _NONE:
             break
         samples = [_joined(each, found) for each in samples]
     return samples
 
 
-#: Binary digits in which distances are compared: it must not hang on rounding which of several rows is added.
-DIGITS = 24
-
+#: Of the hashes that decide which of several rows is added.
+SEED = np.uint64(0)
 #: What it takes to measure the distance of a row from a plane: the first attributes of that.
 _Measure = tuple[Array, Array, NDArray[np.bool_], Array, Array]
 
@@ -100,33 +99,34 @@ class _Plane:
 @recordable
 @dataclass(frozen=True, eq=False)
 class _Row:
-    """The row that is farthest off; of several, the same one in whatever order they come."""
+    """The row with the smallest hash; of copies, the heaviest."""
 
     row: Array
     weight: float
-    distance: float
+    order: int
 
     def __add__(self, other: _Row) -> _Row:
-        return max(self, other, key=_Row.rank)
-
-    def rank(self) -> tuple[float, list[float], float]:
-        """By which rows are compared."""
-        return self.distance, self.row.tolist(), self.weight
+        return min(self, other, key=lambda each: (each.order, -each.weight))
 
 
-def _farthest(plane: _Measure, block: Block) -> _Row:
+#: In the place of a hash, where there is no row.
+_NONE = 2**64
+
+
+def _first(plane: _Measure, least: float, block: Block) -> _Row:
+    """Of the rows that are that far from the plane."""
     middle, unit, moves, heart, beside = plane
     rows, each = np.asarray(block.rows, dtype=np.float64), block.each
-    if not len(rows):
-        return _Row(middle, 0.0, 0.0)
     standard = (rows - middle) / unit
     across = drawn_towards(heart, standard[:, moves]) @ beside
     constant = np.minimum(np.abs(standard[:, ~moves]), 1 / NULL_SHARE)  # squares of more might overflow
-    distance = each * (np.square(across).sum(1) + np.square(constant).sum(1))
-    mantissa, exponent = np.frexp(distance)  # what differs by rounding alone is as far off
-    distance = np.ldexp(np.round(mantissa * 2.0**DIGITS), exponent - DIGITS)
-    last = max(np.flatnonzero(distance == distance.max()), key=lambda i: (rows[i].tolist(), each[i]))
-    return _Row(rows[last], float(each[last]), float(distance[last]))
+    off = each * (np.square(across).sum(1) + np.square(constant).sum(1)) > least
+    if not off.any():
+        return _Row(middle, 0.0, _NONE)
+    rows, each = rows[off], each[off]
+    hashes = row_hashes(rows, SEED)
+    first = np.lexsort((-each, hashes))[0]
+    return _Row(rows[first], float(each[first]), int(hashes[first]))
 
 
 def _joined(sample: Sample, found: _Row) -> Sample:
