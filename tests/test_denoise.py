@@ -173,3 +173,9 @@ def test_noise_in_what_is_read_from_a_fit():
     assert result.compare(rows, truth).adjusted_rand_index > 0.9
     assert "and noise" in str(result)
     assert "noise" in result._repr_html_()
+
+
+def test_a_constant_column_of_next_to_nothing_counts_as_zero():
+    rows = np.column_stack([np.random.default_rng(0).normal(size=20), np.full(20, 5e-323)])
+    zero = np.column_stack([rows[:, 0], np.zeros(20)])
+    assert region_of(rows).log_density == pytest.approx(region_of(zero).log_density, rel=1e-12)

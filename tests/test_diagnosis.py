@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mixtura import Mixture, em
-from mixtura.covariance.prior import Prior
+from mixtura.covariance.prior import ConjugatePrior, Prior
 from mixtura.covariance.registry import FAMILIES
 from mixtura.diagnosis import (
     Grade,
@@ -16,6 +16,7 @@ from mixtura.diagnosis import (
     idle_directions,
     leaning_components,
     misplaced_components,
+    of_prior,
 )
 
 RNG = np.random.default_rng(0)
@@ -146,6 +147,15 @@ def test_components_that_coincide():
     (note,) = notes_of(middle, ROWS)
     assert note.sentence == "Components 0 and 1 coincide: fewer components say the same."
     assert note.healthy
+
+
+def test_a_prior_that_is_nothing_beside_the_weights():
+    prior = ConjugatePrior().for_rows(ROWS, "full", 2)
+    assert of_prior(prior, 300.0) == []
+    assert of_prior(relative(ROWS), 1e60) == []  # in whatever unit
+    (note,) = of_prior(prior, 1e60)
+    assert "is nothing beside weights that add up to 1.0e+60" in note.sentence
+    assert note.remedy
 
 
 def test_the_gravest_comes_first():

@@ -11,7 +11,7 @@ from scipy.spatial import KDTree
 
 from mixtura.core.noise import INITIAL_WEIGHT, Noise
 from mixtura.core.statistics import Array
-from mixtura.covariance.idle import NULL_VARIANCE
+from mixtura.covariance.idle import LEAST_SIZE, NULL_VARIANCE
 from mixtura.sources.record import recordable
 from mixtura.sources.sketch import Box, Sample
 from mixtura.sources.source import Block, Source
@@ -35,7 +35,7 @@ def noise_over(source: Source, sample: Sample) -> Noise:
     """
     _, spread = sample.middle_and_spread
     size = np.abs(sample.rows[0])
-    unit = np.where(spread > 0, spread, np.where(size > 0, size, 1.0))
+    unit = np.where(spread > 0, spread, np.where(size > LEAST_SIZE, size, 1.0))
     share = sample.weights / sample.weights.sum()
     middle = share @ sample.rows
     standard = (sample.rows - middle) / unit

@@ -17,6 +17,7 @@ from mixtura.core.acceleration import LEAST_ROW
 from mixtura.core.em import Fit
 from mixtura.core.statistics import Array
 from mixtura.covariance.idle import Idle
+from mixtura.covariance.prior import Prior
 from mixtura.covariance.registry import Family
 from mixtura.covariance.resolution import Resolution
 from mixtura.covariance.structure import diagonal_of
@@ -186,6 +187,15 @@ def of_units(family: Family, resolution: Resolution, columns: Sequence[str] | No
     sentence += "all columns in one unit: narrow ones have little say."
     remedy = "Standardise the columns, or take a family that knows their units (full, tied, diag)."
     return [Note("unequal columns", sentence, remedy, (), (wide, narrow), Grade.WARNING)]
+
+
+def of_prior(prior: Prior, weight: float) -> list[Note]:
+    """That a prior that was asked for is nothing beside rows of that weight, where it is."""
+    if not prior.asked or not prior.scatter.any() or prior.count > np.finfo(np.float64).eps * weight:
+        return []
+    sentence = f"{_capital(prior.asked)} counts as {prior.count:.3g} rows of weight 1, which is nothing beside weights "
+    sentence += f"that add up to {weight:.1e}."
+    return [Note("prior of no weight", sentence, "Divide the weights by that of a usual row.", grade=Grade.WARNING)]
 
 
 def misplaced_components(fit: Fit) -> tuple[int, ...]:

@@ -33,7 +33,16 @@ from mixtura.covariance.registry import Family
 from mixtura.covariance.resolution import Resolution
 from mixtura.covariance.structure import SingularError
 from mixtura.denoise import noise_over, without_noise
-from mixtura.diagnosis import Grade, Note, diagnose_rows, idle_directions, misplaced_components, name_columns, of_units
+from mixtura.diagnosis import (
+    Grade,
+    Note,
+    diagnose_rows,
+    idle_directions,
+    misplaced_components,
+    name_columns,
+    of_prior,
+    of_units,
+)
 from mixtura.kernels import Kernel
 from mixtura.lazy import cached_property
 from mixtura.sources.sketch import Sample, samples
@@ -52,6 +61,7 @@ from mixtura.start import (
     splits,
     swaps,
 )
+from mixtura.strays import with_strays
 
 #: Distinct rows on which starts race, at least …
 SAMPLE_ROWS = 5_000
@@ -453,7 +463,9 @@ def search(
     free = max(candidate.family.n_parameters(1, source.n_features) for candidate in candidates)
     obeyed = _Obeyed(observer)
     with watched(source, obeyed.sampling(source.n_rows)):
-        small, *larger = samples(source, _sizes(source, largest, free), seed)
+        relations = any(candidate.family.kind != "diagonal" for candidate in candidates)
+        chosen = samples(source, _sizes(source, largest, free), seed)
+        small, *larger = with_strays(source, chosen, relations=relations)
     if small.complete:
         larger = []
     _check_range(small, source.n_rows, columns)
@@ -474,13 +486,15 @@ def search(
     notes = diagnose_rows(small, source.n_rows, ground.resolution, columns)
     for run in runs:
         if run.best is None or run.best.status.failed:
-            run.causes = _causes(ground, run.candidate.family, notes, columns)
+            run.causes = _causes(ground, run.candidate, notes, columns)
     return runs, ground.rows, notes
 
 
-def _causes(ground: Ground, family: Family, notes: Sequence[Note], columns: Sequence[str] | None) -> list[str]:
+def _causes(ground: Ground, candidate: Candidate, notes: Sequence[Note], columns: Sequence[str] | None) -> list[str]:
     """What of the rows may be the reason that no fit was found."""
-    found = [*of_units(family, ground.resolution, columns), *notes]
+    family, weight = candidate.family, ground.weight
+    prior = ground.prior(weight, candidate.n_components, family)
+    found = [*of_prior(prior, weight), *of_units(family, ground.resolution, columns), *notes]
     told = [note.sentence for note in found if note.grade > Grade.REMARK]
     return told if ground.settings.reg_covar is None else idle_directions(ground.relative(family).idle, columns) + told
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from mixtura import Mixture, Status, e_step, em
-from mixtura.core.em import Fit, Stop, Task, climb_together, in_family
+from mixtura.core.acceleration import Point
+from mixtura.core.em import Fit, Stop, Task, _first_that_climbs, climb_together, in_family
 from mixtura.covariance import registry
 from mixtura.covariance.prior import Prior
 from mixtura.covariance.registry import FAMILIES
@@ -165,6 +166,23 @@ def test_singular_leaves_the_last_model_that_is_not():
     assert fit.status is Status.SINGULAR
     assert fit.loglik == pytest.approx(fit.model.loglik([1.0, 1.0, 1.0]))
     assert fit.loglik >= start.loglik([1.0, 1.0, 1.0])
+
+
+def driven(way):
+    """What a generator that asks for statistics of models returns in the end."""
+    try:
+        model = next(way)
+        while True:
+            model = way.send(e_step(model, ROWS))
+    except StopIteration as ended:
+        return ended.value
+
+
+def test_a_step_that_leaves_all_as_it_was_is_no_reason_to_end():
+    here = Point(START, e_step(START, ROWS), FULL, NONE)
+    proposals = (each for each in [("quasi-newton", START), ("em", here.image)])
+    kind, there, tried = driven(_first_that_climbs(here, proposals))
+    assert (kind, there.model, tried) == ("em", here.image, 2)
 
 
 def test_stalled_is_where_rounding_hides_the_way_up():

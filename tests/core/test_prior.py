@@ -5,6 +5,7 @@ import pytest
 
 from mixtura import e_step
 from mixtura.covariance.prior import PSEUDO_FRACTION, PSEUDO_ROWS, Prior
+from mixtura.covariance.structure import Full
 
 TABLE = np.random.default_rng(0).normal(size=(1000, 3)) @ [[2.0, 1.0, 0.0], [0.0, 1.0, 30.0], [0.0, 0.0, 9.0]] + 5.0
 WEIGHTS = np.random.default_rng(1).exponential(size=1000)
@@ -62,3 +63,21 @@ def test_leaning_on_the_pooled_covariance(model, kind, rows):
     assert leaning.count == pytest.approx(prior.count + 4)
     assert leaning.scatter == pytest.approx(own + 4 * pooled)
     assert prior.leaning(0.0, statistics) is prior
+
+
+def test_rows_so_far_off_that_squares_of_their_distance_overflow():
+    small = np.random.default_rng(0).normal(size=(40, 2)) * [1e-90, 1.0]
+    without = Prior.relative(small, np.ones(40))
+    prior = Prior.relative(np.vstack([small, [1e100, 0.0]]), np.ones(41))  # 10¹⁹⁰ times the spread
+    ratio = np.diag(prior.scatter) / np.diag(without.scatter)
+    assert (ratio > 0.5).all()
+    assert (ratio < 10.0).all()
+
+
+def test_the_nominal_variance_of_a_constant_column_stays_out_of_small_columns():
+    rng = np.random.default_rng(0)
+    rows = np.column_stack([np.full(30, 1e15), rng.normal(size=30), 1e-118 * rng.normal(size=30), np.full(30, 1e16)])
+    structure = Prior.relative(rows, np.ones(30), "vve").settled(Full(1e-118 * np.eye(4)[None]))
+    assert structure.cholesky[0, 2, 2] == pytest.approx(1e-118, rel=1e-6)
+    assert not structure.cholesky[0, [0, 3]][:, [1, 2]].any()
+    assert not structure.cholesky[0, 1:3, 0].any()

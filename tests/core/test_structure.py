@@ -289,3 +289,9 @@ def test_columns_that_differ_by_rounding_alone_are_singular(steps, singular):
             cholesky(matrix)
     else:
         assert_allclose(cholesky(matrix), np.linalg.cholesky(matrix))
+
+
+def test_ratios_beyond_double_precision_are_infinite():
+    structure = Full(np.diag([1e-83, 1.0])[None])
+    assert_array_equal(structure.ratios(np.diag([1e175, 0.0])), [[0.0, np.inf]])
+    assert_array_equal(structure.ratios(np.diag([0.0, 2.0])), [[0.0, 2.0]])

@@ -258,18 +258,30 @@ def _counted(probes: Probes) -> Generator[Mixture, Statistics, tuple[View, int]]
 def _first_that_climbs(
     here: Point, proposals: Proposals
 ) -> Generator[Mixture, Statistics, tuple[str, Point | None, int]]:
-    """The first of the proposals that does not lower the objective, or None; and how many passes that took."""
+    """The first of the proposals that leads on, or None; and how many passes that took.
+
+    The last, the EM step, need not: where it does not lower the objective, it tells whether there is any way on. A
+    longer step that leaves all as it was tells nothing, for it may have been cut short.
+    """
     tried = 0
     kind, model = next(proposals)
     while True:
         there = Point(model, (yield model), here.family, here.prior, here.fixed)
         tried += 1
-        if there.objective >= here.objective - here.rounding:
+        if there.objective >= here.objective - here.rounding and (kind == "em" or _leads_on(here, there)):
             return kind, there, tried
         try:
             kind, model = proposals.send(there.objective)
         except StopIteration:
             return kind, None, tried
+
+
+def _leads_on(here: Point, there: Point) -> bool:
+    """Whether the objective is higher there or, where rounding hides that, the gradient smaller."""
+    try:
+        return there.objective > here.objective or there.gradient_norm < here.gradient_norm
+    except SingularError:  # nor does an EM step lead on from there
+        return False
 
 
 @recordable

@@ -9,7 +9,7 @@ instance, hold there.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,22 +169,48 @@ def idle_columns(constant: NDArray[np.bool_], unit: Array, family: Family) -> tu
 
 def idle_plane(standard: Array, unit: Array, family: Family) -> tuple[Idle, Span | None]:
     """Of rows (N, D) in these units, centred; constant columns hold zeros."""
-    n_features = standard.shape[1]
-    values, vectors = principal(standard)
-    varied = vectors[:, values > NULL_SHARE * max(1.0, float(values[-1]))]
-    if varied.shape[1] == n_features:
+    moves = np.asarray(standard.any(0))
+    within, beside, _ = directions(standard[:, moves])
+    if within.shape[1] == standard.shape[1]:
         return NOWHERE, None
-    others = np.linalg.qr(varied, mode="complete")[0][:, varied.shape[1] :]
-    constant = np.flatnonzero(~standard.any(0))
-    related = np.setdiff1d(np.flatnonzero(np.square(others).sum(1) > RELATED), constant)
-    relations = others.shape[1] - len(constant)
-    idle = Idle(tuple(constant.tolist()), tuple(related.tolist()), relations)
+    constant, moving = np.flatnonzero(~moves), np.flatnonzero(moves)
+    related = moving[np.square(beside).sum(1) > RELATED]
+    idle = Idle(tuple(constant.tolist()), tuple(related.tolist()), beside.shape[1])
     size = np.sqrt(NULL_VARIANCE)
     if not family.one_unit:
+        varied, others = _apart(within, beside, moves)
         return idle, Plane(varied.T / unit, unit[:, None] * varied, size * unit[:, None] * others)
-    axes = np.linalg.qr(unit[:, None] * varied, mode="complete")[0]  # at right angles, for rotations to be such
-    across, rest = axes[:, : varied.shape[1]], axes[:, varied.shape[1] :]
+    axes = np.linalg.qr(unit[moves, None] * within, mode="complete")[0]  # at right angles, for rotations to be such
+    across, rest = _apart(axes[:, : within.shape[1]], axes[:, within.shape[1] :], moves)
     return idle, Plane(across.T, across, size * unit.max() * rest)
+
+
+class Directions(NamedTuple):
+    """Those in which rows vary, (D, d), the others, (D, D − d), and how much they do in the first, or 1."""
+
+    within: Array
+    beside: Array
+    top: float
+
+
+def directions(standard: Array) -> Directions:
+    """Those of rows (N, D), centred and in the units of their spread."""
+    values, vectors = principal(standard)
+    top = float(values.max(initial=1.0))
+    within = vectors[:, values > NULL_SHARE * top]
+    return Directions(within, np.linalg.qr(within, mode="complete")[0][:, within.shape[1] :], top)
+
+
+def _apart(within: Array, beside: Array, moves: NDArray[np.bool_]) -> tuple[Array, Array]:
+    """Directions among the columns that move as ones among all; constant columns are others by themselves.
+
+    Not but for rounding: in a column of small numbers it might be more than those.
+    """
+    across, rest = np.zeros((len(moves), within.shape[1])), np.eye(len(moves))[:, ~moves]
+    across[moves] = within
+    others = np.zeros((len(moves), beside.shape[1]))
+    others[moves] = beside
+    return across, np.concatenate([others, rest], axis=1)
 
 
 def principal(rows: Array) -> tuple[Array, Array]:

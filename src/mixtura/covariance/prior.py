@@ -27,16 +27,28 @@ from numpy.typing import ArrayLike, NDArray
 
 from mixtura.core.statistics import Array, Kind, Statistics, outer
 from mixtura.covariance import registry
-from mixtura.covariance.idle import NOWHERE, Idle, Span, idle_columns, idle_plane, unit_of_constants
+from mixtura.covariance.idle import (
+    NOWHERE,
+    NULL_SHARE,
+    Idle,
+    Span,
+    idle_columns,
+    idle_plane,
+    principal,
+    unit_of_constants,
+)
 from mixtura.covariance.registry import Family
 from mixtura.covariance.resolution import Resolution
-from mixtura.covariance.structure import Structure, diagonal_of, matrix_of, of_no_columns
+from mixtura.covariance.structure import SINGULAR_PIVOT, Structure, diagonal_of, matrix_of, of_no_columns
 from mixtura.sources.sketch import column_spread
 
 #: ν of the default prior: this many (distinct) rows' worth of the data's own spread, for each component …
 PSEUDO_ROWS = 1e-8
 #: … and this fraction of all rows, so that the floor under a variance does not vanish as the rows grow in number.
 PSEUDO_FRACTION = 1e-12
+#: … and in no direction less than this, in the same units, times D and the weight of all rows: less would be lost
+#: beside a component's own scatter, where that has no width, and its matrix count as singular.
+PSEUDO_WIDTH = 2 * SINGULAR_PIVOT
 #: Rows further than this from the middle, in units of the columns' spread, are drawn in before correlations are taken.
 FAR = 10.0
 
@@ -66,6 +78,8 @@ class Prior:
     resolution : Resolution or None
         How finely the rows were recorded, where that is known. The objective does not depend on it, but what a
         component is worth does.
+    least : ndarray of shape (D, D), or None
+        The part of ``scatter`` for each unit of the weight of all rows that is due to ``PSEUDO_WIDTH``, if any.
     """
 
     count: float
@@ -77,6 +91,7 @@ class Prior:
     shrinkage: float = 0.0
     mean: Array | None = None
     resolution: Resolution | None = None
+    least: Array | None = None
 
     @classmethod
     def none(cls, n_features: int) -> Prior:
@@ -119,7 +134,8 @@ class Prior:
         constant = spread == 0
         unit = np.where(constant, unit_of_constants(rows[0], spread, family), spread)
         row = float(weights.mean())
-        count = PSEUDO_ROWS * row + PSEUDO_FRACTION * float(weights.sum())
+        weight, least = float(weights.sum()), None
+        count = PSEUDO_ROWS * row + PSEUDO_FRACTION * weight
         if family.kind == "diagonal":
             scatter = count * np.square(spread)
             idle, span = idle_columns(constant, unit, family)
@@ -127,6 +143,8 @@ class Prior:
             standard = _correlations(np.where(constant, 0.0, (rows - middle) / unit), weights / weights.sum())
             scatter = count * spread[:, None] * (standard.T @ standard) * spread
             idle, span = idle_plane(standard, unit, family)
+            least = _least(standard, unit)
+            scatter = scatter if least is None else scatter + weight * least
         return cls(
             count,
             scatter,
@@ -134,12 +152,17 @@ class Prior:
             idle,
             row=row,
             resolution=resolution or Resolution.of(rows, weights),
+            least=least,
         )
 
     def for_weight(self, weight: float) -> Prior:
         """The default prior as it is where the rows weigh that much in all."""
         count = PSEUDO_ROWS * self.row + PSEUDO_FRACTION * weight
-        return replace(self, count=count, scatter=self.scatter * (count / self.count))
+        if self.least is None:
+            return replace(self, count=count, scatter=self.scatter * (count / self.count))
+        before = (self.count - PSEUDO_ROWS * self.row) / PSEUDO_FRACTION
+        own = (self.scatter - before * self.least) * (count / self.count)
+        return replace(self, count=count, scatter=own + weight * self.least)
 
     def scaled(self, factor: float) -> Prior:
         """The prior whose pseudo-statistics count that many times as much."""
@@ -333,11 +356,37 @@ def _correlations(standard: Array, share: Array) -> Array:
 
     Rows far off are drawn in towards a row in the middle: that keeps every linear relation between columns.
     """
-    heart = standard[np.square(standard).sum(1).argmin()]
-    length = np.sqrt(np.square(standard - heart).sum(1) / standard.shape[1])
-    standard = (standard - heart) / np.maximum(1.0, length / FAR)[:, None]
-    standard -= share @ standard
-    return standard * np.sqrt(share)[:, None]
+    _, inside = about_the_heart(standard, share)
+    return inside * np.sqrt(share)[:, None]
+
+
+def _least(standard: Array, unit: Array) -> Array | None:
+    """``PSEUDO_WIDTH`` in the directions in which rows vary so little that ``PSEUDO_FRACTION`` of it might be less."""
+    width = PSEUDO_WIDTH * standard.shape[1]
+    values, vectors = principal(standard)
+    varies = values > NULL_SHARE * values.max(initial=1.0)
+    few = vectors[:, varies & (values * PSEUDO_FRACTION < width)] * unit[:, None]
+    return width * (few @ few.T) if few.shape[1] else None
+
+
+def about_the_heart(standard: Array, share: Array) -> tuple[Array, Array]:
+    """The row in the middle, and all rows drawn in towards it, (N, D), less their mean."""
+    heart = standard[_lengths(standard).argmin()]
+    inside = drawn_towards(heart, standard)
+    return heart, inside - share @ inside
+
+
+def drawn_towards(heart: Array, standard: Array) -> Array:
+    """Rows less that one; those that lie far off are drawn in towards it."""
+    away = standard - heart
+    return away / np.maximum(1.0, _lengths(away) / FAR)[:, None]
+
+
+def _lengths(standard: Array) -> Array:
+    """(N,) the root of the mean square of each row, of which no square overflows."""
+    largest = np.abs(standard).max(1, initial=0.0)
+    unit = np.where(largest > 0, largest, 1.0)
+    return unit * np.sqrt(np.square(standard / unit[:, None]).sum(1) / max(standard.shape[1], 1))
 
 
 def _scale(given: ArrayLike, n_features: int) -> Array:

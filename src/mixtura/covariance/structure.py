@@ -250,9 +250,16 @@ def matrix_of(matrix: Array) -> Array:
 
 
 def _ratios(white: Array, matrix: Array) -> Array:
-    """Eigenvalues of (…, D, D) matrices A P Aᵀ, in ascending order."""
-    inside: Array = white @ matrix_of(matrix) @ np.swapaxes(white, -1, -2)
-    return np.asarray(np.linalg.eigvalsh(inside), dtype=np.float64)
+    """Eigenvalues of (…, D, D) matrices A P Aᵀ, in ascending order; infinite where they leave double precision."""
+    matrix = matrix_of(matrix)
+    size = np.sqrt(np.abs(np.diagonal(matrix)))
+    unit = np.where(size > 0, size, 1.0)
+    scaled = white * unit
+    largest = np.abs(scaled).max((-2, -1), keepdims=True)
+    scaled = scaled / largest
+    inside = scaled @ (matrix / unit / unit[:, None]) @ np.swapaxes(scaled, -1, -2)
+    with np.errstate(over="ignore"):
+        return np.asarray(np.linalg.eigvalsh(inside) * largest[..., 0] * largest[..., 0], dtype=np.float64)
 
 
 def _log_diagonal(factor: Array) -> Array:
