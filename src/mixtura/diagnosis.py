@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mixtura.core.acceleration import LEAST_ROW
 from mixtura.core.em import Fit
+from mixtura.core.point import LEAST_ROW
 from mixtura.core.statistics import Array
 from mixtura.covariance.idle import Idle
 from mixtura.covariance.prior import Prior

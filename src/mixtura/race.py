@@ -19,13 +19,13 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from mixtura import kernels
-from mixtura.core.acceleration import Point
 from mixtura.core.blas import one_thread
 from mixtura.core.em import Fit, Pass, Stop, Task, climb_together, in_family, settled
 from mixtura.core.estep import of_block
 from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Mixture
 from mixtura.core.noise import INITIAL_WEIGHT, Noise
+from mixtura.core.point import Point
 from mixtura.core.statistics import Kind, Statistics
 from mixtura.core.status import Status
 from mixtura.covariance.prior import ConjugatePrior, Moments, Prior

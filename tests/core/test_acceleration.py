@@ -6,20 +6,10 @@ import numpy as np
 import pytest
 
 from mixtura import Mixture, Noise, e_step
-from mixtura.core.acceleration import (
-    LEAST_ROW,
-    UNMET,
-    Curvature,
-    Point,
-    QuasiNewton,
-    _at,
-    _later,
-    _least_curvature,
-    _most_left,
-    _newton,
-    _newton_of_statistics,
-)
+from mixtura.core.acceleration import Curvature, QuasiNewton, _later
 from mixtura.core.em import Stop, Task, climb_together
+from mixtura.core.newton import UNMET, _least_curvature, _most_left, newton, newton_of_statistics
+from mixtura.core.point import LEAST_ROW, Point, model_at
 from mixtura.covariance import registry
 from mixtura.covariance.prior import Prior
 from mixtura.covariance.structure import SingularError
@@ -91,7 +81,7 @@ def test_a_step_out_of_the_range_of_double_precision(make, logarithms):
     like = make("diagonal", n_components=1)
     vector = np.concatenate([[0.0], like.means[0], logarithms])
     with pytest.raises(SingularError, match="range of double precision"), np.errstate(all="ignore"):
-        _at(vector, like)
+        model_at(vector, like)
 
 
 # The end, looked at
@@ -134,8 +124,8 @@ def test_among_statistics_the_newton_step_is_the_one_in_coordinates(make, family
     shares = true.weights * (1 if noise is None else 1 - noise.weight)
     start = Mixture(shares, true.means + 0.1, true.structure, noise=noise)
     here, there, top = near_the_top(start, rows, family, weights, passes)
-    found = looked_at(_newton_of_statistics(here), rows, weights)
-    same = looked_at(_newton(there, there.slope), rows, weights)
+    found = looked_at(newton_of_statistics(here), rows, weights)
+    same = looked_at(newton(there, there.slope), rows, weights)
     gained = (there.objective - here.objective) / weights.sum()
     assert found.gap == pytest.approx(same.gap + gained, rel=0.01)
     assert found.gap == pytest.approx((top.objective - here.objective) / weights.sum(), rel=0.1)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from mixtura import Mixture, Status, e_step, em
-from mixtura.core.acceleration import Point
 from mixtura.core.em import Fit, Stop, Task, _first_that_climbs, climb_together, in_family
+from mixtura.core.point import Point
 from mixtura.covariance import registry
 from mixtura.covariance.prior import Prior
 from mixtura.covariance.registry import FAMILIES

@@ -9,9 +9,9 @@ from variants import overlapping, row_weights, start_for, with_clutter, with_noi
 
 from mixtura import Mixture, em
 from mixtura.choice import search
-from mixtura.core.acceleration import Point
 from mixtura.core.em import Fit, Stop, Task, climb_together, in_family
 from mixtura.core.estep import e_step
+from mixtura.core.point import Point
 from mixtura.core.status import Status
 from mixtura.covariance.prior import Prior
 from mixtura.race import Candidate, Settings

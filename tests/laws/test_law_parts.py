@@ -24,7 +24,7 @@ from variants import (
 )
 
 from mixtura import Mixture, e_step, em, kernels, load, save
-from mixtura.core.acceleration import Point, _at
+from mixtura.core.point import Point, model_at
 from mixtura.covariance.registry import Family
 from mixtura.sources import memory
 from mixtura.sources.memory import Memory
@@ -77,7 +77,7 @@ def test_the_slope_is_the_derivative_along_what_is_free(family, noise, prior_nam
         direction = point(fixed.keep(here.model, elsewhere)).position - here.position
         direction /= np.linalg.norm(direction)
         step = 1e-4
-        far = [point(_at(here.position + m * step * direction, here.model)).objective for m in (-2, -1, 1, 2)]
+        far = [point(model_at(here.position + m * step * direction, here.model)).objective for m in (-2, -1, 1, 2)]
         derivative = np.array([1.0, -8.0, 8.0, -1.0]) @ far / (12 * step) / WEIGHTS.sum()
         assert here.slope @ direction == pytest.approx(derivative, rel=2e-6, abs=1e-7)
 

@@ -7,7 +7,7 @@ import pytest
 from variants import overlapping, prior_named, row_weights, start_for
 
 from mixtura import Mixture, e_step, em
-from mixtura.core.acceleration import Point, _at
+from mixtura.core.point import Point, model_at
 from mixtura.covariance.registry import Family
 from mixtura.covariance.structure import Full
 from mixtura.sources.memory import Memory
@@ -37,7 +37,7 @@ def test_the_slope_is_the_derivative_along_the_family(family, prior_name):
         direction /= np.linalg.norm(direction)
         step = 1e-4
         far = [
-            point(_at(here.position + m * step * direction, here.model), rows, weights, family, prior).objective
+            point(model_at(here.position + m * step * direction, here.model), rows, weights, family, prior).objective
             for m in (-2, -1, 1, 2)
         ]
         derivative = np.array([1.0, -8.0, 8.0, -1.0]) @ far / (12 * step) / weights.sum()
@@ -49,7 +49,7 @@ def test_a_position_is_where_the_model_is(family):
         pytest.skip("the family has no coordinates")
     rows = overlapping()
     model = start_for(family, rows)
-    again = _at(point(model, rows, np.ones(240), family, prior_named("none", rows, 3)).position, model)
+    again = model_at(point(model, rows, np.ones(240), family, prior_named("none", rows, 3)).position, model)
     assert again.weights == pytest.approx(model.weights, rel=1e-14)
     assert again.means == pytest.approx(model.means, rel=1e-14)
     assert again.covariances == pytest.approx(model.covariances, rel=1e-13)

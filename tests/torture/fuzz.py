@@ -26,8 +26,8 @@ from sklearn.exceptions import ConvergenceWarning
 import mixtura
 from mixtura import GaussianMixture, Status, kernels, race
 from mixtura.choice import Cell
-from mixtura.core.acceleration import Point
 from mixtura.core.em import PRECISE_GAP, Stop, Task, climb_together
+from mixtura.core.point import Point
 from mixtura.covariance.registry import FAMILIES
 from mixtura.covariance.structure import SingularError
 from mixtura.diagnosis import Grade

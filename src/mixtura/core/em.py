@@ -17,12 +17,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mixtura import kernels
-from mixtura.core.acceleration import Curvature, Guide, Point, Probes, Proposals, View, gained_more, steps_for
+from mixtura.core.acceleration import Curvature, Proposals, gained_more, steps_for
 from mixtura.core.arguments import finite_rows, row_weights
 from mixtura.core.blas import one_thread
 from mixtura.core.estep import of_block_all
 from mixtura.core.fixed import NOTHING, Fixed
 from mixtura.core.mixture import Mixture
+from mixtura.core.newton import Guide, Probes, View
+from mixtura.core.point import Point
 from mixtura.core.shown import Shown
 from mixtura.core.statistics import Statistics
 from mixtura.core.status import Status
