@@ -32,7 +32,7 @@ def with_strays(source: Source, samples: Sequence[Sample], *, relations: bool) -
         if not 0 < plane.n_directions < open_directions:
             break
         open_directions = plane.n_directions
-        found = source.total(partial(_first, plane.measure(), plane.least))
+        found = source.total(partial(_first, plane))
         if found.order == _NONE:
             break
         samples = [_joined(each, found) for each in samples]
@@ -41,8 +41,6 @@ def with_strays(source: Source, samples: Sequence[Sample], *, relations: bool) -
 
 #: Of the hashes that decide which of several rows is added.
 SEED = np.uint64(0)
-#: What it takes to measure the distance of a row from a plane: the first attributes of that.
-_Measure = tuple[Array, Array, NDArray[np.bool_], Array, Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +89,12 @@ class _Plane:
         """In which the rows of the sample do not vary."""
         return int((~self.moves).sum()) + self.beside.shape[1]
 
-    def measure(self) -> _Measure:
-        """What distances are measured by."""
-        return self.middle, self.unit, self.moves, self.heart, self.beside
+    def misses(self, rows: Array, weights: Array) -> NDArray[np.bool_]:
+        """Which rows are so far from it that it counts."""
+        standard = (rows - self.middle) / self.unit
+        across = drawn_towards(self.heart, standard[:, self.moves]) @ self.beside
+        constant = np.minimum(np.abs(standard[:, ~self.moves]), 1 / NULL_SHARE)  # squares of more might overflow
+        return weights * (np.square(across).sum(1) + np.square(constant).sum(1)) > self.least
 
 
 @recordable
@@ -113,16 +114,12 @@ class _Row:
 _NONE = 2**64
 
 
-def _first(plane: _Measure, least: float, block: Block) -> _Row:
-    """Of the rows that are that far from the plane."""
-    middle, unit, moves, heart, beside = plane
+def _first(plane: _Plane, block: Block) -> _Row:
+    """Of the rows that the plane misses."""
     rows, each = np.asarray(block.rows, dtype=np.float64), block.each
-    standard = (rows - middle) / unit
-    across = drawn_towards(heart, standard[:, moves]) @ beside
-    constant = np.minimum(np.abs(standard[:, ~moves]), 1 / NULL_SHARE)  # squares of more might overflow
-    off = each * (np.square(across).sum(1) + np.square(constant).sum(1)) > least
+    off = plane.misses(rows, each)
     if not off.any():
-        return _Row(middle, 0.0, _NONE)
+        return _Row(plane.middle, 0.0, _NONE)
     rows, each = rows[off], each[off]
     hashes = row_hashes(rows, SEED)
     first = np.lexsort((-each, hashes))[0]
