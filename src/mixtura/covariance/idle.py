@@ -167,11 +167,10 @@ def idle_columns(constant: NDArray[np.bool_], unit: Array, family: Family) -> tu
     return idle, Columns(~constant, np.sqrt(NULL_VARIANCE) * unit)
 
 
-def idle_plane(standard: Array, unit: Array, family: Family) -> tuple[Idle, Span | None]:
-    """Of rows (N, D) in these units, centred; constant columns hold zeros."""
-    moves = np.asarray(standard.any(0))
-    within, beside, _ = directions(standard[:, moves])
-    if within.shape[1] == standard.shape[1]:
+def idle_plane(found: Directions, moves: NDArray[np.bool_], unit: Array, family: Family) -> tuple[Idle, Span | None]:
+    """Of the directions among the columns that move, in these units; the other columns are constant."""
+    within, beside = found.within, found.beside
+    if within.shape[1] == len(moves):
         return NOWHERE, None
     constant, moving = np.flatnonzero(~moves), np.flatnonzero(moves)
     related = moving[np.square(beside).sum(1) > RELATED]
@@ -186,10 +185,11 @@ def idle_plane(standard: Array, unit: Array, family: Family) -> tuple[Idle, Span
 
 
 class Directions(NamedTuple):
-    """Those in which rows vary, (D, d), the others, (D, D − d), and how much they do in the first, or 1."""
+    """Those in which rows vary, (D, d), the others, (D, D − d), how much they do, (d,), and at the most, or 1."""
 
     within: Array
     beside: Array
+    values: Array
     top: float
 
 
@@ -197,8 +197,9 @@ def directions(standard: Array) -> Directions:
     """Those of rows (N, D), centred and in the units of their spread."""
     values, vectors = principal(standard)
     top = float(values.max(initial=1.0))
-    within = vectors[:, values > NULL_SHARE * top]
-    return Directions(within, np.linalg.qr(within, mode="complete")[0][:, within.shape[1] :], top)
+    varies = values > NULL_SHARE * top
+    within = vectors[:, varies]
+    return Directions(within, np.linalg.qr(within, mode="complete")[0][:, within.shape[1] :], values[varies], top)
 
 
 def _apart(within: Array, beside: Array, moves: NDArray[np.bool_]) -> tuple[Array, Array]:

@@ -29,12 +29,12 @@ from mixtura.core.statistics import Array, Kind, Statistics, outer
 from mixtura.covariance import registry
 from mixtura.covariance.idle import (
     NOWHERE,
-    NULL_SHARE,
+    Directions,
     Idle,
     Span,
+    directions,
     idle_columns,
     idle_plane,
-    principal,
     unit_of_constants,
 )
 from mixtura.covariance.registry import Family
@@ -142,8 +142,10 @@ class Prior:
         else:
             standard = _correlations(np.where(constant, 0.0, (rows - middle) / unit), weights / weights.sum())
             scatter = count * spread[:, None] * (standard.T @ standard) * spread
-            idle, span = idle_plane(standard, unit, family)
-            least = _least(standard, unit)
+            moves = np.asarray(standard.any(0))
+            found = directions(standard[:, moves])
+            idle, span = idle_plane(found, moves, unit, family)
+            least = _least(found, moves, unit)
             scatter = scatter if least is None else scatter + weight * least
         return cls(
             count,
@@ -360,13 +362,15 @@ def _correlations(standard: Array, share: Array) -> Array:
     return inside * np.sqrt(share)[:, None]
 
 
-def _least(standard: Array, unit: Array) -> Array | None:
+def _least(found: Directions, moves: NDArray[np.bool_], unit: Array) -> Array | None:
     """``PSEUDO_WIDTH`` in the directions in which rows vary so little that ``PSEUDO_FRACTION`` of it might be less."""
-    width = PSEUDO_WIDTH * standard.shape[1]
-    values, vectors = principal(standard)
-    varies = values > NULL_SHARE * values.max(initial=1.0)
-    few = vectors[:, varies & (values * PSEUDO_FRACTION < width)] * unit[:, None]
-    return width * (few @ few.T) if few.shape[1] else None
+    width = PSEUDO_WIDTH * len(unit)
+    thin = found.within[:, found.values * PSEUDO_FRACTION < width]
+    if not thin.shape[1]:
+        return None
+    few = np.zeros((len(unit), thin.shape[1]))
+    few[moves] = thin * unit[moves, None]
+    return width * (few @ few.T)
 
 
 def about_the_heart(standard: Array, share: Array) -> tuple[Array, Array]:
