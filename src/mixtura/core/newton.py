@@ -112,7 +112,7 @@ class _Way:
         """A way, and the other one that many times."""
         change = None
         if self.change is not None and other.change is not None:
-            change = _moved(self.change, factor, other.change)
+            change = self.change.moved(factor, other.change)
         return _Way(self.slope + factor * other.slope, self.shift + factor * other.shift, change)
 
     def times(self, other: _Way) -> float:
@@ -171,14 +171,14 @@ class _Sums(_Space):
     def _difference(self, one: Statistics, other: Statistics) -> _Way:
         """Its slope is that in the coordinates, and its shift is not known yet."""
         slope = replace(self.here, statistics=one).slope - replace(self.here, statistics=other).slope
-        return _Way(slope, np.zeros_like(slope), _moved(one, -1.0, other))
+        return _Way(slope, np.zeros_like(slope), one.moved(-1.0, other))
 
     def first(self, size: float) -> _Way:
         """What an EM step adds to the statistics."""
         return self.turned(self._difference(self.here.statistics, self.base), size)
 
     def probe(self, way: _Way, length: float) -> Mixture:
-        return self._model(_moved(self.base, length, _of(way)))
+        return self._model(self.base.moved(length, _of(way)))
 
     def bent(self, way: _Way, length: float, probe: Mixture, seen: Statistics) -> _Way:
         after = self._difference(seen.recentre(self.base.centre), self.here.statistics)
@@ -280,14 +280,3 @@ def _least_curvature(shares: Sequence[float], ratios: Sequence[float]) -> float:
     diagonal, beside = inverse.copy(), np.sqrt(before) * inverse[:-1]
     diagonal[1:] += before * inverse[:-1]
     return float(np.linalg.eigvalsh(np.diag(diagonal) + np.diag(beside, -1))[0])
-
-
-def _moved(statistics: Statistics, factor: float, change: Statistics) -> Statistics:
-    """The sums and that many times the others, about the same centres; the rows remain those of the first."""
-    return replace(
-        statistics,
-        n=statistics.n + factor * change.n,
-        s1=statistics.s1 + factor * change.s1,
-        s2=statistics.s2 + factor * change.s2,
-        noise=statistics.noise + factor * change.noise,
-    )

@@ -157,20 +157,20 @@ class Statistics:
             s2=self.s2 - cross - back + outer(self.kind, self.n, shift, shift),
         )
 
-    def beyond(self, before: Statistics, share: float) -> Statistics:
-        """The record this much further on the way from an earlier one, in parts of that way; about these centres."""
-        shift, gone = self.centre - before.centre, before.n * share
-        s1 = share * before.s1
-        cross = outer(self.kind, np.ones_like(gone), s1, shift)
-        cross = cross + (cross.T if self.kind == "tied" else np.swapaxes(cross, 1, 2) if self.kind == "full" else cross)
+    def moved(self, factor: float, change: Statistics) -> Statistics:
+        """The sums and that many times the others, about the same centres; weight and rows remain."""
         return replace(
             self,
-            n=(1 + share) * self.n - gone,
-            s1=(1 + share) * self.s1 - s1 + gone[:, None] * shift,
-            s2=(1 + share) * self.s2 - share * before.s2 + cross - outer(self.kind, gone, shift, shift),
-            loglik=(1 + share) * self.loglik - share * before.loglik,
-            noise=(1 + share) * self.noise - share * before.noise,
+            n=self.n + factor * change.n,
+            s1=self.s1 + factor * change.s1,
+            s2=self.s2 + factor * change.s2,
+            loglik=self.loglik + factor * change.loglik,
+            noise=self.noise + factor * change.noise,
         )
+
+    def beyond(self, before: Statistics, share: float) -> Statistics:
+        """The record this much further on the way from an earlier one, in parts of that way; about these centres."""
+        return self.moved(share, self.moved(-1.0, before.recentre(self.centre)))
 
     def take(self, order: NDArray[np.intp]) -> Statistics:
         """The record with its components in another order."""
