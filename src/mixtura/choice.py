@@ -191,8 +191,8 @@ def _cell(run: Run, settings: Settings, columns: tuple[str, ...] | None, about_r
     if fit is not None:
         told = isinstance(run.candidate.start, Parts) or settings.fixed.numbered
         fit = _presented(fit, by_chance and not told, columns)
-    n_starts = len(run.raced) + len(run.failures) if by_chance else 1
-    survived = sum(not fit.status.failed for fit in run.raced) if by_chance else int(fit is not None)
+    n_starts = len(run.raced) + len(run.scouted) + len(run.failures) if by_chance else 1
+    failed = sum(fit.status.failed for fit in run.raced) + len(run.failures) if by_chance else int(fit is None)
     return Cell(
         run.candidate.n_components,
         run.candidate.family.name,
@@ -200,7 +200,7 @@ def _cell(run: Run, settings: Settings, columns: tuple[str, ...] | None, about_r
         () if fit is None else diagnose(fit) + about_rows,
         "" if fit is not None else "; ".join(dict.fromkeys(reasons)),
         n_starts=n_starts,
-        n_failed=n_starts - survived,
+        n_failed=failed,
         n_agreeing=max(run.agreeing, 1),
     )
 

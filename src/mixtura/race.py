@@ -2,7 +2,7 @@
 
 Starts race on a bounded sample of the rows. The best of each candidate is repaired there as long as that pays: it
 starts again from what neighbouring candidates found, or with a component moved elsewhere. Then it climbs on all rows to
-the tolerance.
+the tolerance. Where many candidates share a small table, scouts find out where to climb instead.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from mixtura import kernels
+from mixtura import kernels, scouts
 from mixtura.core.blas import one_thread
 from mixtura.core.em import Fit, Pass, Stop, Task, climb_together, in_family, settled
 from mixtura.core.estep import of_block
@@ -45,6 +45,7 @@ from mixtura.diagnosis import (
 )
 from mixtura.kernels import Kernel
 from mixtura.lazy import cached_property
+from mixtura.scouts import Aim
 from mixtura.sources.sketch import Sample, samples
 from mixtura.sources.source import Source, watched
 from mixtura.start import (
@@ -87,6 +88,10 @@ OFFERS = 2
 SIEVE = ((0, 2, 0.25), (2, 1, 0.05), (6, 1, 0.02))
 #: The last is followed to the end if it is no further behind than this many times the gap that it sees.
 HOPE = 2.0
+#: Scouts go ahead where the candidates have this many components together, for their machine code takes seconds to
+#: compile, once; and where a step of all of them is no more work than this (rows × components × (8 + columns²)).
+SCOUTED_FROM = 80
+SCOUTED_WORK = 2e7
 #: Larger samples, through which a climb comes to all rows, grow by this factor; the largest has no more than that part
 #: of the rows, nor more numbers, in the table of its rows or of their responsibilities, than …
 GROWTH = 8
@@ -228,6 +233,8 @@ class Run:
         Why others did not get that far.
     best : Fit or None
         The best so far.
+    scouted : sequence of float
+        How high scouts came, in nats a row.
     causes : list of str
         What of the rows may be the reason that there is none.
     """
@@ -238,6 +245,7 @@ class Run:
     hills: list[Fit] = field(default_factory=list[Fit])
     failures: list[str] = field(default_factory=list[str])
     best: Fit | None = None
+    scouted: Sequence[float] = ()
     causes: list[str] = field(default_factory=list[str])
 
     @property
@@ -249,6 +257,7 @@ class Run:
     def agreeing(self) -> int:
         """How many starts ended on the best one's hill."""
         tops = [fit.objective / fit.statistics.weight for fit in self.raced if not fit.status.failed]
+        tops += self.scouted
         return sum(top > max(tops) - SAME_HILL for top in tops)
 
 
@@ -356,6 +365,11 @@ class Ground:
             return self.relative(family).for_weight(weight)
         prior = Prior.absolute(ridge, weight, n_components, n_features) if ridge else Prior.none(n_features)
         return replace(prior, resolution=self.resolution, idle=self.relative(family).idle)
+
+    def aim(self, run: Run) -> Aim:
+        """What scouts look for, for a run."""
+        n_components, family, _ = run.candidate
+        return Aim(n_components, family, self.prior(self.small.weight, n_components, family))
 
     def start(self, rule: Rule, candidate: Candidate, lean: float, sample: Sample) -> Mixture:
         """The mixture that a rule makes of a sample."""
@@ -477,8 +491,11 @@ def search(
     attempts = _attempts(candidates, settings.n_init)
     runs = [Run(candidate, its) for candidate, its in zip(candidates, attempts, strict=True)]
     open_to_others = [run for run in runs if run.candidate.by_chance or run.candidate.known]
-    _race(ground, open_to_others)
-    _repair(ground, open_to_others, small, GROWN_ROUNDS if larger else REPAIR_ROUNDS)
+    if _scoutable(ground, open_to_others):
+        _scout(ground, open_to_others)
+    else:
+        _race(ground, open_to_others)
+        _repair(ground, open_to_others, small, GROWN_ROUNDS if larger else REPAIR_ROUNDS)
     _grow(ground, [run for run in open_to_others if not run.unmoved])
     _climb(ground, runs)
     _fall_back(ground, [run for run in runs if run.candidate.by_chance])
@@ -540,25 +557,63 @@ def _attempts(candidates: Sequence[Candidate], n_init: int) -> Iterator[Sequence
 
 def _race(ground: Ground, runs: Sequence[Run]) -> None:
     """Every start, on the sample, far enough to tell the hills apart."""
-    settings = ground.settings
-    stop = settings.race_stop
-    methods = METHODS[settings.init_params]
-    starts: list[tuple[Run, Mixture | Fit, Stop]] = [
+    stop = ground.settings.race_stop
+    known: list[tuple[Run, Mixture | Fit, Stop]] = [
         (run, run.candidate.known, stop) for run in runs if run.candidate.known
     ]
-    for run in runs:
-        n_components = run.candidate.n_components
-        for attempt in run.attempts:
-            rng = np.random.default_rng([ground.seed, n_components, attempt])
-            rows = ground.rows_for_start(attempt, n_components)
-            rule = methods[min(attempt, len(methods) - 1)](rows, n_components, rng)
-            try:
-                starts.append((run, ground.first(rule, run.candidate, rows), stop))
-            except SingularError as error:
-                run.failures.append(str(error))
-    for run, fit in ground.climb("race", starts, ground.small):
+    starts = [(run, model, stop) for run in runs for model in _starts(ground, run)]
+    for run, fit in ground.climb("race", known + starts, ground.small):
         run.raced.append(fit)
         run.best = max(run.raced, key=_merit)
+
+
+def _starts(ground: Ground, run: Run) -> Iterator[Mixture]:
+    """The starts that a run makes by chance, less those that fail."""
+    methods, n_components = METHODS[ground.settings.init_params], run.candidate.n_components
+    for attempt in run.attempts:
+        rng = np.random.default_rng([ground.seed, n_components, attempt])
+        rows = ground.rows_for_start(attempt, n_components)
+        rule = methods[min(attempt, len(methods) - 1)](rows, n_components, rng)
+        try:
+            yield ground.first(rule, run.candidate, rows)
+        except SingularError as error:
+            run.failures.append(str(error))
+
+
+def _scoutable(ground: Ground, runs: Sequence[Run]) -> bool:
+    """Whether scouts can go ahead, and are worth it."""
+    settings, n_components = ground.settings, sum(run.candidate.n_components for run in runs)
+    work = ground.small.n_rows * n_components * (8 + ground.small.n_features**2)
+    if not (ground.small.complete and n_components >= SCOUTED_FROM and work <= SCOUTED_WORK):
+        return False
+    plain = settings.accelerate and settings.max_iter >= scouts.MOST_STEPS and settings.fixed is NOTHING
+    return plain and ground.noise is None and all(ground.aim(run).possible for run in runs)
+
+
+def _scout(ground: Ground, runs: Sequence[Run]) -> None:
+    """Send scouts from every start, and climb from the best place that they find for each run."""
+    stop, place = ground.settings.race_stop, {run: i for i, run in enumerate(runs)}
+    near = [[place[other] for other in others] for others in _neighbours(runs).values()]
+    known: list[tuple[Run, Mixture | Fit, Stop]] = [
+        (run, run.candidate.known, stop) for run in runs if run.candidate.known
+    ]
+    for run, fit in ground.climb("race", known, ground.small):
+        run.raced.append(fit)
+        run.best = fit
+    starts = [[fit.model for fit in run.raced] or list(_starts(ground, run)) for run in runs]
+
+    def told_to_stop(turn: int) -> bool:
+        return ground.observer(Progress("race", turn, len(runs), len(runs), 0, ground.small.n_rows))
+
+    found = scouts.explore(ground.small, [ground.aim(run) for run in runs], starts, near, ground.seed, told_to_stop)
+    begin: list[tuple[Run, Mixture | Fit, Stop]] = []
+    for run, its, (model, heights) in zip(runs, starts, found, strict=True):
+        run.scouted = [height / ground.small.weight for height in heights]
+        begin += [(run, start, stop) for start in (its if model is None else [model])]
+    for run, fit in ground.climb("race", begin, ground.small):
+        run.raced.append(fit)
+        if run.best is None or _merit(fit) > _merit(run.best, RACE_TOL * ground.small.weight):
+            run.best = fit
 
 
 def _repair(ground: Ground, runs: Sequence[Run], sample: Sample, rounds: int) -> None:

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import math
-import os
-import sys
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from types import ModuleType
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from mixtura.core.statistics import Array, Kind
-from mixtura.kernels import Rows, Sums, Whitened
-
-#: Seconds after which a compilation is announced on a terminal; a cached one is loaded sooner.
-PATIENCE = 0.7
+from mixtura.kernels import Rows, Sums, Whitened, machine
 
 #: Standard deviations between the components of a shared covariance and their middle up to which rows are whitened once
 #: for all, from there: of 16 digits three are lost then.
@@ -27,47 +18,10 @@ FURTHEST = 1e3
 #: A model's arrays in the precision of the pass, and its frame: see ``fused``.
 Framed = tuple[Any, Any, Any, tuple[Array, Array, Array, Array, float]]
 
-_passes: dict[tuple[str, Any], Callable[..., Any]] = {}
-_lock = threading.Lock()
-
-
-def _forked() -> None:
-    """In a forked process there is no thread that could be compiling."""
-    global _lock  # noqa: PLW0603 (the old one may be held for ever)
-    _lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
-
-
-def _announce() -> None:
-    sys.stderr.write("Mixtura compiles its kernels for this machine; this happens once.\n")
-
-
-def _fused() -> ModuleType:
-    """What is to be compiled, imported in a thread, where no Ctrl-C can leave that half done."""
-    name = "mixtura.kernels.fused"
-    if name in sys.modules:
-        return importlib.import_module(name)
-    with ThreadPoolExecutor(1) as worker:
-        return worker.submit(importlib.import_module, name).result()
-
 
 def _run(name: str, framed: Framed, *arguments: Any) -> Any:
-    """Call one of the passes, compiling it before the first call."""
-    key = name, framed[0].dtype
-    with _lock:
-        if key not in _passes:
-            fused = _fused()
-            notice = threading.Timer(PATIENCE, _announce)
-            if sys.stderr is not None and sys.stderr.isatty():
-                notice.start()
-            try:
-                _passes[key] = fused.build(name, (*framed, *arguments))
-            finally:
-                notice.cancel()
-    return _passes[key](*framed, *arguments)
+    """Call one of the passes."""
+    return machine.run("fused", name, framed[0].dtype, (*framed, *arguments))
 
 
 def _plain(model: Whitened) -> Framed:

@@ -42,7 +42,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import pickle
 import platform
 from collections.abc import Callable
 from functools import reduce
@@ -85,9 +84,6 @@ LEAST_WEIGHT, MOST_WEIGHT = 1e-9, 1e9
 
 #: Bytes of a line of the cache; so many lie between the columns of a tile, so that they do not compete for the same.
 LINE = 64
-
-#: What the loading of a damaged cache may raise.
-DAMAGED = (AttributeError, EOFError, ImportError, IndexError, pickle.UnpicklingError)
 
 _INTEGER, _DOUBLE = ir.IntType(64), ir.DoubleType()
 
@@ -1182,19 +1178,3 @@ def _add_between(together, means, s2):
         for i in range(columns):
             for j in range(columns):
                 s2[i, j] += total * shift[i] * shift[j]
-
-
-def build(name: str, arguments: tuple[Any, ...]) -> Callable[..., Any]:
-    """Machine code for one of the passes and arguments of these types, from the cache where there is one."""
-    signature = tuple(numba.typeof(argument) for argument in arguments)
-    compiler = numba.njit(nogil=True, error_model="numpy")
-    function = compiler(globals()[name])
-    try:
-        function.enable_caching()
-        function.compile(signature)
-    except (RuntimeError, OSError, *DAMAGED):  # nowhere to write, or what was written is damaged
-        if not function.signatures:
-            function = compiler(globals()[name])
-            function.compile(signature)
-    function.disable_compile()
-    return function

@@ -1,0 +1,571 @@
+"""EM in machine code for small tables, where a step takes less time than its bookkeeping would elsewhere.
+
+Written for scouts (mixtura.scouts): from a start as near to the top of its hill as telling hills apart asks for. The
+M-steps are those of mixtura.covariance.families by the letters of a family's name; where one is found by iteration, an
+EM step makes a few turns of it from where the last one ended, each of which raises the objective.
+
+What the functions below hand on to each other:
+
+================ ===================================================================================================
+x                (D, N) rows, column after column; w their weights
+letters          volume, shape and orientation: ``SAME`` for all (1), ``FREE`` (2) or none at all (0)
+count, pseudo    the prior's ν and P
+weights, …       of a mixture; ``covariances`` (K, D, D)
+n, s1, s2        sums of responsibilities, first and second moments about zero, (K, D, D)
+size, axes       λ_k (K,) and common axes (D, D) where the iterations stand
+================ ===================================================================================================
+
+Loops are written out: Numba takes ten times as long to compile what is said in terms of whole arrays.
+"""
+
+# Compiled functions take no keywords, and their types are those of the arguments.
+# ruff: noqa: PLR0917
+# pyright: reportMissingParameterType=false
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+
+SAME, FREE = 1, 2
+
+#: Turns of an inner iteration in each EM step.
+TURNS = 3
+#: A pivot below this multiple of D, beside the diagonal of its matrix, is rounding.
+LEAST_PIVOT = 1e-15
+#: Sweeps of Jacobi's method at the most, and how small squared correlations are left.
+SWEEPS, NOTHING = 30, 1e-28
+#: The least part of its rows that momentum may leave to a component.
+LEAST_SHARE = 0.1
+#: Steps in a row that have to gain next to nothing before a climb ends.
+IDLE = 2
+
+# Sums of floating-point numbers may be taken in any order, so that several are taken at once.
+_loops = numba.njit(fastmath={"reassoc", "contract"}, error_model="numpy")
+_plain = numba.njit(error_model="numpy")
+
+
+@_plain
+def _copy(source, target):
+    for i in range(len(source)):
+        target[i] = source[i]
+
+
+@_plain
+def _cholesky(matrix, factor):
+    """The lower factor; False where there is none."""
+    size = len(matrix)
+    for j in range(size):
+        left = matrix[j, j]
+        for m in range(j):
+            left -= factor[j, m] * factor[j, m]
+        if not left > LEAST_PIVOT * size * matrix[j, j]:
+            return False
+        factor[j, j] = math.sqrt(left)
+        for i in range(j + 1, size):
+            left = matrix[i, j]
+            for m in range(j):
+                left -= factor[i, m] * factor[j, m]
+            factor[i, j] = left / factor[j, j]
+    return True
+
+
+@_plain
+def _invert(factor, inverse):
+    """The inverse of a lower triangle."""
+    size = len(factor)
+    for j in range(size):
+        inverse[j, j] = 1.0 / factor[j, j]
+        for i in range(j + 1, size):
+            total = 0.0
+            for m in range(j, i):
+                total += factor[i, m] * inverse[m, j]
+            inverse[i, j] = -total / factor[i, i]
+
+
+@_plain
+def _log_det(factor):
+    """log det Σ, from the factor of Σ."""
+    total = 0.0
+    for j in range(len(factor)):
+        total += math.log(factor[j, j])
+    return 2.0 * total
+
+
+@_plain
+def _turn(matrix, i, j, c, s, rows):
+    """Columns i and j become c i + s j and c j − s i; the rows likewise if so asked."""
+    size = len(matrix)
+    for m in range(size):
+        a, b = matrix[m, i], matrix[m, j]
+        matrix[m, i] = c * a + s * b
+        matrix[m, j] = c * b - s * a
+    if rows:
+        for m in range(size):
+            a, b = matrix[i, m], matrix[j, m]
+            matrix[i, m] = c * a + s * b
+            matrix[j, m] = c * b - s * a
+
+
+@_plain
+def _eigen(matrix, vectors, values):
+    """Eigenvalues, ascending and not negative, by Jacobi's method; the matrix is used up."""
+    size = len(matrix)
+    for i in range(size):
+        for j in range(size):
+            vectors[i, j] = 1.0 if i == j else 0.0
+    for _ in range(SWEEPS):
+        largest = 0.0
+        for i in range(size):
+            for j in range(i + 1, size):
+                beside = matrix[i, j]
+                if beside == 0.0:
+                    continue
+                both = abs(matrix[i, i] * matrix[j, j])
+                largest = max(largest, beside * beside / both if both > 0 else 1.0)
+                angle = 0.5 * math.atan2(2.0 * beside, matrix[i, i] - matrix[j, j])
+                c, s = math.cos(angle), math.sin(angle)
+                _turn(matrix, i, j, c, s, True)
+                _turn(vectors, i, j, c, s, False)
+        if largest < NOTHING:
+            break
+    for i in range(size):
+        values[i] = max(matrix[i, i], 0.0)
+    for last in range(1, size):
+        for i in range(last, 0, -1):
+            if not values[i] < values[i - 1]:
+                break
+            values[i], values[i - 1] = values[i - 1], values[i]
+            for m in range(size):
+                vectors[m, i], vectors[m, i - 1] = vectors[m, i - 1], vectors[m, i]
+
+
+# ------------------------------------------------------------------------------------------------
+# M-steps of the covariances
+
+
+@_plain
+def _sum(values):
+    total = 0.0
+    for value in values.flat:
+        total += value
+    return total
+
+
+@_plain
+def _spheres(n, along, volume):
+    """EII and VII."""
+    components, columns = along.shape
+    for k in range(components):
+        if volume == SAME:
+            variance = _sum(along) / (_sum(n) * columns) if k == 0 else along[0, 0]
+        else:
+            variance = _sum(along[k]) / (n[k] * columns)
+        if volume == FREE:
+            for d in range(columns):
+                along[k, d] = variance
+        elif k == 0:
+            for i in range(components):
+                for d in range(columns):
+                    along[i, d] = variance
+
+
+@_plain
+def _alike(n, along, volume, size, common):
+    """EEI and VEI: λ_k times common variances."""
+    components, columns = along.shape
+    total = _sum(n)
+    for turn in range(TURNS):
+        for d in range(columns):
+            common[d] = 0.0
+            for k in range(components):
+                common[d] += along[k, d] / (1.0 if volume == SAME else size[k])
+            common[d] /= total
+        for k in range(components):
+            size[k] = 0.0
+            for d in range(columns):
+                size[k] += along[k, d] / (common[d] * n[k] * columns)
+            if volume == SAME:
+                size[k] = 1.0
+    for k in range(components):
+        for d in range(columns):
+            along[k, d] = size[k] * common[d]
+
+
+@_plain
+def _variances(n, along, volume, shape, size, common):
+    """Scatters along the axes (K, D) → variances there, in their place."""
+    components, columns = along.shape
+    if shape == 0:
+        _spheres(n, along, volume)
+    elif shape == SAME:
+        _alike(n, along, volume, size, common)
+    else:
+        whole, total = 0.0, _sum(n)
+        for k in range(components):
+            size[k] = 0.0
+            for d in range(columns):
+                size[k] += math.log(along[k, d]) / columns
+            size[k] = math.exp(size[k])
+            whole += size[k]
+        for k in range(components):
+            factor = 1.0 / n[k] if volume == FREE else whole / total / size[k]
+            for d in range(columns):
+                along[k, d] *= factor
+
+
+@_plain
+def _one_shape(n, scatter, volume, size, room, covariances):
+    """EEE and VEE: λ_k times a common matrix."""
+    factor, inverse, common = room
+    components, columns = scatter.shape[:2]
+    total = _sum(n)
+    for turn in range(TURNS):
+        for i in range(columns):
+            for j in range(columns):
+                common[i, j] = 0.0
+                for k in range(components):
+                    common[i, j] += scatter[k, i, j] / (1.0 if volume == SAME else size[k])
+                common[i, j] /= total
+        if volume == SAME:
+            break
+        if not _cholesky(common, factor):
+            return False
+        _invert(factor, inverse)
+        for k in range(components):
+            size[k] = _trace(inverse, scatter[k]) / (n[k] * columns)
+    for k in range(components):
+        for i in range(columns):
+            for j in range(columns):
+                covariances[k, i, j] = common[i, j] * (1.0 if volume == SAME else size[k])
+    return True
+
+
+@_plain
+def _trace(inverse, matrix):
+    """tr(A M Aᵀ) for a lower triangle A."""
+    total = 0.0
+    for i in range(len(inverse)):
+        for j in range(i + 1):
+            for m in range(i + 1):
+                total += inverse[i, j] * matrix[j, m] * inverse[i, m]
+    return total
+
+
+@_plain
+def _any_shape(n, scatter, volume, size, room, covariances):
+    """EVV and VVV."""
+    components, columns = scatter.shape[:2]
+    whole = 0.0
+    for k in range(components):
+        if volume == SAME:
+            if not _cholesky(scatter[k], room[0]):
+                return False
+            size[k] = math.exp(_log_det(room[0]) / columns)
+            whole += size[k]
+    for k in range(components):
+        factor = 1.0 / n[k] if volume == FREE else whole / _sum(n) / size[k]
+        for i in range(columns):
+            for j in range(columns):
+                covariances[k, i, j] = scatter[k, i, j] * factor
+    return True
+
+
+@_plain
+def _compose(axes, along, covariance):
+    """Σ with these axes, in columns, and the variances along them."""
+    for i in range(len(along)):
+        for j in range(i + 1):
+            total = 0.0
+            for m in range(len(along)):
+                total += axes[i, m] * along[m] * axes[j, m]
+            covariance[i, j] = covariance[j, i] = total
+
+
+@_plain
+def _angle(turned, along, i, j):
+    """By how much to turn the axes i and j: to where Σ_k of tr(Σ_k⁻¹ W_k) is least, the variances being as they are."""
+    a, b = 0.0, 0.0
+    for k in range(len(along)):
+        rate = 1.0 / along[k, i] - 1.0 / along[k, j]
+        a += 0.5 * rate * (turned[k, i, i] - turned[k, j, j])
+        b += rate * turned[k, i, j]
+    return 0.5 * math.atan2(-b, -a) if a != 0.0 or b != 0.0 else 0.0
+
+
+@_plain
+def _along(axes, matrix, turned):
+    """Dᵀ M D for axes D."""
+    size = len(matrix)
+    for i in range(size):
+        for j in range(size):
+            total = 0.0
+            for m in range(size):
+                for n in range(size):
+                    total += axes[m, i] * matrix[m, n] * axes[n, j]
+            turned[i, j] = total
+
+
+@_plain
+def _common_axes(n, scatter, letters, size, axes, along, turned, common):
+    """EVE and VVE: plane after plane, the variances being found anew after each."""
+    components, columns = scatter.shape[:2]
+    for k in range(components):
+        _along(axes, scatter[k], turned[k])
+    for turn in range(TURNS * columns * columns):
+        i, j = turn // columns % columns, turn % columns
+        if turn > 0 and not i < j:
+            continue
+        if turn > 0:
+            angle = _angle(turned, along, i, j)
+            c, s = math.cos(angle), math.sin(angle)
+            _turn(axes, i, j, c, s, False)
+            for k in range(components):
+                _turn(turned[k], i, j, c, s, True)
+        for k in range(components):
+            for d in range(columns):
+                along[k, d] = turned[k, d, d]
+        _variances(n, along, letters[0], letters[1], size, common)
+
+
+@_plain
+def _m_step(sums, prior, letters, inner, mixture):
+    """S14, S16 and S18, into the arrays of the mixture; False where a matrix is singular."""
+    (s0, s1, s2), (count, pseudo), (weights, means, covariances) = sums, prior, mixture
+    size, axes, scatter, turned, n, along, common, triangles = inner
+    volume, shape, orientation = letters
+    components, columns = means.shape
+    total = _sum(s0)
+    for k in range(components):
+        weights[k], n[k] = s0[k] / total, s0[k] + count
+        for i in range(columns):
+            if s0[k] > 0:
+                means[k, i] = s1[k, i] / s0[k]
+            for j in range(i + 1):
+                scatter[k, i, j] = s2[k, i, j] - s0[k] * means[k, i] * means[k, j] + pseudo[i, j]
+                scatter[k, j, i] = scatter[k, i, j]
+    if orientation == SAME and shape == SAME:
+        return _one_shape(n, scatter, volume, size, triangles, covariances)
+    if orientation == FREE and shape == FREE:
+        return _any_shape(n, scatter, volume, size, triangles, covariances)
+    # along the axes: those that all share, each component's own, or the columns
+    for k in range(components):
+        for i in range(columns):
+            for j in range(columns):
+                covariances[k, i, j] = scatter[k, i, j]
+                if orientation != FREE:
+                    turned[k, i, j] = 1.0 if i == j else 0.0
+            along[k, i] = scatter[k, i, i]
+        if orientation == FREE:
+            _eigen(covariances[k], turned[k], along[k])
+    if orientation == SAME:
+        _common_axes(n, scatter, letters, size, axes, along, turned, common)
+    else:
+        _variances(n, along, volume, shape, size, common)
+    for k in range(components):
+        _compose(axes if orientation == SAME else turned[k], along[k], covariances[k])
+    return True
+
+
+# ------------------------------------------------------------------------------------------------
+# The E-step
+
+
+@_loops
+def _densities(x, mixture, prior, triangles, joint, white):
+    """log π_k + log N(x|μ_k,Σ_k) (S6), (K, N), and the prior's part of the objective; NaN if a matrix is singular."""
+    weights, means, covariances = mixture
+    factor, inverse = triangles[0], triangles[1]
+    columns, rows = x.shape
+    penalty = 0.0
+    for k in range(len(weights)):
+        if not _cholesky(covariances[k], factor):
+            return np.nan
+        _invert(factor, inverse)
+        log_det = _log_det(factor)
+        penalty += 0.5 * (prior[0] * log_det + _trace(inverse, prior[1]))
+        constant = math.log(weights[k]) - 0.5 * (log_det + columns * math.log(2 * math.pi))
+        density = joint[k]
+        for r in range(rows):
+            density[r] = constant
+        for i in range(columns):
+            offset = 0.0
+            for j in range(i + 1):
+                offset += inverse[i, j] * means[k, j]
+            for r in range(rows):
+                white[r] = -offset
+            for j in range(i + 1):
+                for r in range(rows):
+                    white[r] += inverse[i, j] * x[j, r]
+            for r in range(rows):
+                density[r] -= 0.5 * white[r] * white[r]
+    return -penalty
+
+
+@_loops
+def _share(joint, w, total, top):
+    """Densities → weighted responsibilities (S10), in their place, and the log-likelihood (S11)."""
+    components, rows = joint.shape
+    for r in range(rows):
+        top[r], total[r] = joint[0, r], 0.0
+    for k in range(1, components):
+        for r in range(rows):
+            top[r] = max(top[r], joint[k, r])
+    for k in range(components):
+        for r in range(rows):
+            joint[k, r] = math.exp(joint[k, r] - top[r])
+            total[r] += joint[k, r]
+    loglik = 0.0
+    for r in range(rows):
+        loglik += w[r] * (top[r] + math.log(total[r]))
+        total[r] = w[r] / total[r]
+    for k in range(components):
+        for r in range(rows):
+            joint[k, r] *= total[r]
+    return loglik
+
+
+@_loops
+def _add(x, share, white, sums):
+    """The sums of the E-step under those responsibilities."""
+    n, s1, s2 = sums
+    columns, rows = x.shape
+    for k in range(len(n)):
+        total = 0.0
+        for r in range(rows):
+            total += share[k, r]
+        n[k] = total
+        for i in range(columns):
+            total = 0.0
+            for r in range(rows):
+                white[r] = share[k, r] * x[i, r]
+                total += white[r]
+            s1[k, i] = total
+            for j in range(i + 1):
+                total = 0.0
+                for r in range(rows):
+                    total += white[r] * x[j, r]
+                s2[k, i, j] = total
+
+
+@_plain
+def _e_step(x, w, mixture, prior, triangles, room, sums):
+    """The sums under a mixture, and the objective; NaN where there is none."""
+    joint, total, top = room
+    penalty = _densities(x, mixture, prior, triangles, joint, total)
+    if not math.isfinite(penalty):
+        return np.nan
+    loglik = _share(joint, w, total, top)
+    _add(x, joint, total, sums)
+    return loglik + penalty
+
+
+# ------------------------------------------------------------------------------------------------
+# Climbs
+
+
+@_plain
+def _settle(mixture, letters, triangles, size, axes):
+    """Where the iterations begin: at the volumes of the covariances, and at axes that are theirs if they share any."""
+    weights, _, covariances = mixture
+    columns = len(axes)
+    for k in range(len(weights)):
+        if not _cholesky(covariances[k], triangles[0]):
+            return False
+        size[k] = math.exp(_log_det(triangles[0]) / columns)
+    if letters[1] == FREE and letters[2] == SAME:
+        mixed = triangles[2]
+        for i in range(columns):
+            for j in range(columns):
+                mixed[i, j] = 0.0
+                for k in range(len(weights)):  # in weights without any symmetry
+                    mixed[i, j] += weights[k] * (1.0 + 0.1 * k) / size[k] * covariances[k, i, j]
+        _eigen(mixed, axes, triangles[1][0])
+    return True
+
+
+@_plain
+def _prolonged(now, before, share, ahead, components):
+    """Sums so much further on the way from earlier ones; False if a component would lose most of its rows."""
+    for i in range(len(now)):
+        ahead[i] = now[i] + share * (now[i] - before[i])
+        if i < components and ahead[i] < LEAST_SHARE * now[i]:
+            return False
+    return True
+
+
+@_plain
+def _parts(flat, components, columns):
+    """What stands one after the other, (K,), (K, D) and (K, D, D)."""
+    end = components + components * columns
+    return (
+        flat[:components],
+        flat[components:end].reshape(components, columns),
+        flat[end:].reshape(components, columns, columns),
+    )
+
+
+def ascend(x, w, prior, letters, steps, plain, enough, mixtures, heights):
+    """Climb from each of the mixtures and leave there where that led; the objective there, or NaN if it led nowhere.
+
+    A row of ``mixtures`` holds the weights, then the means, then the covariances of one. At most so many steps, the
+    first ones ``plain``, then with momentum (Nesterov), until ``IDLE`` of them gain less than ``enough``. A start of
+    another family is brought into this one by the first.
+    """
+    columns, rows = x.shape
+    components = mixtures.shape[1] // (1 + columns + columns * columns)
+    # one after the other: sums under the present mixture, under the one before, and those that a step is made of
+    held = np.empty((5, mixtures.shape[1]))
+    now, before, ahead, here, best = held[0], held[1], held[2], held[3], held[4]
+    of_now, of_ahead, mixture = (
+        _parts(now, components, columns),
+        _parts(ahead, components, columns),
+        _parts(here, components, columns),
+    )
+    places = np.empty((2, components + columns * columns))  # of the iterations, and where they were before a step
+    size, axes = places[0, :components], places[0, components:].reshape(columns, columns)
+    squares = np.zeros((3, columns, columns))
+    triangles = squares[0], squares[1], squares[2]
+    scatter, turned = np.empty((components, columns, columns)), np.empty((components, columns, columns))
+    inner = size, axes, scatter, turned, np.empty(components), np.empty((components, columns)), np.empty(columns), triangles
+    room = np.empty((components, rows)), np.empty(rows), np.empty(rows)
+    for m in range(len(heights)):
+        heights[m] = np.nan
+        _copy(mixtures[m], here)
+        if not _settle(mixture, letters, triangles, size, axes):
+            continue
+        height, inertia, later, idle, remembered, prolonged = -np.inf, 1.0, 1.0, 0, False, False
+        for step in range(steps + 1):
+            if step > 0:
+                later = 0.5 * (1.0 + math.sqrt(1.0 + 4.0 * inertia * inertia))
+                share = (inertia - 1.0) / later
+                prolonged = remembered and step > plain and _prolonged(now, before, share, ahead, components)
+                if not prolonged:
+                    _copy(now, ahead)
+                _copy(places[0], places[1])
+                if not _m_step(of_ahead, prior, letters, inner, mixture):
+                    break
+                _copy(now, ahead)
+            reached = _e_step(x, w, mixture, prior, triangles, room, of_now)
+            if step == 0:
+                if not math.isfinite(reached):
+                    break
+            elif prolonged and not reached > height:
+                _copy(ahead, now)
+                _copy(places[1], places[0])
+                remembered, inertia = False, 1.0
+            elif not reached >= height:
+                break
+            else:
+                idle = idle + 1 if reached - height < enough else 0
+                height, remembered = reached, True
+                inertia = later if step > plain else 1.0
+                _copy(here, best)
+                _copy(ahead, before)
+                if idle >= IDLE:
+                    break
+        if math.isfinite(height):
+            heights[m] = height
+            _copy(best, mixtures[m])

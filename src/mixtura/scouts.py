@@ -1,0 +1,356 @@
+"""Scouts: where the hills of a small table are, found by many short climbs in machine code.
+
+Each candidate begins at its starts, and tries again from what its neighbours found and from changes of its own best, as
+long as that leads higher. What comes of it is where the climbs of mixtura.race begin: nothing that a fit says about
+itself was computed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixtura.core.em import Stop, Task, climb_together
+from mixtura.core.mixture import Mixture
+from mixtura.core.statistics import Array
+from mixtura.covariance.prior import Prior
+from mixtura.covariance.registry import Family
+from mixtura.covariance.structure import Diagonal, Full, SingularError, Structure, Tied, matrix_of
+from mixtura.diagnosis import misplaced_components
+from mixtura.kernels import machine
+from mixtura.sources.sketch import Sample
+
+#: The letters of a family's name, as the machine code has them.
+LETTERS = "IEV"
+#: What is tried is sifted: after so many steps, this many go on.
+SIEVE = ((3, 4), (8, 2), (25, 1))
+#: One goes on if it is no further behind the best than this many times what its last steps gained.
+HOPE = 4.0
+#: The most steps of a climb, its plain ones, and the gain (nats a row) that is next to nothing.
+MOST_STEPS, PLAIN_STEPS, ENOUGH = 500, 5, 1e-7
+#: One mixture is better than another by this many nats a row at least.
+BETTER = 1e-5
+#: Rounds at the most, and how many changes of its own may fail in a row before a candidate is left as it is.
+ROUNDS = 12
+PATIENCE = 2
+#: Pairs of components that are joined, of a neighbour's mixture and of a candidate's own; components moved elsewhere.
+PAIRS, MOVES = 3, 4
+#: Halves of a normal distribution cut at its mean: how far their means lie from there, in standard deviations.
+HALF = float(np.sqrt(2 / np.pi))
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """Mixtures of one size, (M, K (1 + D + D²)): the weights, means and covariances of each, one after the other."""
+
+    numbers: Array
+    n_components: int
+    n_features: int
+
+    @classmethod
+    def of(cls, weights: Array, means: Array, covariances: Array) -> Self:
+        """Of arrays (M, K), (M, K, D) and (M, K, D, D)."""
+        parts = (part.reshape(len(weights), -1) for part in (weights, means, covariances))
+        return cls(np.concatenate(list(parts), axis=1), *means.shape[1:])
+
+    @classmethod
+    def joined(cls, stacks: Sequence[Stack]) -> Self:
+        """All of them in one."""
+        return cls(np.concatenate([s.numbers for s in stacks]), stacks[0].n_components, stacks[0].n_features)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def weights(self) -> Array:
+        """(M, K)."""
+        return self.numbers[:, : self.n_components]
+
+    @property
+    def means(self) -> Array:
+        """(M, K, D)."""
+        k, d = self.n_components, self.n_features
+        return self.numbers[:, k : k + k * d].reshape(-1, k, d)
+
+    @property
+    def covariances(self) -> Array:
+        """(M, K, D, D)."""
+        k, d = self.n_components, self.n_features
+        return self.numbers[:, k + k * d :].reshape(-1, k, d, d)
+
+    def take(self, which: NDArray[np.intp]) -> Stack:
+        """Some of them."""
+        return Stack(self.numbers[which], self.n_components, self.n_features)
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """The rows, column after column, less their mean."""
+
+    sample: Sample
+    middle: Array
+    columns: Array
+    weights: Array
+
+    @classmethod
+    def of(cls, sample: Sample) -> Self:
+        """Those of a sample."""
+        middle = sample.weights @ sample.rows / sample.weight
+        columns = np.ascontiguousarray((sample.rows - middle).T)
+        return cls(sample, middle, columns, np.array(sample.weights))
+
+    def stack(self, model: Mixture) -> Stack:
+        """A mixture as scouts take it."""
+        return Stack.of(model.weights[None], (model.means - self.middle)[None], model.covariances[None])
+
+    def mixture(self, stack: Stack, family: Family) -> Mixture:
+        """The only one of a stack, where an M-step of that family has led."""
+        weights, means, covariances = stack.weights[0], stack.means[0], stack.covariances[0]
+        if family.kind == "diagonal":
+            structure: Structure = Diagonal.from_variances(np.diagonal(covariances, axis1=1, axis2=2))
+        elif family.kind == "tied":
+            structure = Tied.from_covariance(covariances[0], len(weights))
+        else:
+            structure = Full.from_covariances(covariances)
+        return Mixture(weights / weights.sum(), means + self.middle, structure)
+
+
+class Aim(NamedTuple):
+    """What to look for: so many components in a family, under a prior."""
+
+    n_components: int
+    family: Family
+    prior: Prior
+
+    @property
+    def possible(self) -> bool:
+        """Whether the machine code knows the family, and the prior is no more than a count and a scatter."""
+        letters = self.family.mclust
+        known = len(letters) == 3 and set(letters) <= set(LETTERS)
+        return known and self.prior.span is None and self.prior.mean is None
+
+
+@dataclass(eq=False)
+class Scout:
+    """What is looked for, and the best of it so far.
+
+    Attributes
+    ----------
+    ground : Ground
+    aim : Aim
+    best : Stack or None
+        The best mixture, alone.
+    height : float
+        Its objective.
+    misplaced : int
+        How many of its components are.
+    version : int
+        How often there was a better one.
+    seen : dict
+        Which version of its neighbours' best it has tried.
+    patience : int
+        How many more changes of its own may fail.
+    reached : list of float
+        The objectives at which climbs ended.
+    """
+
+    ground: Ground
+    aim: Aim
+    best: Stack | None = None
+    height: float = -np.inf
+    misplaced: int = 0
+    version: int = 0
+    seen: dict[int, int] = field(default_factory=dict[int, int])
+    patience: int = PATIENCE
+    reached: list[float] = field(default_factory=list[float])
+
+    def __post_init__(self) -> None:
+        prior = self.aim.prior
+        self.pseudo = float(prior.count), np.array(matrix_of(prior.scatter))
+        self.letters = tuple(LETTERS.index(letter) for letter in self.aim.family.mclust)
+        self.margin = BETTER * self.ground.sample.weight
+
+    @property
+    def n_components(self) -> int:
+        """K."""
+        return self.aim.n_components
+
+    @property
+    def found(self) -> Found:
+        """What came of it."""
+        return Found(None if self.best is None else self.ground.mixture(self.best, self.aim.family), self.reached)
+
+    def climb(self, stack: Stack, steps: int) -> Array:
+        """Climb from there, in place, and say how high each came; −∞ where it led nowhere."""
+        heights = np.empty(len(stack))
+        enough = ENOUGH * self.ground.sample.weight
+        rows = self.ground.columns, self.ground.weights
+        machine.run(
+            "ascent", "ascend", None, (*rows, self.pseudo, self.letters, steps, PLAIN_STEPS, enough, stack.numbers, heights)
+        )
+        return np.where(np.isnan(heights), -np.inf, heights)
+
+    def explore(self, stack: Stack) -> None:
+        """Try these mixtures, and take the highest that they lead to if it is better than the best."""
+        heights = self.climb(stack, SIEVE[0][0])
+        for most, further in zip((most for _, most in SIEVE), (*(steps for steps, _ in SIEVE[1:]), MOST_STEPS), strict=True):
+            kept = np.argsort(-heights, kind="stable")[:most]
+            stack, before = stack.take(kept[heights[kept] > -np.inf]), heights[kept[heights[kept] > -np.inf]]
+            if not len(stack):
+                return
+            heights = self.climb(stack, further)
+            if not self.misplaced:
+                hopeful = self.height - heights <= HOPE * (heights - before)
+                stack, heights = stack.take(np.flatnonzero(hopeful)), heights[hopeful]
+        self.reached += heights[np.isfinite(heights)].tolist()
+        if len(stack) and (self.misplaced or heights[0] > self.height + self.margin):
+            self.judge(stack, float(heights[0]))
+
+    def judge(self, stack: Stack, height: float) -> None:
+        """Take a mixture for the best if fewer of its components are misplaced, or if no more are and it is higher."""
+        try:
+            model = self.ground.mixture(stack, self.aim.family)
+        except SingularError:
+            return
+        task = Task(model, self.aim.family, self.aim.prior, Stop(max_iter=0), accelerate=False)
+        misplaced = len(misplaced_components(climb_together([task], self.ground.sample)[0]))
+        if self.best is None or (-misplaced, height) > (-self.misplaced, self.height + self.margin):
+            self.best, self.height, self.misplaced = stack, height, misplaced
+            self.version += 1
+            self.patience = PATIENCE
+
+    def offered(self, neighbours: dict[int, Scout]) -> list[Stack]:
+        """What is new of the neighbours' best, made mixtures of this size."""
+        fresh = [scout for i, scout in neighbours.items() if scout.version > self.seen.get(i, 0)]
+        self.seen = {i: scout.version for i, scout in neighbours.items()}
+        return [self.offer(scout) for scout in fresh]
+
+    def offer(self, neighbour: Scout) -> Stack:
+        """The best of a neighbour, as it is or with one component more or fewer."""
+        if neighbour.best is None:
+            raise ValueError("there is nothing to offer")
+        if neighbour.n_components < self.n_components:
+            return cuts(neighbour.best, self.ground.sample.unit)
+        return joins(neighbour.best, PAIRS) if neighbour.n_components > self.n_components else neighbour.best
+
+    def changed(self, rng: np.random.Generator) -> list[Stack]:
+        """Its own best, changed: two components made one and another cut, or else, as chance has it, one moved."""
+        if self.best is None or not self.patience or self.n_components < 2:
+            return []
+        self.patience -= 1
+        if self.n_components > 2 and self.patience == PATIENCE - 1:
+            return [swaps(self.best, self.ground.sample.unit)]
+        return [moves(self.best, self.ground, rng)]
+
+
+def cuts(stack: Stack, unit: Array, first: int | None = None) -> Stack:
+    """The first mixture with each of its first components in turn cut in two at its mean, across its longest axis."""
+    weights, means, covariances = stack.weights[0], stack.means[0], stack.covariances[0]
+    n_components = len(weights)
+    count = n_components if first is None else first
+    sizes, axes = np.linalg.eigh(covariances[:count] / unit / unit[:, None])
+    ahead = np.sqrt(np.maximum(sizes[:, -1:], 0.0)) * axes[:, :, -1] * unit * HALF
+    k, others = np.arange(count), np.full(count, n_components)
+    parts = [np.repeat(np.concatenate([part, part[:1]])[None], count, axis=0) for part in (weights, means, covariances)]
+    for place, way in ((k, ahead), (others, -ahead)):
+        parts[0][k, place] = 0.5 * weights[:count]
+        parts[1][k, place] = means[:count] + way
+        parts[2][k, place] = covariances[:count] - way[:, :, None] * way[:, None, :]
+    return Stack.of(*parts)
+
+
+def joins(stack: Stack, most: int) -> Stack:
+    """The first mixture with two of its components made one, which comes last: the pairs that cost least.
+
+    That is by Runnalls' bound, see ``start.mergers``.
+    """
+    weights, means, covariances = stack.weights[0], stack.means[0], stack.covariances[0]
+    i, j = np.triu_indices(len(weights), 1)
+    both = np.maximum(weights[i] + weights[j], np.finfo(np.float64).tiny)
+    a, b = weights[i] / both, weights[j] / both
+    apart = means[i] - means[j]
+    merged = a[:, None, None] * covariances[i] + b[:, None, None] * covariances[j]
+    merged += (a * b)[:, None, None] * apart[:, :, None] * apart[:, None, :]
+    log_dets = np.linalg.slogdet(covariances)[1]
+    bound = both * (np.linalg.slogdet(merged)[1] - a * log_dets[i] - b * log_dets[j])
+    pairs = np.argsort(bound, kind="stable")[:most]
+    stay = np.stack([np.delete(np.arange(len(weights)), [i[p], j[p]]) for p in pairs])
+    middle = a[pairs, None] * means[i[pairs]] + b[pairs, None] * means[j[pairs]]
+    return Stack.of(
+        np.concatenate([weights[stay], both[pairs, None]], axis=1),
+        np.concatenate([means[stay], middle[:, None]], axis=1),
+        np.concatenate([covariances[stay], merged[pairs, None]], axis=1),
+    )
+
+
+def swaps(stack: Stack, unit: Array) -> Stack:
+    """The first mixture with two components made one, and another cut in two."""
+    joined = joins(stack, PAIRS)
+    others = joined.n_components - 1
+    return Stack.joined([cuts(joined.take(np.array([m])), unit, others) for m in range(len(joined))])
+
+
+def moves(stack: Stack, ground: Ground, rng: np.random.Generator) -> Stack:
+    """The first mixture with a component drawn by chance put around a row drawn by weight, as wide as all on average."""
+    new = stack.take(np.zeros(MOVES, dtype=np.intp))
+    rows = rng.choice(ground.columns.shape[1], MOVES, p=ground.weights / ground.weights.sum())
+    which, m = rng.integers(new.n_components, size=MOVES), np.arange(MOVES)
+    new.means[m, which] = ground.columns[:, rows].T
+    new.covariances[m, which] = np.einsum("k,kij->ij", stack.weights[0], stack.covariances[0])
+    new.weights[m, which] = 0.5 / new.n_components
+    new.weights[:] /= new.weights.sum(1, keepdims=True)
+    return new
+
+
+class Found(NamedTuple):
+    """The best mixture that was found, None where no start led anywhere, and the objectives at which climbs ended."""
+
+    model: Mixture | None
+    heights: Sequence[float]
+
+
+def explore(
+    sample: Sample,
+    aims: Sequence[Aim],
+    starts: Sequence[Sequence[Mixture]],
+    near: Sequence[Sequence[int]],
+    seed: int,
+    told_to_stop: Callable[[int], bool],
+) -> list[Found]:
+    """What can be found of each aim, beginning from its starts.
+
+    Parameters
+    ----------
+    sample : Sample
+    aims : sequence of Aim
+    starts : sequence of sequences of Mixture
+        Where to begin.
+    near : sequence of sequences of int
+        The neighbours of each, whose mixtures it tries: of one component more or fewer in the same family, or as many
+        in another.
+    seed : int
+    told_to_stop : callable
+        Asked before each exploration, with the number of rounds that are done.
+    """
+    ground = Ground.of(sample)
+    scouts = [Scout(ground, aim) for aim in aims]
+    for scout, its in zip(scouts, starts, strict=True):
+        if its and not told_to_stop(0):
+            scout.explore(Stack.joined([ground.stack(model) for model in its]))
+    for turn in range(ROUNDS):
+        busy = False
+        for i, scout in enumerate(scouts):
+            if told_to_stop(turn):
+                break
+            rng = np.random.default_rng([seed, scout.n_components, i, turn])
+            tried = scout.offered({j: scouts[j] for j in near[i]}) or scout.changed(rng)
+            if tried:
+                scout.explore(Stack.joined(tried))
+                busy = True
+        if not busy:
+            break
+    return [scout.found for scout in scouts]
