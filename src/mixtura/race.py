@@ -46,6 +46,7 @@ from mixtura.diagnosis import (
 from mixtura.kernels import Kernel
 from mixtura.lazy import cached_property
 from mixtura.scouts import Aim
+from mixtura.sources import sketch
 from mixtura.sources.sketch import Sample, samples
 from mixtura.sources.source import Source, watched
 from mixtura.start import (
@@ -89,9 +90,11 @@ SIEVE = ((0, 2, 0.25), (2, 1, 0.05), (6, 1, 0.02))
 #: The last is followed to the end if it is no further behind than this many times the gap that it sees.
 HOPE = 2.0
 #: Scouts go ahead where the candidates have this many components together, for their machine code takes seconds to
-#: compile, once; and where a step of all of them is no more work than this (rows × components × (8 + columns²)).
+#: compile, once. They look at as many rows as make a step of all of them so much work (rows × components × (8 +
+#: columns²)), or more if SAMPLE_ROWS_EACH asks for that, unless it is then more than …
 SCOUTED_FROM = 80
-SCOUTED_WORK = 2e7
+SCOUTED_WORK, MOST_SCOUTED_WORK = 1.5e8, 4e8
+SCOUTED_ROUNDS = 2
 #: Larger samples, through which a climb comes to all rows, grow by this factor; the largest has no more than that part
 #: of the rows, nor more numbers, in the table of its rows or of their responsibilities, than …
 GROWTH = 8
@@ -366,10 +369,10 @@ class Ground:
         prior = Prior.absolute(ridge, weight, n_components, n_features) if ridge else Prior.none(n_features)
         return replace(prior, resolution=self.resolution, idle=self.relative(family).idle)
 
-    def aim(self, run: Run) -> Aim:
-        """What scouts look for, for a run."""
+    def aim(self, run: Run, sample: Sample) -> Aim:
+        """What scouts look for in a sample, for a run."""
         n_components, family, _ = run.candidate
-        return Aim(n_components, family, self.prior(self.small.weight, n_components, family))
+        return Aim(n_components, family, self.prior(sample.weight, n_components, family))
 
     def start(self, rule: Rule, candidate: Candidate, lean: float, sample: Sample) -> Mixture:
         """The mixture that a rule makes of a sample."""
@@ -491,8 +494,11 @@ def search(
     attempts = _attempts(candidates, settings.n_init)
     runs = [Run(candidate, its) for candidate, its in zip(candidates, attempts, strict=True)]
     open_to_others = [run for run in runs if run.candidate.by_chance or run.candidate.known]
-    if _scoutable(ground, open_to_others):
-        _scout(ground, open_to_others)
+    scouted = _scouted(ground, open_to_others)
+    if scouted is not None:
+        _scout(ground, open_to_others, scouted)
+        if scouted is not small:
+            _repair(ground, open_to_others, small, SCOUTED_ROUNDS)
     else:
         _race(ground, open_to_others)
         _repair(ground, open_to_others, small, GROWN_ROUNDS if larger else REPAIR_ROUNDS)
@@ -580,17 +586,22 @@ def _starts(ground: Ground, run: Run) -> Iterator[Mixture]:
             run.failures.append(str(error))
 
 
-def _scoutable(ground: Ground, runs: Sequence[Run]) -> bool:
-    """Whether scouts can go ahead, and are worth it."""
-    settings, n_components = ground.settings, sum(run.candidate.n_components for run in runs)
-    work = ground.small.n_rows * n_components * (8 + ground.small.n_features**2)
-    if not (ground.small.complete and n_components >= SCOUTED_FROM and work <= SCOUTED_WORK):
-        return False
+def _scouted(ground: Ground, runs: Sequence[Run]) -> Sample | None:
+    """The rows that scouts look at, the sample or some of it; None where they cannot go ahead, or are not worth it."""
+    settings, small = ground.settings, ground.small
+    counts = [run.candidate.n_components for run in runs]
     plain = settings.accelerate and settings.max_iter >= scouts.MOST_STEPS and settings.fixed is NOTHING
-    return plain and ground.noise is None and all(ground.aim(run).possible for run in runs)
+    if not plain or ground.noise is not None or sum(counts) < SCOUTED_FROM:
+        return None
+    work = sum(counts) * (8 + small.n_features**2)
+    wanted = max(int(SCOUTED_WORK / work), SAMPLE_ROWS_EACH * max(counts))
+    if min(wanted, small.n_rows) * work > MOST_SCOUTED_WORK:
+        return None
+    sample = small if small.n_rows <= wanted else sketch.sample(small, wanted)
+    return sample if all(ground.aim(run, sample).possible for run in runs) else None
 
 
-def _scout(ground: Ground, runs: Sequence[Run]) -> None:
+def _scout(ground: Ground, runs: Sequence[Run], sample: Sample) -> None:
     """Send scouts from every start, and climb from the best place that they find for each run."""
     stop, place = ground.settings.race_stop, {run: i for i, run in enumerate(runs)}
     near = [[place[other] for other in others] for others in _neighbours(runs).values()]
@@ -603,13 +614,14 @@ def _scout(ground: Ground, runs: Sequence[Run]) -> None:
     starts = [[fit.model for fit in run.raced] or list(_starts(ground, run)) for run in runs]
 
     def told_to_stop(turn: int) -> bool:
-        return ground.observer(Progress("race", turn, len(runs), len(runs), 0, ground.small.n_rows))
+        return ground.observer(Progress("race", turn, len(runs), len(runs), 0, sample.n_rows))
 
-    found = scouts.explore(ground.small, [ground.aim(run) for run in runs], starts, near, ground.seed, told_to_stop)
+    aims, most = [ground.aim(run, sample) for run in runs], 1 if ground.small.complete else CONTENDERS
     begin: list[tuple[Run, Mixture | Fit, Stop]] = []
-    for run, its, (model, heights) in zip(runs, starts, found, strict=True):
-        run.scouted = [height / ground.small.weight for height in heights]
-        begin += [(run, start, stop) for start in (its if model is None else [model])]
+    found = scouts.explore(sample, aims, starts, near, ground.seed, most, told_to_stop)
+    for run, its, (models, heights) in zip(runs, starts, found, strict=True):
+        run.scouted = [height / sample.weight for height in heights]
+        begin += [(run, start, stop) for start in models or its]
     for run, fit in ground.climb("race", begin, ground.small):
         run.raced.append(fit)
         if run.best is None or _merit(fit) > _merit(run.best, RACE_TOL * ground.small.weight):

@@ -7,8 +7,13 @@ itself was computed here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from operator import itemgetter
+from threading import Lock
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -24,16 +29,20 @@ from mixtura.diagnosis import misplaced_components
 from mixtura.kernels import machine
 from mixtura.sources.sketch import Sample
 
-#: The letters of a family's name, as the machine code has them.
+#: The letters of a family's name as the machine code numbers them, and what it knows of shapes and orientations.
 LETTERS = "IEV"
+KNOWN = {"II", "EI", "VI", "EE", "VE", "EV", "VV"}
 #: What is tried is sifted: after so many steps, this many go on.
 SIEVE = ((3, 4), (8, 2), (25, 1))
 #: One goes on if it is no further behind the best than this many times what its last steps gained.
 HOPE = 4.0
-#: The most steps of a climb, its plain ones, and the gain (nats a row) that is next to nothing.
-MOST_STEPS, PLAIN_STEPS, ENOUGH = 500, 5, 1e-7
+#: The most steps of a climb, its plain ones, and the gain (nats a row) that is next to nothing: while hills are told
+#: apart, and at the end.
+MOST_STEPS, PLAIN_STEPS, ENOUGH, LEAST = 500, 5, 1e-7, 1e-11
 #: One mixture is better than another by this many nats a row at least.
 BETTER = 1e-5
+#: Climbs ended on different hills when they came so many nats a row apart.
+OTHER = 3e-4
 #: Rounds at the most, and how many changes of its own may fail in a row before a candidate is left as it is.
 ROUNDS = 12
 PATIENCE = 2
@@ -129,9 +138,8 @@ class Aim(NamedTuple):
     @property
     def possible(self) -> bool:
         """Whether the machine code knows the family, and the prior is no more than a count and a scatter."""
-        letters = self.family.mclust
-        known = len(letters) == 3 and set(letters) <= set(LETTERS)
-        return known and self.prior.span is None and self.prior.mean is None
+        volume, rest = self.family.mclust[:1], self.family.mclust[1:]
+        return volume in LETTERS[1:] and rest in KNOWN and self.prior.span is None and self.prior.mean is None
 
 
 @dataclass(eq=False)
@@ -154,8 +162,8 @@ class Scout:
         Which version of its neighbours' best it has tried.
     patience : int
         How many more changes of its own may fail.
-    reached : list of float
-        The objectives at which climbs ended.
+    reached : list of (float, Stack)
+        Where climbs ended, and how high.
     """
 
     ground: Ground
@@ -166,7 +174,7 @@ class Scout:
     version: int = 0
     seen: dict[int, int] = field(default_factory=dict[int, int])
     patience: int = PATIENCE
-    reached: list[float] = field(default_factory=list[float])
+    reached: list[tuple[float, Stack]] = field(default_factory=list[tuple[float, Stack]])
 
     def __post_init__(self) -> None:
         prior = self.aim.prior
@@ -179,15 +187,24 @@ class Scout:
         """K."""
         return self.aim.n_components
 
-    @property
-    def found(self) -> Found:
-        """What came of it."""
-        return Found(None if self.best is None else self.ground.mixture(self.best, self.aim.family), self.reached)
+    def found(self, most: int) -> Found:
+        """What came of it: at most so many mixtures."""
+        if self.best is None:
+            return Found([], [])
+        self.climb(self.best, MOST_STEPS, LEAST)
+        others = sorted(self.reached, key=itemgetter(0), reverse=True)
+        apart, heights = [self.best], [self.height]
+        for height, stack in others:
+            if len(apart) < most and min(abs(height - other) for other in heights) > OTHER * self.ground.sample.weight:
+                apart.append(stack)
+                heights.append(height)
+        mixtures = [self.ground.mixture(stack, self.aim.family) for stack in apart]
+        return Found(mixtures, [height for height, _ in others])
 
-    def climb(self, stack: Stack, steps: int) -> Array:
+    def climb(self, stack: Stack, steps: int, enough: float = ENOUGH) -> Array:
         """Climb from there, in place, and say how high each came; −∞ where it led nowhere."""
         heights = np.empty(len(stack))
-        enough = ENOUGH * self.ground.sample.weight
+        enough = enough * self.ground.sample.weight
         rows = self.ground.columns, self.ground.weights
         machine.run(
             "ascent", "ascend", None, (*rows, self.pseudo, self.letters, steps, PLAIN_STEPS, enough, stack.numbers, heights)
@@ -206,7 +223,7 @@ class Scout:
             if not self.misplaced:
                 hopeful = self.height - heights <= HOPE * (heights - before)
                 stack, heights = stack.take(np.flatnonzero(hopeful)), heights[hopeful]
-        self.reached += heights[np.isfinite(heights)].tolist()
+        self.reached += [(float(height), stack) for height in heights if np.isfinite(height)]
         if len(stack) and (self.misplaced or heights[0] > self.height + self.margin):
             self.judge(stack, float(heights[0]))
 
@@ -307,9 +324,9 @@ def moves(stack: Stack, ground: Ground, rng: np.random.Generator) -> Stack:
 
 
 class Found(NamedTuple):
-    """The best mixture that was found, None where no start led anywhere, and the objectives at which climbs ended."""
+    """The best mixture that was found, if any, and then others, the best first; and how high climbs came."""
 
-    model: Mixture | None
+    models: Sequence[Mixture]
     heights: Sequence[float]
 
 
@@ -319,6 +336,7 @@ def explore(
     starts: Sequence[Sequence[Mixture]],
     near: Sequence[Sequence[int]],
     seed: int,
+    most: int,
     told_to_stop: Callable[[int], bool],
 ) -> list[Found]:
     """What can be found of each aim, beginning from its starts.
@@ -333,24 +351,63 @@ def explore(
         The neighbours of each, whose mixtures it tries: of one component more or fewer in the same family, or as many
         in another.
     seed : int
+    most : int
+        How many mixtures are wanted of each.
     told_to_stop : callable
         Asked before each exploration, with the number of rounds that are done.
     """
     ground = Ground.of(sample)
     scouts = [Scout(ground, aim) for aim in aims]
-    for scout, its in zip(scouts, starts, strict=True):
-        if its and not told_to_stop(0):
-            scout.explore(Stack.joined([ground.stack(model) for model in its]))
-    for turn in range(ROUNDS):
-        busy = False
-        for i, scout in enumerate(scouts):
-            if told_to_stop(turn):
+    with ThreadPoolExecutor(sample.n_threads, thread_name_prefix="mixtura") as pool:
+
+        def sent(tried: Iterable[tuple[Scout, list[Stack]]]) -> bool:
+            """Explore all that there is to try, and whether there was anything."""
+            jobs = [partial(scout.explore, Stack.joined(stacks)) for scout, stacks in tried if stacks]
+            _together(jobs, pool, sample.n_threads - 1)
+            return bool(jobs)
+
+        sent((scout, [ground.stack(model) for model in its]) for scout, its in zip(scouts, starts, strict=True))
+        for turn in range(ROUNDS):
+            busy = False
+            for side in _sides(aims):  # all of one side look at what the others have found: threads change nothing
+                if told_to_stop(turn):
+                    break
+                rngs = {i: np.random.default_rng([seed, scouts[i].n_components, i, turn]) for i in side}
+                tried = [
+                    (scouts[i], scouts[i].offered({j: scouts[j] for j in near[i]}) or scouts[i].changed(rngs[i]))
+                    for i in side
+                ]
+                busy = sent(tried) or busy
+            if not busy:
                 break
-            rng = np.random.default_rng([seed, scout.n_components, i, turn])
-            tried = scout.offered({j: scouts[j] for j in near[i]}) or scout.changed(rng)
-            if tried:
-                scout.explore(Stack.joined(tried))
-                busy = True
-        if not busy:
-            break
-    return [scout.found for scout in scouts]
+    return [scout.found(most) for scout in scouts]
+
+
+def _together(jobs: Iterable[Callable[[], None]], pool: ThreadPoolExecutor, helpers: int) -> None:
+    """Do them all, with so many threads to help."""
+    left, taking = iter(jobs), Lock()
+
+    def work() -> None:
+        while True:
+            with taking:
+                job = next(left, None)
+            if job is None:
+                break
+            job()
+
+    helping: list[Future[None]] = []
+    try:
+        with suppress(RuntimeError):  # no more threads are to be had: those that there are do it all
+            helping.extend(pool.submit(work) for _ in range(helpers))
+        work()
+    finally:
+        left = iter(())  # where something went wrong, the others come back too
+        wait(helping)
+    for helper in helping:
+        helper.result()
+
+
+def _sides(aims: Sequence[Aim]) -> tuple[list[int], list[int]]:
+    """Two groups of aims such that neighbours, one component or one letter of freedom apart, are not in the same."""
+    freedom = [aim.n_components + sum(map(LETTERS.index, aim.family.mclust)) for aim in aims]
+    return [i for i, f in enumerate(freedom) if f % 2], [i for i, f in enumerate(freedom) if not f % 2]

@@ -12,7 +12,7 @@ letters          volume, shape and orientation: ``SAME`` for all (1), ``FREE`` (
 count, pseudo    the prior's ν and P
 weights, …       of a mixture; ``covariances`` (K, D, D)
 n, s1, s2        sums of responsibilities, first and second moments about zero, (K, D, D)
-size, axes       λ_k (K,) and common axes (D, D) where the iterations stand
+size, axes       λ_k (K,) and common axes, the rows of (D, D), where the iterations stand
 ================ ===================================================================================================
 
 Loops are written out: Numba takes ten times as long to compile what is said in terms of whole arrays.
@@ -29,6 +29,11 @@ import math
 import numba
 import numpy as np
 
+from mixtura.kernels.fused import DOUBLE
+
+#: e^r, and ln 2 in two parts, as there; and what is taken for nothing beside 1.
+EXP, LN_2, LEAST_EXPONENT = tuple(DOUBLE.exp), DOUBLE.ln2, DOUBLE.least_exponent
+
 SAME, FREE = 1, 2
 
 #: Turns of an inner iteration in each EM step.
@@ -36,7 +41,7 @@ TURNS = 3
 #: A pivot below this multiple of D, beside the diagonal of its matrix, is rounding.
 LEAST_PIVOT = 1e-15
 #: Sweeps of Jacobi's method at the most, and how small squared correlations are left.
-SWEEPS, NOTHING = 30, 1e-28
+SWEEPS, NOTHING = 30, 1e-24
 #: The least part of its rows that momentum may leave to a component.
 LEAST_SHARE = 0.1
 #: Steps in a row that have to gain next to nothing before a climb ends.
@@ -95,40 +100,48 @@ def _log_det(factor):
 
 
 @_plain
-def _turn(matrix, i, j, c, s, rows):
-    """Columns i and j become c i + s j and c j − s i; the rows likewise if so asked."""
-    size = len(matrix)
-    for m in range(size):
-        a, b = matrix[m, i], matrix[m, j]
-        matrix[m, i] = c * a + s * b
-        matrix[m, j] = c * b - s * a
-    if rows:
-        for m in range(size):
-            a, b = matrix[i, m], matrix[j, m]
-            matrix[i, m] = c * a + s * b
-            matrix[j, m] = c * b - s * a
+def _turn(axes, i, j, c, s):
+    """Axes i and j, which are rows, become c i + s j and c j − s i."""
+    one, other = axes[i], axes[j]
+    for m in range(len(axes)):
+        a, b = one[m], other[m]
+        one[m] = c * a + s * b
+        other[m] = c * b - s * a
 
 
 @_plain
-def _eigen(matrix, vectors, values):
-    """Eigenvalues, ascending and not negative, by Jacobi's method; the matrix is used up."""
+def _turn_both(matrix, i, j, c, s):
+    """What a symmetric matrix is along axes that are so turned."""
+    a, b, beside = matrix[i, i], matrix[j, j], matrix[i, j]
+    _turn(matrix, i, j, c, s)
+    for m in range(len(matrix)):
+        matrix[m, i], matrix[m, j] = matrix[i, m], matrix[j, m]
+    matrix[i, i] = c * c * a + 2 * c * s * beside + s * s * b
+    matrix[j, j] = s * s * a - 2 * c * s * beside + c * c * b
+    matrix[i, j] = matrix[j, i] = (c * c - s * s) * beside + c * s * (b - a)
+
+
+@_plain
+def _eigen(matrix, axes, values):
+    """Eigenvalues, ascending and not negative, by Jacobi's method, from what the matrix is along the axes given.
+
+    It is used up.
+    """
     size = len(matrix)
-    for i in range(size):
-        for j in range(size):
-            vectors[i, j] = 1.0 if i == j else 0.0
     for _ in range(SWEEPS):
         largest = 0.0
         for i in range(size):
             for j in range(i + 1, size):
                 beside = matrix[i, j]
-                if beside == 0.0:
-                    continue
                 both = abs(matrix[i, i] * matrix[j, j])
+                if not beside * beside > NOTHING * both:
+                    continue
                 largest = max(largest, beside * beside / both if both > 0 else 1.0)
-                angle = 0.5 * math.atan2(2.0 * beside, matrix[i, i] - matrix[j, j])
-                c, s = math.cos(angle), math.sin(angle)
-                _turn(matrix, i, j, c, s, True)
-                _turn(vectors, i, j, c, s, False)
+                slant = 0.5 * (matrix[i, i] - matrix[j, j]) / beside
+                tangent = 1.0 / (slant + math.copysign(math.sqrt(1.0 + slant * slant), slant))
+                c = 1.0 / math.sqrt(1.0 + tangent * tangent)
+                _turn_both(matrix, i, j, c, c * tangent)
+                _turn(axes, i, j, c, c * tangent)
         if largest < NOTHING:
             break
     for i in range(size):
@@ -138,8 +151,7 @@ def _eigen(matrix, vectors, values):
             if not values[i] < values[i - 1]:
                 break
             values[i], values[i - 1] = values[i - 1], values[i]
-            for m in range(size):
-                vectors[m, i], vectors[m, i - 1] = vectors[m, i - 1], vectors[m, i]
+            _turn(axes, i, i - 1, 0.0, 1.0)
 
 
 # ------------------------------------------------------------------------------------------------
@@ -202,6 +214,10 @@ def _variances(n, along, volume, shape, size, common):
         _spheres(n, along, volume)
     elif shape == SAME:
         _alike(n, along, volume, size, common)
+    elif volume == FREE:
+        for k in range(components):
+            for d in range(columns):
+                along[k, d] /= n[k]
     else:
         whole, total = 0.0, _sum(n)
         for k in range(components):
@@ -211,9 +227,8 @@ def _variances(n, along, volume, shape, size, common):
             size[k] = math.exp(size[k])
             whole += size[k]
         for k in range(components):
-            factor = 1.0 / n[k] if volume == FREE else whole / total / size[k]
             for d in range(columns):
-                along[k, d] *= factor
+                along[k, d] *= whole / total / size[k]
 
 
 @_plain
@@ -273,57 +288,69 @@ def _any_shape(n, scatter, volume, size, room, covariances):
     return True
 
 
-@_plain
+@_loops
 def _compose(axes, along, covariance):
-    """Σ with these axes, in columns, and the variances along them."""
-    for i in range(len(along)):
-        for j in range(i + 1):
-            total = 0.0
-            for m in range(len(along)):
-                total += axes[i, m] * along[m] * axes[j, m]
-            covariance[i, j] = covariance[j, i] = total
+    """Σ with these axes and the variances along them."""
+    size = len(along)
+    for i in range(size):
+        for j in range(size):
+            covariance[i, j] = 0.0
+        for m in range(size):
+            for j in range(size):
+                covariance[i, j] += axes[m, i] * along[m] * axes[m, j]
 
 
 @_plain
-def _angle(turned, along, i, j):
-    """By how much to turn the axes i and j: to where Σ_k of tr(Σ_k⁻¹ W_k) is least, the variances being as they are."""
+def _rotation(turned, along, i, j):
+    """Cosine and sine of the angle by which to turn the axes i and j.
+
+    It leads to where Σ_k of tr(Σ_k⁻¹ W_k) is least, the variances being as they are: a cos 2φ + b sin 2φ, plus a constant.
+    """
     a, b = 0.0, 0.0
     for k in range(len(along)):
         rate = 1.0 / along[k, i] - 1.0 / along[k, j]
         a += 0.5 * rate * (turned[k, i, i] - turned[k, j, j])
         b += rate * turned[k, i, j]
-    return 0.5 * math.atan2(-b, -a) if a != 0.0 or b != 0.0 else 0.0
+    size = math.sqrt(a * a + b * b)
+    if not size > 0.0:
+        return 1.0, 0.0
+    larger = math.sqrt(0.5 * (1.0 + abs(a) / size))
+    smaller = 0.5 * abs(b) / size / larger
+    c, s = (larger, smaller) if a <= 0.0 else (smaller, larger)
+    return c, math.copysign(s, -b)
 
 
-@_plain
-def _along(axes, matrix, turned):
-    """Dᵀ M D for axes D."""
+@_loops
+def _along(axes, matrix, half, turned):
+    """D M Dᵀ for axes that are the rows of D."""
     size = len(matrix)
+    for i in range(size):
+        for j in range(size):
+            half[i, j] = 0.0
+        for m in range(size):
+            for j in range(size):
+                half[i, j] += axes[i, m] * matrix[m, j]
     for i in range(size):
         for j in range(size):
             total = 0.0
             for m in range(size):
-                for n in range(size):
-                    total += axes[m, i] * matrix[m, n] * axes[n, j]
+                total += half[i, m] * axes[j, m]
             turned[i, j] = total
 
 
 @_plain
-def _common_axes(n, scatter, letters, size, axes, along, turned, common):
-    """EVE and VVE: plane after plane, the variances being found anew after each."""
+def _common_axes(n, scatter, letters, size, axes, along, turned, half, common):
+    """EVE and VVE: sweeps over the planes, after each of which the variances are found anew."""
     components, columns = scatter.shape[:2]
     for k in range(components):
-        _along(axes, scatter[k], turned[k])
-    for turn in range(TURNS * columns * columns):
-        i, j = turn // columns % columns, turn % columns
-        if turn > 0 and not i < j:
-            continue
-        if turn > 0:
-            angle = _angle(turned, along, i, j)
-            c, s = math.cos(angle), math.sin(angle)
-            _turn(axes, i, j, c, s, False)
-            for k in range(components):
-                _turn(turned[k], i, j, c, s, True)
+        _along(axes, scatter[k], half, turned[k])
+    for sweep in range(TURNS):
+        for i in range(columns if sweep > 0 else 0):
+            for j in range(i + 1, columns):
+                c, s = _rotation(turned, along, i, j)
+                _turn(axes, i, j, c, s)
+                for k in range(components):
+                    _turn_both(turned[k], i, j, c, s)
         for k in range(components):
             for d in range(columns):
                 along[k, d] = turned[k, d, d]
@@ -350,18 +377,15 @@ def _m_step(sums, prior, letters, inner, mixture):
         return _one_shape(n, scatter, volume, size, triangles, covariances)
     if orientation == FREE and shape == FREE:
         return _any_shape(n, scatter, volume, size, triangles, covariances)
-    # along the axes: those that all share, each component's own, or the columns
+    # along the axes: those that all share, each component's own (found from where they were), or the columns
     for k in range(components):
-        for i in range(columns):
-            for j in range(columns):
-                covariances[k, i, j] = scatter[k, i, j]
-                if orientation != FREE:
-                    turned[k, i, j] = 1.0 if i == j else 0.0
-            along[k, i] = scatter[k, i, i]
         if orientation == FREE:
+            _along(turned[k], scatter[k], triangles[1], covariances[k])
             _eigen(covariances[k], turned[k], along[k])
+        for i in range(columns if orientation != FREE else 0):
+            along[k, i] = scatter[k, i, i]
     if orientation == SAME:
-        _common_axes(n, scatter, letters, size, axes, along, turned, common)
+        _common_axes(n, scatter, letters, size, axes, along, turned, triangles[1], common)
     else:
         _variances(n, along, volume, shape, size, common)
     for k in range(components):
@@ -374,7 +398,7 @@ def _m_step(sums, prior, letters, inner, mixture):
 
 
 @_loops
-def _densities(x, mixture, prior, triangles, joint, white):
+def _densities(x, mixture, prior, diagonal, triangles, joint, white):
     """log π_k + log N(x|μ_k,Σ_k) (S6), (K, N), and the prior's part of the objective; NaN if a matrix is singular."""
     weights, means, covariances = mixture
     factor, inverse = triangles[0], triangles[1]
@@ -391,12 +415,12 @@ def _densities(x, mixture, prior, triangles, joint, white):
         for r in range(rows):
             density[r] = constant
         for i in range(columns):
-            offset = 0.0
-            for j in range(i + 1):
+            first, offset = i if diagonal else 0, 0.0
+            for j in range(first, i + 1):
                 offset += inverse[i, j] * means[k, j]
             for r in range(rows):
                 white[r] = -offset
-            for j in range(i + 1):
+            for j in range(first, i + 1):
                 for r in range(rows):
                     white[r] += inverse[i, j] * x[j, r]
             for r in range(rows):
@@ -405,8 +429,25 @@ def _densities(x, mixture, prior, triangles, joint, white):
 
 
 @_loops
-def _share(joint, w, total, top):
+def _exponentials(x, top, bits, scale):
+    """e^(x − top) in the place of x, where x ≤ top: a polynomial, and a power of two whose bits are written down."""
+    for r in range(len(x)):
+        away = max(x[r] - top[r], LEAST_EXPONENT)
+        power = math.floor(away * (1 / math.log(2)) + 0.5)
+        rest = away - power * LN_2[0] - power * LN_2[1]
+        value = EXP[-1]
+        for i in range(2, len(EXP) + 1):
+            value = value * rest + EXP[-i]
+        x[r] = value
+        bits[r] = (np.int64(power) + 1023) << 52
+    for r in range(len(x)):
+        x[r] *= scale[r]
+
+
+@_loops
+def _share(joint, w, room):
     """Densities → weighted responsibilities (S10), in their place, and the log-likelihood (S11)."""
+    total, top, bits, scale = room
     components, rows = joint.shape
     for r in range(rows):
         top[r], total[r] = joint[0, r], 0.0
@@ -414,8 +455,8 @@ def _share(joint, w, total, top):
         for r in range(rows):
             top[r] = max(top[r], joint[k, r])
     for k in range(components):
+        _exponentials(joint[k], top, bits, scale)
         for r in range(rows):
-            joint[k, r] = math.exp(joint[k, r] - top[r])
             total[r] += joint[k, r]
     loglik = 0.0
     for r in range(rows):
@@ -428,8 +469,8 @@ def _share(joint, w, total, top):
 
 
 @_loops
-def _add(x, share, white, sums):
-    """The sums of the E-step under those responsibilities."""
+def _add(x, share, diagonal, white, sums):
+    """The sums of the E-step under those responsibilities; of second moments only the diagonals if so asked."""
     n, s1, s2 = sums
     columns, rows = x.shape
     for k in range(len(n)):
@@ -443,7 +484,7 @@ def _add(x, share, white, sums):
                 white[r] = share[k, r] * x[i, r]
                 total += white[r]
             s1[k, i] = total
-            for j in range(i + 1):
+            for j in range(i if diagonal else 0, i + 1):
                 total = 0.0
                 for r in range(rows):
                     total += white[r] * x[j, r]
@@ -451,14 +492,16 @@ def _add(x, share, white, sums):
 
 
 @_plain
-def _e_step(x, w, mixture, prior, triangles, room, sums):
-    """The sums under a mixture, and the objective; NaN where there is none."""
-    joint, total, top = room
-    penalty = _densities(x, mixture, prior, triangles, joint, total)
+def _e_step(x, w, mixture, prior, diagonal, triangles, joint, room, sums):
+    """The sums under a mixture, and the objective; NaN where there is none.
+
+    ``diagonal`` says whether the covariances are, and whether those of the next M-step will be.
+    """
+    penalty = _densities(x, mixture, prior, diagonal[0], triangles, joint, room[0])
     if not math.isfinite(penalty):
         return np.nan
-    loglik = _share(joint, w, total, top)
-    _add(x, joint, total, sums)
+    loglik = _share(joint, w, room)
+    _add(x, joint, diagonal[1], room[0], sums)
     return loglik + penalty
 
 
@@ -482,6 +525,7 @@ def _settle(mixture, letters, triangles, size, axes):
                 mixed[i, j] = 0.0
                 for k in range(len(weights)):  # in weights without any symmetry
                     mixed[i, j] += weights[k] * (1.0 + 0.1 * k) / size[k] * covariances[k, i, j]
+                axes[i, j] = 1.0 if i == j else 0.0
         _eigen(mixed, axes, triangles[1][0])
     return True
 
@@ -517,7 +561,7 @@ def ascend(x, w, prior, letters, steps, plain, enough, mixtures, heights):
     columns, rows = x.shape
     components = mixtures.shape[1] // (1 + columns + columns * columns)
     # one after the other: sums under the present mixture, under the one before, and those that a step is made of
-    held = np.empty((5, mixtures.shape[1]))
+    held = np.zeros((5, mixtures.shape[1]))
     now, before, ahead, here, best = held[0], held[1], held[2], held[3], held[4]
     of_now, of_ahead, mixture = (
         _parts(now, components, columns),
@@ -530,9 +574,14 @@ def ascend(x, w, prior, letters, steps, plain, enough, mixtures, heights):
     triangles = squares[0], squares[1], squares[2]
     scatter, turned = np.empty((components, columns, columns)), np.empty((components, columns, columns))
     inner = size, axes, scatter, turned, np.empty(components), np.empty((components, columns)), np.empty(columns), triangles
-    room = np.empty((components, rows)), np.empty(rows), np.empty(rows)
+    joint, bits = np.empty((components, rows)), np.empty(rows, np.int64)
+    room = np.empty(rows), np.empty(rows), bits, bits.view(np.float64)
     for m in range(len(heights)):
         heights[m] = np.nan
+        for k in range(components):
+            for i in range(columns):
+                for j in range(columns):
+                    turned[k, i, j] = 1.0 if i == j else 0.0
         _copy(mixtures[m], here)
         if not _settle(mixture, letters, triangles, size, axes):
             continue
@@ -548,7 +597,8 @@ def ascend(x, w, prior, letters, steps, plain, enough, mixtures, heights):
                 if not _m_step(of_ahead, prior, letters, inner, mixture):
                     break
                 _copy(now, ahead)
-            reached = _e_step(x, w, mixture, prior, triangles, room, of_now)
+            diagonal = (letters[2] == 0 and step > 0, letters[2] == 0)
+            reached = _e_step(x, w, mixture, prior, diagonal, triangles, joint, room, of_now)
             if step == 0:
                 if not math.isfinite(reached):
                     break
