@@ -618,7 +618,7 @@ def _scout(ground: Ground, runs: Sequence[Run], sample: Sample) -> None:
 
     aims, most = [ground.aim(run, sample) for run in runs], 1 if ground.small.complete else CONTENDERS
     begin: list[tuple[Run, Mixture | Fit, Stop]] = []
-    found = scouts.explore(sample, aims, starts, near, ground.seed, most, told_to_stop)
+    found = scouts.explore(sample, aims, starts, near, seed=ground.seed, most=most, told_to_stop=told_to_stop)
     for run, its, (models, heights) in zip(runs, starts, found, strict=True):
         run.scouted = [height / sample.weight for height in heights]
         begin += [(run, start, stop) for start in models or its]

@@ -32,13 +32,15 @@ from mixtura.sources.sketch import Sample
 #: The letters of a family's name as the machine code numbers them, and what it knows of shapes and orientations.
 LETTERS = "IEV"
 KNOWN = {"II", "EI", "VI", "EE", "VE", "EV", "VV"}
+#: Steps of a climb, at the most.
+MOST_STEPS = 500
 #: What is tried is sifted: after so many steps, this many go on.
-SIEVE = ((3, 4), (8, 2), (25, 1))
+SIEVE = ((3, 4), (8, 2), (25, 1), (MOST_STEPS, 1))
 #: One goes on if it is no further behind the best than this many times what its last steps gained.
 HOPE = 4.0
-#: The most steps of a climb, its plain ones, and the gain (nats a row) that is next to nothing: while hills are told
-#: apart, and at the end.
-MOST_STEPS, PLAIN_STEPS, ENOUGH, LEAST = 500, 5, 1e-7, 1e-11
+#: The first steps of a climb are plain; and the gain (nats a row) that is next to nothing, while hills are told apart
+#: and at the end.
+PLAIN_STEPS, ENOUGH, LEAST = 5, 1e-7, 1e-11
 #: One mixture is better than another by this many nats a row at least.
 BETTER = 1e-5
 #: Climbs ended on different hills when they came so many nats a row apart.
@@ -204,28 +206,27 @@ class Scout:
     def climb(self, stack: Stack, steps: int, enough: float = ENOUGH) -> Array:
         """Climb from there, in place, and say how high each came; −∞ where it led nowhere."""
         heights = np.empty(len(stack))
-        enough = enough * self.ground.sample.weight
-        rows = self.ground.columns, self.ground.weights
-        machine.run(
-            "ascent", "ascend", None, (*rows, self.pseudo, self.letters, steps, PLAIN_STEPS, enough, stack.numbers, heights)
-        )
+        rows, weight = (self.ground.columns, self.ground.weights), self.ground.sample.weight
+        when = steps, PLAIN_STEPS, enough * weight
+        machine.run("ascent", "ascend", None, (*rows, self.pseudo, self.letters, *when, stack.numbers, heights))
         return np.where(np.isnan(heights), -np.inf, heights)
 
     def explore(self, stack: Stack) -> None:
         """Try these mixtures, and take the highest that they lead to if it is better than the best."""
-        heights = self.climb(stack, SIEVE[0][0])
-        for most, further in zip((most for _, most in SIEVE), (*(steps for steps, _ in SIEVE[1:]), MOST_STEPS), strict=True):
-            kept = np.argsort(-heights, kind="stable")[:most]
-            stack, before = stack.take(kept[heights[kept] > -np.inf]), heights[kept[heights[kept] > -np.inf]]
+        before = np.full(len(stack), -np.inf)
+        for steps, most in SIEVE:
+            heights = self.climb(stack, steps)
+            order = np.argsort(-heights, kind="stable")
+            order = order[heights[order] > -np.inf]
+            within_reach = heights[order] + HOPE * (heights[order] - before[order]) >= self.height
+            kept = order[within_reach | (self.misplaced > 0)][:most]
+            stack, before = stack.take(kept), heights[kept]
             if not len(stack):
                 return
-            heights = self.climb(stack, further)
-            if not self.misplaced:
-                hopeful = self.height - heights <= HOPE * (heights - before)
-                stack, heights = stack.take(np.flatnonzero(hopeful)), heights[hopeful]
-        self.reached += [(float(height), stack) for height in heights if np.isfinite(height)]
-        if len(stack) and (self.misplaced or heights[0] > self.height + self.margin):
-            self.judge(stack, float(heights[0]))
+        height = float(before[0])
+        self.reached.append((height, stack))
+        if self.misplaced or height > self.height + self.margin:
+            self.judge(stack, height)
 
     def judge(self, stack: Stack, height: float) -> None:
         """Take a mixture for the best if fewer of its components are misplaced, or if no more are and it is higher."""
@@ -312,7 +313,7 @@ def swaps(stack: Stack, unit: Array) -> Stack:
 
 
 def moves(stack: Stack, ground: Ground, rng: np.random.Generator) -> Stack:
-    """The first mixture with a component drawn by chance put around a row drawn by weight, as wide as all on average."""
+    """The first mixture with a component put around a row, both drawn by chance, and as wide as all are on average."""
     new = stack.take(np.zeros(MOVES, dtype=np.intp))
     rows = rng.choice(ground.columns.shape[1], MOVES, p=ground.weights / ground.weights.sum())
     which, m = rng.integers(new.n_components, size=MOVES), np.arange(MOVES)
@@ -335,6 +336,7 @@ def explore(
     aims: Sequence[Aim],
     starts: Sequence[Sequence[Mixture]],
     near: Sequence[Sequence[int]],
+    *,
     seed: int,
     most: int,
     told_to_stop: Callable[[int], bool],

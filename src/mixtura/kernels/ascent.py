@@ -15,11 +15,12 @@ n, s1, s2        sums of responsibilities, first and second moments about zero, 
 size, axes       λ_k (K,) and common axes, the rows of (D, D), where the iterations stand
 ================ ===================================================================================================
 
-Loops are written out: Numba takes ten times as long to compile what is said in terms of whole arrays.
+Loops are written out: Numba takes ten times as long to compile what is said in terms of whole arrays. Functions call
+each other as little as that allows: what is called is optimised again with each that calls it.
 """
 
-# Compiled functions take no keywords, and their types are those of the arguments.
-# ruff: noqa: PLR0917
+# Compiled functions take no keywords, and their types are those of the arguments; and see above.
+# ruff: noqa: PLR0917, C901, PLR0912, PLR0915
 # pyright: reportMissingParameterType=false
 
 from __future__ import annotations
@@ -170,18 +171,11 @@ def _sum(values):
 def _spheres(n, along, volume):
     """EII and VII."""
     components, columns = along.shape
+    whole = _sum(along) / (_sum(n) * columns)
     for k in range(components):
-        if volume == SAME:
-            variance = _sum(along) / (_sum(n) * columns) if k == 0 else along[0, 0]
-        else:
-            variance = _sum(along[k]) / (n[k] * columns)
-        if volume == FREE:
-            for d in range(columns):
-                along[k, d] = variance
-        elif k == 0:
-            for i in range(components):
-                for d in range(columns):
-                    along[i, d] = variance
+        variance = whole if volume == SAME else _sum(along[k]) / (n[k] * columns)
+        for d in range(columns):
+            along[k, d] = variance
 
 
 @_plain
@@ -189,7 +183,7 @@ def _alike(n, along, volume, size, common):
     """EEI and VEI: λ_k times common variances."""
     components, columns = along.shape
     total = _sum(n)
-    for turn in range(TURNS):
+    for _ in range(TURNS):
         for d in range(columns):
             common[d] = 0.0
             for k in range(components):
@@ -237,7 +231,7 @@ def _one_shape(n, scatter, volume, size, room, covariances):
     factor, inverse, common = room
     components, columns = scatter.shape[:2]
     total = _sum(n)
-    for turn in range(TURNS):
+    for _ in range(TURNS):
         for i in range(columns):
             for j in range(columns):
                 common[i, j] = 0.0
@@ -304,7 +298,8 @@ def _compose(axes, along, covariance):
 def _rotation(turned, along, i, j):
     """Cosine and sine of the angle by which to turn the axes i and j.
 
-    It leads to where Σ_k of tr(Σ_k⁻¹ W_k) is least, the variances being as they are: a cos 2φ + b sin 2φ, plus a constant.
+    It leads to where Σ_k of tr(Σ_k⁻¹ W_k) is least, the variances being as they are: a constant plus
+    a cos 2φ + b sin 2φ.
     """
     a, b = 0.0, 0.0
     for k in range(len(along)):
@@ -573,7 +568,8 @@ def ascend(x, w, prior, letters, steps, plain, enough, mixtures, heights):
     squares = np.zeros((3, columns, columns))
     triangles = squares[0], squares[1], squares[2]
     scatter, turned = np.empty((components, columns, columns)), np.empty((components, columns, columns))
-    inner = size, axes, scatter, turned, np.empty(components), np.empty((components, columns)), np.empty(columns), triangles
+    n, along, common = np.empty(components), np.empty((components, columns)), np.empty(columns)
+    inner = size, axes, scatter, turned, n, along, common, triangles
     joint, bits = np.empty((components, rows)), np.empty(rows, np.int64)
     room = np.empty(rows), np.empty(rows), bits, bits.view(np.float64)
     for m in range(len(heights)):

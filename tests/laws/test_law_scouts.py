@@ -1,0 +1,90 @@
+"""Scouts make the steps of EM: what they find in machine code is what the library finds elsewhere."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from variants import overlapping, prior_named, row_weights, start_for
+
+from mixtura import e_step, m_step
+from mixtura.core.em import Stop, Task, climb_together
+from mixtura.core.point import Point
+from mixtura.covariance import registry
+from mixtura.covariance.registry import Family
+from mixtura.scouts import Aim, Ground, Scout
+from mixtura.sources import sketch
+from mixtura.sources.memory import Memory
+
+
+def scout_for(family: Family, n_components: int = 3, weights: np.ndarray | None = None, prior_name: str = "relative"):
+    """A scout, and the rows and weights that it sees."""
+    rows = overlapping()
+    sample = sketch.sample(Memory(rows, weights), 5_000)
+    prior = prior_named(prior_name, rows, n_components, family)
+    return Scout(Ground.of(sample), Aim(n_components, family, prior)), sample
+
+
+def start_of(scout: Scout):
+    rows = scout.ground.sample.rows
+    return start_for(scout.aim.family, rows, scout.n_components, scout.ground.sample.weights)
+
+
+def climbed(scout: Scout, start, steps: int):
+    """The mixture and its height, so many steps on."""
+    stack = scout.ground.stack(start)
+    (height,) = scout.climb(stack, steps)
+    return scout.ground.mixture(stack, scout.aim.family), float(height)
+
+
+@pytest.mark.parametrize("prior_name", ["none", "relative", "absolute"])
+def test_a_step_is_that_of_em(family, prior_name):
+    scout, sample = scout_for(family, weights=row_weights(240), prior_name=prior_name)
+    start, prior = start_of(scout), scout.aim.prior
+    mine, height = climbed(scout, start, 1)
+    theirs = m_step(start, e_step(start, sample.rows, sample.weights), family, prior)
+    unit = sample.rows.std(0)
+    assert_allclose(mine.weights, theirs.weights, rtol=1e-10)
+    assert_allclose(mine.means / unit, theirs.means / unit, atol=1e-9)
+    if not family.continues:  # found without iteration
+        units = unit * unit[:, None]
+        assert_allclose(mine.covariances / units, theirs.covariances / units, atol=1e-9)
+    here = Point(mine, e_step(mine, sample.rows, sample.weights), family, prior)
+    assert height == pytest.approx(here.objective, rel=1e-11)
+
+
+def test_every_step_climbs(family):
+    scout, _ = scout_for(family)
+    start = start_of(scout)
+    heights = [climbed(scout, start, steps)[1] for steps in range(1, 60)]
+    assert np.diff(heights).min() >= 0
+    assert heights[-1] > heights[0]
+
+
+def test_the_end_is_the_top_of_a_hill(family):
+    scout, sample = scout_for(family)
+    stack = scout.ground.stack(start_of(scout))
+    (height,) = scout.climb(stack, 3_000, 1e-13)
+    end = scout.ground.mixture(stack, family)
+    (fit,) = climb_together([Task(end, family, scout.aim.prior, Stop(1e-9))], sample)
+    assert fit.converged
+    assert fit.objective - height < 1e-6 * sample.weight
+    assert fit.objective >= height - 1e-9 * abs(height)
+
+
+@pytest.mark.parametrize("from_family", ["full", "eii", "vve"])
+def test_a_start_of_another_family_is_brought_into_this_one(family, from_family):
+    scout, sample = scout_for(family)
+    other = start_for(registry.get(from_family), sample.rows, 3, sample.weights)
+    found, height = climbed(scout, other, 5)
+    assert found.structure.kind == family.kind
+    assert_allclose(family.nearest(found.structure, found.weights).log_det(), found.structure.log_det(), rtol=1e-6)
+    here = Point(found, e_step(found, sample.rows, sample.weights), family, scout.aim.prior)
+    assert height == pytest.approx(here.objective, rel=1e-10)
+
+
+def test_one_component_is_found_at_once(family):
+    scout, sample = scout_for(family, 1)
+    found, height = climbed(scout, start_of(scout), 3)
+    (fit,) = climb_together([Task(found, family, scout.aim.prior, Stop(1e-12))], sample)
+    assert height == pytest.approx(fit.objective, rel=1e-12)
