@@ -590,9 +590,14 @@ def ascend(x, w, prior, letters, steps, plain, enough, mixtures, heights):
                 if not prolonged:
                     _copy(now, ahead)
                 _copy(places[0], places[1])
-                if not _m_step(of_ahead, prior, letters, inner, mixture):
+                there = _m_step(of_ahead, prior, letters, inner, mixture)
+                if not (there or prolonged):
                     break
                 _copy(now, ahead)
+                if not there:
+                    _copy(places[1], places[0])
+                    remembered, inertia = False, 1.0
+                    continue
             diagonal = (letters[2] == 0 and step > 0, letters[2] == 0)
             reached = _e_step(x, w, mixture, prior, diagonal, triangles, joint, room, of_now)
             if step == 0:
