@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mixtura import Mixture, Status, em, race
+from mixtura import Mixture, Status, em, race, repair
 from mixtura.choice import CRITERIA, TIE, Cell, chosen, ranked, search, ties
 from mixtura.core.em import Task, climb_together, in_family
 from mixtura.covariance import registry
 from mixtura.covariance.registry import FAMILIES, USUAL
 from mixtura.diagnosis import misplaced_components
 from mixtura.folds import FOLDS
-from mixtura.race import RACE_TOL, Candidate, Progress, Settings
+from mixtura.ground import RACE_TOL, Candidate, Progress, Settings
 from mixtura.sources.files import read_table
 from mixtura.sources.memory import Memory
 from mixtura.sources.sketch import row_hashes
@@ -225,7 +225,7 @@ def test_components_that_are_merged_and_cut_lead_to_a_higher_hill(monkeypatch):
     rows = Memory(read_table(EXAMPLES / "faithful.csv").rows)
     table = [Candidate(k, registry.get(name)) for k in range(3, 7) for name in ("spherical", "diag")]
     mended = search(rows, table, Settings(), seed=0)
-    monkeypatch.setattr(race, "swaps", lambda *_: [])
+    monkeypatch.setattr(repair, "swaps", lambda *_: [])
     left = search(rows, table, Settings(), seed=0)
     gains = [with_swaps.loglik - without.loglik for with_swaps, without in zip(mended, left, strict=True)]
     assert min(gains) > -1e-3

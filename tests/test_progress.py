@@ -14,8 +14,8 @@ import rich.console
 import mixtura
 from mixtura import progress
 from mixtura.core.status import Status
+from mixtura.ground import Progress
 from mixtura.progress import Left, NotebookBar, Patient, Seen, TerminalBar, watched
-from mixtura.race import Progress
 
 
 class Recorder:

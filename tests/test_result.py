@@ -14,7 +14,7 @@ import pytest
 import mixtura
 from mixtura import Mixture, Result, Status, choice
 from mixtura.covariance import registry
-from mixtura.race import Progress
+from mixtura.ground import Progress
 
 TRUTH = Mixture([0.4, 0.6], [[0.0, 0.0], [5.0, 1.0]], [[[1.0, 0.3], [0.3, 0.5]], [[0.6, 0.0], [0.0, 1.0]]])
 ROWS = TRUTH.sample(200, 3)

@@ -17,7 +17,7 @@ from mixtura.covariance import registry
 from mixtura.covariance.prior import ConjugatePrior, Prior
 from mixtura.covariance.registry import FAMILIES
 from mixtura.diagnosis import misplaced_components
-from mixtura.race import Candidate, Settings
+from mixtura.ground import Candidate, Settings
 from mixtura.scouts import Aim, Ground, Scout, Stack, cuts, explore, joins, moves, swaps
 from mixtura.sources import sketch
 from mixtura.sources.memory import Memory

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from mixtura._version import __version__
-from mixtura.race import Settings
+from mixtura.ground import Settings
 from mixtura.sources.files import FilePath
 from mixtura.sources.journal import head_of
 from mixtura.sources.record import NotRecordableError, digest

@@ -20,8 +20,8 @@ from mixtura.covariance import registry
 from mixtura.covariance.registry import Family
 from mixtura.diagnosis import Note, diagnose
 from mixtura.folds import FOLD_TOL, HeldOut, cross_validate
+from mixtura.ground import Candidate, Observer, Progress, Run, Settings
 from mixtura.lazy import cached_property
-from mixtura.race import Candidate, Observer, Progress, Run, Settings
 from mixtura.sources.source import Block, Source
 from mixtura.start import Parts
 

@@ -15,7 +15,7 @@ from scipy.special import entr
 from mixtura.core.arguments import as_source
 from mixtura.core.mixture import NOISE, Labels, Mixture
 from mixtura.core.statistics import Array
-from mixtura.race import Observer, Progress
+from mixtura.ground import Observer, Progress
 from mixtura.sources.source import Block, Source
 
 #: The components of one cluster, in order.
@@ -148,7 +148,7 @@ def merge(
     sample_weight : array-like of shape (N,), optional
         2 counts a row twice.
     progress : callable, optional
-        Is told of each pass (see mixtura.race.Progress); the stage is "merge".
+        Is told of each pass (see mixtura.ground.Progress); the stage is "merge".
 
     Returns
     -------

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from mixtura.race import Observer, Progress
+    from mixtura.ground import Observer, Progress
 
 #: Seconds until a bar appears, and between two changes of it.
 DELAY, PERIOD = 2.0, 0.1

@@ -25,10 +25,10 @@ from mixtura.core.overlap import Separation
 from mixtura.covariance import registry
 from mixtura.covariance.prior import ConjugatePrior, as_prior
 from mixtura.covariance.registry import Family
+from mixtura.ground import Observer, Settings, as_noise
 from mixtura.lazy import cached_property
 from mixtura.merging import Merging, merge
 from mixtura.progress import watched
-from mixtura.race import Observer, Settings, as_noise
 from mixtura.sources.journal import Journal, Journalled
 from mixtura.sources.opening import as_source
 from mixtura.sources.sketch import fingerprint
@@ -405,7 +405,7 @@ def fit(
         that is done with CSV files, queries and whatever can be read only once.
     progress : bool or callable, optional
         Whether to show a bar if it takes more than two seconds; by default in a notebook and at the prompt of an
-        interpreter. A callable is told of each pass instead (see mixtura.race.Progress); a true answer ends the fit
+        interpreter. A callable is told of each pass instead (see mixtura.ground.Progress); a true answer ends the fit
         with the models as they are. Ctrl-C is KeyboardInterrupt, unless a callable sees to it.
     checkpoint : str or path-like, optional
         A file that keeps what the passes over all rows found. If the fit is killed, the same call goes on from there,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixtura.core.mixture import Mixture
-from mixtura.race import Observer, Progress
+from mixtura.ground import Observer, Progress
 from mixtura.sources.coerce import INPUT, as_table
 from mixtura.sources.files import write_batches
 from mixtura.sources.opening import as_source
@@ -102,7 +102,7 @@ def write_scores(
     format : {"parquet", "csv", "arrow", "npy"}, optional
         By default as the suffix of the file says.
     progress : callable, optional
-        Is told of the rows that are done; see mixtura.race.Progress, its stage is "rows".
+        Is told of the rows that are done; see mixtura.ground.Progress, its stage is "rows".
     **options
         Of ``mixtura.sources.as_source``: columns, where, part, n_threads, spool. By default the columns are those that
         have the names of the model's.

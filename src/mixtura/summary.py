@@ -18,8 +18,8 @@ from mixtura.core.mixture import NOISE, Mixture
 from mixtura.core.overlap import Separation, overlapping
 from mixtura.core.status import Status
 from mixtura.covariance import registry
+from mixtura.ground import Observer, Progress
 from mixtura.kernels import Rows
-from mixtura.race import Observer, Progress
 from mixtura.sources.source import Block, Source
 
 #: Models named in one remark.

@@ -10,7 +10,7 @@ from variants import overlapping, row_weights, start_for
 from mixtura import Mixture, e_step, em, race
 from mixtura.choice import search
 from mixtura.covariance.registry import Family
-from mixtura.race import Candidate, Settings
+from mixtura.ground import Candidate, Settings
 from mixtura.sources.memory import Memory
 
 #: Families that know one unit for all columns.

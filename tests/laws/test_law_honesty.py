@@ -14,7 +14,7 @@ from mixtura.core.estep import e_step
 from mixtura.core.point import Point
 from mixtura.core.status import Status
 from mixtura.covariance.prior import Prior
-from mixtura.race import Candidate, Settings
+from mixtura.ground import Candidate, Settings
 from mixtura.sources.memory import Memory
 
 #: What is left to gain is an estimate.

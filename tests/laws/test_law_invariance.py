@@ -14,7 +14,7 @@ import mixtura
 from mixtura import Mixture, em, kernels, race
 from mixtura.choice import search
 from mixtura.covariance.registry import Family
-from mixtura.race import Candidate, Settings
+from mixtura.ground import Candidate, Settings
 from mixtura.sources import memory
 from mixtura.sources.memory import Memory
 

@@ -17,7 +17,7 @@ from mixtura.choice import search
 from mixtura.core.em import Stop
 from mixtura.covariance import registry
 from mixtura.covariance.prior import Prior
-from mixtura.race import Candidate, Settings
+from mixtura.ground import Candidate, Settings
 from mixtura.sources import memory
 from mixtura.sources.memory import Memory
 from mixtura.start import by_labels, mixture_of

@@ -11,7 +11,7 @@ from variants import READINGS, overlapping, row_weights, start_for
 from mixtura import Mixture, Statistics, e_step, em, kernels, race
 from mixtura.choice import search
 from mixtura.core.em import Fit
-from mixtura.race import Candidate, Settings
+from mixtura.ground import Candidate, Settings
 from mixtura.sources import memory
 from mixtura.sources.memory import Memory
 

@@ -16,7 +16,7 @@ import mixtura
 from mixtura import Mixture
 from mixtura.choice import Cell, search
 from mixtura.covariance import registry
-from mixtura.race import Candidate, Settings
+from mixtura.ground import Candidate, Settings
 from mixtura.sources.memory import Memory
 
 

@@ -10,7 +10,7 @@ from mixtura import Status, em
 from mixtura.choice import search
 from mixtura.covariance import registry
 from mixtura.covariance.prior import Prior
-from mixtura.race import Candidate, Settings
+from mixtura.ground import Candidate, Settings
 from mixtura.sources.memory import Memory
 
 STRICT = [case for case in cases() if case.strict]

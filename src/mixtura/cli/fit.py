@@ -24,7 +24,7 @@ from mixtura.cli.search import (
 )
 
 if TYPE_CHECKING:
-    from mixtura.race import Observer
+    from mixtura.ground import Observer
     from mixtura.result import Result
     from mixtura.sources.reader import Opened
     from mixtura.summary import Summary

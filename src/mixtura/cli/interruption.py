@@ -17,7 +17,7 @@ import click
 from mixtura.cli.output import fail, note
 
 if TYPE_CHECKING:
-    from mixtura.race import Observer, Progress
+    from mixtura.ground import Observer, Progress
 
 
 class Listening:

@@ -15,7 +15,7 @@ import click
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from mixtura.race import Observer
+    from mixtura.ground import Observer
     from mixtura.sources.files import FileTable
     from mixtura.sources.reader import Opened
 

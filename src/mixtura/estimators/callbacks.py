@@ -11,7 +11,7 @@ from functools import wraps
 from importlib.util import find_spec
 from typing import Any, Self, TypeVar
 
-from mixtura.race import Progress
+from mixtura.ground import Progress
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 

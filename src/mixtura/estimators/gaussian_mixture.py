@@ -33,7 +33,7 @@ from mixtura.diagnosis import Grade
 from mixtura.estimators.callbacks import CallbackSupport, FitTask, with_callbacks
 from mixtura.estimators.checks import check_names, checked_table, used_rows, warn
 from mixtura.estimators.starts import from_mixture, from_parts, from_rows
-from mixtura.race import Candidate, Observer, Progress, Settings, as_noise
+from mixtura.ground import Candidate, Observer, Progress, Settings, as_noise
 from mixtura.sources.coerce import Rows
 from mixtura.sources.memory import Memory
 from mixtura.sources.partitions import names_of

@@ -17,7 +17,7 @@ from mixtura.covariance.prior import ConjugatePrior
 from mixtura.covariance.registry import Family
 from mixtura.estimators.checks import used_rows
 from mixtura.estimators.gaussian_mixture import GaussianMixture, Search
-from mixtura.race import Observer, Settings
+from mixtura.ground import Observer, Settings
 from mixtura.sources.reader import Opened
 from mixtura.sources.source import Source
 from mixtura.start import METHODS

@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from mixtura.race import Observer, Progress
+from mixtura.ground import Observer, Progress
 from mixtura.report.content import Content, Remedy, compose
 from mixtura.report.pictures import Pictures, gather
 from mixtura.summary import Summary

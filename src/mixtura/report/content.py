@@ -14,7 +14,7 @@ import numpy as np
 from mixtura.choice import TIE
 from mixtura.core.fixed import NOTHING
 from mixtura.core.noise import Noise
-from mixtura.race import Settings
+from mixtura.ground import Settings
 from mixtura.report.pictures import Pictures
 from mixtura.report.svg import colour, cut
 from mixtura.summary import Summary
