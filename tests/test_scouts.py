@@ -153,9 +153,9 @@ def near() -> list[list[int]]:
 
 
 def explored(n_threads: int, seed: int = 0):
-    sample = sketch.sample(Memory(ROWS), 5_000)
-    sample.n_threads = n_threads
-    return explore(sample, AIMS, [started(a) for a in AIMS], near(), seed=seed, most=3, told_to_stop=lambda _: False)
+    sample, starts = sketch.sample(Memory(ROWS), 5_000), [started(a) for a in AIMS]
+    named = {"seed": seed, "most": 3, "n_threads": n_threads}
+    return explore(sample, AIMS, starts, near(), **named, told_to_stop=lambda _: False)
 
 
 def test_threads_change_nothing():
@@ -186,7 +186,9 @@ def test_they_stop_when_told():
         asked.append(turn)
         return True
 
-    found = explore(GROUND.sample, AIMS, [started(a) for a in AIMS], near(), seed=0, most=1, told_to_stop=told)
+    found = explore(
+        GROUND.sample, AIMS, [started(a) for a in AIMS], near(), seed=0, most=1, n_threads=1, told_to_stop=told
+    )
     assert asked == [0]
     assert all(len(each.models) == 1 for each in found)  # what the starts led to is there
 

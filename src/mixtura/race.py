@@ -216,12 +216,13 @@ def _scouted(ground: Ground, runs: Sequence[Run]) -> Sample | None:
 
 def _scout(ground: Ground, runs: Sequence[Run], sample: Sample) -> None:
     """Send scouts from every start, and climb from the best place that they find for each run."""
-    stop, place = ground.settings.race_stop, {run: i for i, run in enumerate(runs)}
+    small, stop = ground.small, ground.settings.race_stop
+    place = {run: i for i, run in enumerate(runs)}
     near = [[place[other] for other in others] for others in neighbours(runs).values()]
     known: list[tuple[Run, Mixture | Fit, Stop]] = [
         (run, run.candidate.known, stop) for run in runs if run.candidate.known
     ]
-    for run, fit in ground.climb("race", known, ground.small):
+    for run, fit in ground.climb("race", known, small):
         run.raced.append(fit)
         run.best = fit
     starts = [[fit.model for fit in run.raced] or list(_starts(ground, run)) for run in runs]
@@ -229,15 +230,24 @@ def _scout(ground: Ground, runs: Sequence[Run], sample: Sample) -> None:
     def told_to_stop(turn: int) -> bool:
         return ground.observer(Progress("race", turn, len(runs), len(runs), 0, sample.n_rows))
 
-    aims, most = [ground.aim(run, sample) for run in runs], 1 if ground.small.complete else CONTENDERS
+    aims, most = [ground.aim(run, sample) for run in runs], 1 if small.complete else CONTENDERS
     begin: list[tuple[Run, Mixture | Fit, Stop]] = []
-    found = scouts.explore(sample, aims, starts, near, seed=ground.seed, most=most, told_to_stop=told_to_stop)
+    found = scouts.explore(
+        sample,
+        aims,
+        starts,
+        near,
+        seed=ground.seed,
+        most=most,
+        n_threads=getattr(ground.source, "n_threads", small.n_threads),
+        told_to_stop=told_to_stop,
+    )
     for run, its, (models, heights) in zip(runs, starts, found, strict=True):
         run.scouted = [height / sample.weight for height in heights]
         begin += [(run, start, stop) for start in models or its]
-    for run, fit in ground.climb("race", begin, ground.small):
+    for run, fit in ground.climb("race", begin, small):
         run.raced.append(fit)
-        if run.best is None or merit(fit) > merit(run.best, RACE_TOL * ground.small.weight):
+        if run.best is None or merit(fit) > merit(run.best, RACE_TOL * small.weight):
             run.best = fit
 
 

@@ -339,6 +339,7 @@ def explore(
     *,
     seed: int,
     most: int,
+    n_threads: int,
     told_to_stop: Callable[[int], bool],
 ) -> list[Found]:
     """What can be found of each aim, beginning from its starts.
@@ -355,17 +356,19 @@ def explore(
     seed : int
     most : int
         How many mixtures are wanted of each.
+    n_threads : int
+        Results are the same bits for any number.
     told_to_stop : callable
         Asked before each exploration, with the number of rounds that are done.
     """
     ground = Ground.of(sample)
     scouts = [Scout(ground, aim) for aim in aims]
-    with ThreadPoolExecutor(sample.n_threads, thread_name_prefix="mixtura") as pool:
+    with ThreadPoolExecutor(n_threads, thread_name_prefix="mixtura") as pool:
 
         def sent(tried: Iterable[tuple[Scout, list[Stack]]]) -> bool:
             """Explore all that there is to try, and whether there was anything."""
             jobs = [partial(scout.explore, Stack.joined(stacks)) for scout, stacks in tried if stacks]
-            _together(jobs, pool, sample.n_threads - 1)
+            _together(jobs, pool, n_threads - 1)
             return bool(jobs)
 
         sent((scout, [ground.stack(model) for model in its]) for scout, its in zip(scouts, starts, strict=True))
