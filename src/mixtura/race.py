@@ -230,7 +230,7 @@ def _scout(ground: Ground, runs: Sequence[Run], sample: Sample) -> None:
     def told_to_stop(turn: int) -> bool:
         return ground.observer(Progress("race", turn, len(runs), len(runs), 0, sample.n_rows))
 
-    aims, most = [ground.aim(run, sample) for run in runs], 1 if small.complete else CONTENDERS
+    aims, most = [ground.aim(run, sample) for run in runs], 1 if sample.complete else CONTENDERS
     begin: list[tuple[Run, Mixture | Fit, Stop]] = []
     found = scouts.explore(
         sample,
