@@ -115,6 +115,14 @@ def test_where_nothing_could_be_fitted_the_reasons_are_told():
         assert math.isnan(cell.bic + cell.aic + cell.icl + cell.cv)
 
 
+def test_a_start_that_fails_is_counted():
+    rows = np.random.default_rng(0).normal(size=(400, 3))
+    rows[0], rows[1] = 1e12, -1e12
+    for cell in search(Memory(rows), [Candidate(3, FULL)], Settings(), seed=0):
+        assert cell.fit is not None
+        assert cell.n_failed > 0
+
+
 def test_one_that_fails_leaves_the_others_alone():
     rows = np.vstack([ROWS, np.repeat([[30.0, 30.0]], 6, axis=0)])
     candidates = [Candidate(1, FULL), Candidate(4, FAMILIES[3]), Candidate(2, registry.get("tied"))]

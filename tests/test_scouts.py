@@ -74,7 +74,7 @@ def test_joins_keep_the_moments_and_begin_with_the_nearest_pair():
             assert_allclose(mine, theirs, atol=1e-12)
     order = [0, 2, 1]  # what was joined comes last
     assert_allclose(new.means[0][order], GROUND.stack(TRUTH).means[0], atol=1e-12)
-    assert_allclose(new.covariances[0][order], TRUTH.covariances, atol=1e-12)
+    assert_allclose(new.covariances[0][order], GROUND.stack(TRUTH).covariances[0], atol=1e-12)
 
 
 def test_swaps_and_moves_keep_the_size():
@@ -275,6 +275,25 @@ def test_they_stay_at_home_where_rows_leave_directions_open(monkeypatch):
     cells = search(Memory(rows[:60]), [Candidate(k, f) for k in (1, 2, 3) for f in FAMILIES], Settings(), seed=0)
     assert not seen
     assert any(cell.fit is not None for cell in cells)
+
+
+def test_they_stay_at_home_where_a_row_is_so_far_off_that_digits_are_lost(monkeypatch):
+    seen = sent(monkeypatch)
+    rows = np.vstack([ROWS[:60], [[1e9, 0.0]]])
+    cells = search(Memory(rows), [Candidate(k, f) for k in (1, 2, 3) for f in FAMILIES], Settings(), seed=0)
+    assert not seen
+    assert any(cell.fit is not None for cell in cells)
+
+
+@pytest.mark.parametrize("exponent", [-300, 300])
+def test_the_unit_of_the_rows_changes_nothing(exponent):
+    table = [Candidate(k, f) for k in (1, 2, 3) for f in FAMILIES]
+    small = search(Memory(ROWS[:100]), table, Settings(), seed=0)
+    large = search(Memory(np.ldexp(ROWS[:100], exponent)), table, Settings(), seed=0)
+    for one, other in zip(small, large, strict=True):
+        assert one.eligible == other.eligible
+        shift = 100 * 2 * exponent * np.log(2)
+        assert other.loglik + shift == pytest.approx(one.loglik, abs=1e-4)
 
 
 def test_a_family_of_another_name_is_not_theirs():

@@ -57,6 +57,8 @@ SETTLE_ROUNDS = 4
 #: columns²)), or more if SAMPLE_ROWS_EACH asks for that, unless it is then more than …
 SCOUTED_FROM = 80
 SCOUTED_WORK, MOST_SCOUTED_WORK = 1.5e8, 4e8
+#: They lose digits where rows lie so many spreads off.
+FARTHEST = 1e6
 #: Larger samples, through which a climb comes to all rows, grow by this factor; the largest has no more than that part
 #: of the rows, nor more numbers, in the table of its rows or of their responsibilities, than …
 GROWTH = 8
@@ -192,8 +194,8 @@ def _starts(ground: Ground, run: Run) -> Iterator[Mixture]:
     for attempt in run.attempts:
         rng = np.random.default_rng([ground.seed, n_components, attempt])
         rows = ground.rows_for_start(attempt, n_components)
-        rule = methods[min(attempt, len(methods) - 1)](rows, n_components, rng)
         try:
+            rule = methods[min(attempt, len(methods) - 1)](rows, n_components, rng)
             yield ground.first(rule, run.candidate, rows)
         except SingularError as error:
             run.failures.append(str(error))
@@ -204,7 +206,7 @@ def _scouted(ground: Ground, runs: Sequence[Run]) -> Sample | None:
     settings, small = ground.settings, ground.small
     counts = [run.candidate.n_components for run in runs]
     plain = settings.accelerate and settings.max_iter >= scouts.MOST_STEPS and settings.fixed is NOTHING
-    if not plain or ground.noise is not None or sum(counts) < SCOUTED_FROM:
+    if not plain or ground.noise is not None or sum(counts) < SCOUTED_FROM or np.abs(small.standard).max() > FARTHEST:
         return None
     work = sum(counts) * (8 + small.n_features**2)
     wanted = max(int(SCOUTED_WORK / work), SAMPLE_ROWS_EACH * max(counts))

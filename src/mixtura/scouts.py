@@ -7,6 +7,7 @@ itself was computed here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -100,34 +101,43 @@ class Stack:
 
 @dataclass(frozen=True, eq=False)
 class Ground:
-    """The rows, column after column, less their mean."""
+    """The rows, column after column, from the middle of each and in one unit for all, a power of two."""
 
     sample: Sample
     middle: Array
+    unit: float
     columns: Array
     weights: Array
 
     @classmethod
     def of(cls, sample: Sample) -> Self:
         """Those of a sample."""
-        middle = sample.weights @ sample.rows / sample.weight
-        columns = np.ascontiguousarray((sample.rows - middle).T)
-        return cls(sample, middle, columns, np.array(sample.weights))
+        middle, spread = sample.middle_and_spread
+        unit = 2.0 ** round(math.log2(spread.max(initial=0.0) or 1.0))
+        columns = np.ascontiguousarray(((sample.rows - middle) / unit).T)
+        return cls(sample, middle, unit, columns, np.array(sample.weights))
+
+    @property
+    def units(self) -> Array:
+        """(D,) what the columns are measured in, in the terms of these."""
+        return self.sample.unit / self.unit
 
     def stack(self, model: Mixture) -> Stack:
         """A mixture as scouts take it."""
-        return Stack.of(model.weights[None], (model.means - self.middle)[None], model.covariances[None])
+        means, covariances = (model.means - self.middle) / self.unit, model.covariances / self.unit / self.unit
+        return Stack.of(model.weights[None], means[None], covariances[None])
 
     def mixture(self, stack: Stack, family: Family) -> Mixture:
         """The only one of a stack, where an M-step of that family has led."""
-        weights, means, covariances = stack.weights[0], stack.means[0], stack.covariances[0]
+        weights, means = stack.weights[0], stack.means[0] * self.unit + self.middle
+        covariances = stack.covariances[0] * self.unit * self.unit
         if family.kind == "diagonal":
             structure: Structure = Diagonal.from_variances(np.diagonal(covariances, axis1=1, axis2=2))
         elif family.kind == "tied":
             structure = Tied.from_covariance(covariances[0], len(weights))
         else:
             structure = Full.from_covariances(covariances)
-        return Mixture(weights / weights.sum(), means + self.middle, structure)
+        return Mixture(weights / weights.sum(), means, structure)
 
 
 class Aim(NamedTuple):
@@ -179,8 +189,11 @@ class Scout:
     reached: list[tuple[float, Stack]] = field(default_factory=list[tuple[float, Stack]])
 
     def __post_init__(self) -> None:
-        prior = self.aim.prior
-        self.pseudo = float(prior.count), np.array(matrix_of(prior.scatter))
+        prior, unit = self.aim.prior, self.ground.unit
+        self.pseudo = float(prior.count), np.array(matrix_of(prior.scatter) / unit / unit)
+        # what the unit takes from the objective
+        each = self.ground.sample.weight + self.n_components * prior.count
+        self.lost = each * self.ground.sample.n_features * math.log(unit)
         self.letters = tuple(LETTERS.index(letter) for letter in self.aim.family.mclust)
         self.margin = BETTER * self.ground.sample.weight
 
@@ -209,7 +222,7 @@ class Scout:
         rows, weight = (self.ground.columns, self.ground.weights), self.ground.sample.weight
         when = steps, PLAIN_STEPS, enough * weight
         machine.run("ascent", "ascend", None, (*rows, self.pseudo, self.letters, *when, stack.numbers, heights))
-        return np.where(np.isnan(heights), -np.inf, heights)
+        return np.where(np.isnan(heights), -np.inf, heights) - self.lost
 
     def explore(self, stack: Stack) -> None:
         """Try these mixtures, and take the highest that they lead to if it is better than the best."""
@@ -252,7 +265,7 @@ class Scout:
         if neighbour.best is None:
             raise ValueError("there is nothing to offer")
         if neighbour.n_components < self.n_components:
-            return cuts(neighbour.best, self.ground.sample.unit)
+            return cuts(neighbour.best, self.ground.units)
         return joins(neighbour.best, PAIRS) if neighbour.n_components > self.n_components else neighbour.best
 
     def changed(self, rng: np.random.Generator) -> list[Stack]:
@@ -261,7 +274,7 @@ class Scout:
             return []
         self.patience -= 1
         if self.n_components > 2 and self.patience == PATIENCE - 1:
-            return [swaps(self.best, self.ground.sample.unit)]
+            return [swaps(self.best, self.ground.units)]
         return [moves(self.best, self.ground, rng)]
 
 
@@ -270,7 +283,9 @@ def cuts(stack: Stack, unit: Array, first: int | None = None) -> Stack:
     weights, means, covariances = stack.weights[0], stack.means[0], stack.covariances[0]
     n_components = len(weights)
     count = n_components if first is None else first
-    sizes, axes = np.linalg.eigh(covariances[:count] / unit / unit[:, None])
+    with np.errstate(all="ignore"):  # what is not finite leads nowhere
+        standard = covariances[:count] / unit / unit[:, None]
+    sizes, axes = np.linalg.eigh(np.where(np.isfinite(standard), standard, 0.0))
     ahead = np.sqrt(np.maximum(sizes[:, -1:], 0.0)) * axes[:, :, -1] * unit * HALF
     k, others = np.arange(count), np.full(count, n_components)
     parts = [np.repeat(np.concatenate([part, part[:1]])[None], count, axis=0) for part in (weights, means, covariances)]
