@@ -42,7 +42,7 @@ TURNS = 3
 #: A pivot below this multiple of D, beside the diagonal of its matrix, is rounding.
 LEAST_PIVOT = 1e-15
 #: Sweeps of Jacobi's method at the most, and how small squared correlations are left.
-SWEEPS, NOTHING = 30, 1e-24
+SWEEPS, NOTHING = 30, 1e-18
 #: The least part of its rows that momentum may leave to a component.
 LEAST_SHARE = 0.1
 #: Steps in a row that have to gain next to nothing before a climb ends.
