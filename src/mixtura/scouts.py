@@ -207,14 +207,16 @@ class Scout:
         if self.best is None:
             return Found([], [])
         self.climb(self.best, MOST_STEPS, LEAST)
-        others = sorted(self.reached, key=itemgetter(0), reverse=True)
-        apart, heights = [self.best], [self.height]
-        for height, stack in others:
-            if len(apart) < most and min(abs(height - other) for other in heights) > OTHER * self.ground.sample.weight:
-                apart.append(stack)
-                heights.append(height)
-        mixtures = [self.ground.mixture(stack, self.aim.family) for stack in apart]
-        return Found(mixtures, [height for height, _ in others])
+        apart, models = [], []
+        ends = sorted(self.reached, key=itemgetter(0), reverse=True)
+        for height, stack in [(self.height, self.best), *ends]:
+            if len(models) == most:
+                break
+            if all(abs(height - other) > OTHER * self.ground.sample.weight for other in apart):
+                apart.append(height)
+                with suppress(SingularError):  # at the edge of double precision
+                    models.append(self.ground.mixture(stack, self.aim.family))
+        return Found(models, [height for height, _ in ends])
 
     def climb(self, stack: Stack, steps: int, enough: float = ENOUGH) -> Array:
         """Climb from there, in place, and say how high each came; −∞ where it led nowhere."""
@@ -374,7 +376,7 @@ def explore(
     n_threads : int
         Results are the same bits for any number.
     told_to_stop : callable
-        Asked before each exploration, with the number of rounds that are done.
+        Asked before each half of a round, with the number of rounds that are done.
     """
     ground = Ground.of(sample)
     scouts = [Scout(ground, aim) for aim in aims]
