@@ -206,7 +206,7 @@ def _scouted(ground: Ground, runs: Sequence[Run]) -> Sample | None:
     settings, small = ground.settings, ground.small
     counts = [run.candidate.n_components for run in runs]
     plain = settings.accelerate and settings.max_iter >= scouts.MOST_STEPS and settings.fixed is NOTHING
-    if not plain or ground.noise is not None or sum(counts) < SCOUTED_FROM or np.abs(small.standard).max() > FARTHEST:
+    if not plain or sum(counts) < SCOUTED_FROM or np.abs(small.standard).max() > FARTHEST:
         return None
     work = sum(counts) * (8 + small.n_features**2)
     wanted = max(int(SCOUTED_WORK / work), SAMPLE_ROWS_EACH * max(counts))
@@ -227,7 +227,7 @@ def _scout(ground: Ground, runs: Sequence[Run], sample: Sample) -> None:
     for run, fit in ground.climb("race", known, small):
         run.raced.append(fit)
         run.best = fit
-    starts = [[fit.model for fit in run.raced] or list(_starts(ground, run)) for run in runs]
+    starts = [[ground.with_noise(fit.model) for fit in run.raced] or list(_starts(ground, run)) for run in runs]
 
     def told_to_stop(turn: int) -> bool:
         return ground.observer(Progress("race", turn, len(runs), len(runs), 0, sample.n_rows))
@@ -239,6 +239,7 @@ def _scout(ground: Ground, runs: Sequence[Run], sample: Sample) -> None:
         aims,
         starts,
         near,
+        noise=ground.noise,
         seed=ground.seed,
         most=most,
         n_threads=getattr(ground.source, "n_threads", small.n_threads),

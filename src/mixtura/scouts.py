@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from mixtura.core.em import Stop, Task, climb_together
 from mixtura.core.mixture import Mixture
+from mixtura.core.noise import Noise
 from mixtura.core.statistics import Array
 from mixtura.covariance.prior import Prior
 from mixtura.covariance.registry import Family
@@ -57,16 +58,19 @@ HALF = float(np.sqrt(2 / np.pi))
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """Mixtures of one size, (M, K (1 + D + D²)): the weights, means and covariances of each, one after the other."""
+    """Mixtures of one size, (M, 1 + K (1 + D + D²)).
+
+    Of each the weights, that of the noise the last, then the means and the covariances.
+    """
 
     numbers: Array
     n_components: int
     n_features: int
 
     @classmethod
-    def of(cls, weights: Array, means: Array, covariances: Array) -> Self:
-        """Of arrays (M, K), (M, K, D) and (M, K, D, D)."""
-        parts = (part.reshape(len(weights), -1) for part in (weights, means, covariances))
+    def of(cls, weights: Array, means: Array, covariances: Array, noise: Array) -> Self:
+        """Of arrays (M, K), (M, K, D) and (M, K, D, D), and the weights of the noise (M,)."""
+        parts = (part.reshape(len(weights), -1) for part in (weights, noise, means, covariances))
         return cls(np.concatenate(list(parts), axis=1), *means.shape[1:])
 
     @classmethod
@@ -83,16 +87,21 @@ class Stack:
         return self.numbers[:, : self.n_components]
 
     @property
+    def noise(self) -> Array:
+        """(M,)."""
+        return self.numbers[:, self.n_components]
+
+    @property
     def means(self) -> Array:
         """(M, K, D)."""
         k, d = self.n_components, self.n_features
-        return self.numbers[:, k : k + k * d].reshape(-1, k, d)
+        return self.numbers[:, k + 1 : k + 1 + k * d].reshape(-1, k, d)
 
     @property
     def covariances(self) -> Array:
         """(M, K, D, D)."""
         k, d = self.n_components, self.n_features
-        return self.numbers[:, k + k * d :].reshape(-1, k, d, d)
+        return self.numbers[:, k + 1 + k * d :].reshape(-1, k, d, d)
 
     def take(self, which: NDArray[np.intp]) -> Stack:
         """Some of them."""
@@ -101,43 +110,51 @@ class Stack:
 
 @dataclass(frozen=True, eq=False)
 class Ground:
-    """The rows, column after column, from the middle of each and in one unit for all, a power of two."""
+    """The rows, column after column, from the middle of each and in one unit for all, a power of two; and the noise."""
 
     sample: Sample
+    noise: Noise | None
     middle: Array
     unit: float
     columns: Array
     weights: Array
 
     @classmethod
-    def of(cls, sample: Sample) -> Self:
+    def of(cls, sample: Sample, noise: Noise | None = None) -> Self:
         """Those of a sample."""
         middle, spread = sample.middle_and_spread
         unit = 2.0 ** round(math.log2(spread.max(initial=0.0) or 1.0))
         columns = np.ascontiguousarray(((sample.rows - middle) / unit).T)
-        return cls(sample, middle, unit, columns, np.array(sample.weights))
+        return cls(sample, noise, middle, unit, columns, np.array(sample.weights))
 
     @property
     def units(self) -> Array:
         """(D,) what the columns are measured in, in the terms of these."""
         return self.sample.unit / self.unit
 
+    @property
+    def log_unit(self) -> float:
+        """What a log density gains in these terms."""
+        return self.sample.n_features * math.log(self.unit)
+
     def stack(self, model: Mixture) -> Stack:
         """A mixture as scouts take it."""
         means, covariances = (model.means - self.middle) / self.unit, model.covariances / self.unit / self.unit
-        return Stack.of(model.weights[None], means[None], covariances[None])
+        noise = np.array([0.0 if model.noise is None else model.noise.weight])
+        return Stack.of(model.weights[None], means[None], covariances[None], noise)
 
     def mixture(self, stack: Stack, family: Family) -> Mixture:
         """The only one of a stack, where an M-step of that family has led."""
-        weights, means = stack.weights[0], stack.means[0] * self.unit + self.middle
-        covariances = stack.covariances[0] * self.unit * self.unit
+        means, covariances = stack.means[0] * self.unit + self.middle, stack.covariances[0] * self.unit * self.unit
         if family.kind == "diagonal":
             structure: Structure = Diagonal.from_variances(np.diagonal(covariances, axis1=1, axis2=2))
         elif family.kind == "tied":
-            structure = Tied.from_covariance(covariances[0], len(weights))
+            structure = Tied.from_covariance(covariances[0], len(means))
         else:
             structure = Full.from_covariances(covariances)
-        return Mixture(weights / weights.sum(), means, structure)
+        weights = stack.numbers[0, : stack.n_components + 1] / stack.numbers[0, : stack.n_components + 1].sum()
+        noise = None if self.noise is None else self.noise.weighing(float(weights[-1]))
+        return Mixture(weights[:-1], means, structure, noise=noise)
 
 
 class Aim(NamedTuple):
@@ -149,9 +166,9 @@ class Aim(NamedTuple):
 
     @property
     def possible(self) -> bool:
-        """Whether the machine code knows the family, and the prior is no more than a count and a scatter."""
+        """Whether the machine code knows the family, and the rows leave no direction open."""
         volume, rest = self.family.mclust[:1], self.family.mclust[1:]
-        return volume in LETTERS[1:] and rest in KNOWN and self.prior.span is None and self.prior.mean is None
+        return volume in LETTERS[1:] and rest in KNOWN and self.prior.span is None
 
 
 @dataclass(eq=False)
@@ -189,11 +206,13 @@ class Scout:
     reached: list[tuple[float, Stack]] = field(default_factory=list[tuple[float, Stack]])
 
     def __post_init__(self) -> None:
-        prior, unit = self.aim.prior, self.ground.unit
-        self.pseudo = float(prior.count), np.array(matrix_of(prior.scatter) / unit / unit)
+        prior, ground = self.aim.prior, self.ground
+        centre = np.zeros(len(ground.middle)) if prior.mean is None else (prior.mean - ground.middle) / ground.unit
+        pseudo = np.array(matrix_of(prior.scatter) / ground.unit / ground.unit)
+        self.pseudo = float(prior.count), pseudo, float(prior.shrinkage), centre
+        self.log_noise = -np.inf if ground.noise is None else ground.noise.log_density + ground.log_unit
         # what the unit takes from the objective
-        each = self.ground.sample.weight + self.n_components * prior.count
-        self.lost = each * self.ground.sample.n_features * math.log(unit)
+        self.lost = (ground.sample.weight + self.n_components * prior.count) * ground.log_unit
         self.letters = tuple(LETTERS.index(letter) for letter in self.aim.family.mclust)
         self.margin = BETTER * self.ground.sample.weight
 
@@ -221,9 +240,10 @@ class Scout:
     def climb(self, stack: Stack, steps: int, enough: float = ENOUGH) -> Array:
         """Climb from there, in place, and say how high each came; −∞ where it led nowhere."""
         heights = np.empty(len(stack))
-        rows, weight = (self.ground.columns, self.ground.weights), self.ground.sample.weight
-        when = steps, PLAIN_STEPS, enough * weight
-        machine.run("ascent", "ascend", None, (*rows, self.pseudo, self.letters, *when, stack.numbers, heights))
+        ground = self.ground
+        rows, when = (ground.columns, ground.weights), (steps, PLAIN_STEPS, enough * ground.sample.weight)
+        what = self.log_noise, self.pseudo, self.letters
+        machine.run("ascent", "ascend", None, (*rows, *what, *when, stack.numbers, heights))
         return np.where(np.isnan(heights), -np.inf, heights) - self.lost
 
     def explore(self, stack: Stack) -> None:
@@ -290,12 +310,14 @@ def cuts(stack: Stack, unit: Array, first: int | None = None) -> Stack:
     sizes, axes = np.linalg.eigh(np.where(np.isfinite(standard), standard, 0.0))
     ahead = np.sqrt(np.maximum(sizes[:, -1:], 0.0)) * axes[:, :, -1] * unit * HALF
     k, others = np.arange(count), np.full(count, n_components)
-    parts = [np.repeat(np.concatenate([part, part[:1]])[None], count, axis=0) for part in (weights, means, covariances)]
+    pi, mu, sigma = (
+        np.repeat(np.concatenate([part, part[:1]])[None], count, axis=0) for part in (weights, means, covariances)
+    )
     for place, way in ((k, ahead), (others, -ahead)):
-        parts[0][k, place] = 0.5 * weights[:count]
-        parts[1][k, place] = means[:count] + way
-        parts[2][k, place] = covariances[:count] - way[:, :, None] * way[:, None, :]
-    return Stack.of(*parts)
+        pi[k, place] = 0.5 * weights[:count]
+        mu[k, place] = means[:count] + way
+        sigma[k, place] = covariances[:count] - way[:, :, None] * way[:, None, :]
+    return Stack.of(pi, mu, sigma, np.repeat(stack.noise[:1], count))
 
 
 def joins(stack: Stack, most: int) -> Stack:
@@ -319,6 +341,7 @@ def joins(stack: Stack, most: int) -> Stack:
         np.concatenate([weights[stay], both[pairs, None]], axis=1),
         np.concatenate([means[stay], middle[:, None]], axis=1),
         np.concatenate([covariances[stay], merged[pairs, None]], axis=1),
+        np.repeat(stack.noise[:1], len(pairs)),
     )
 
 
@@ -337,7 +360,7 @@ def moves(stack: Stack, ground: Ground, rng: np.random.Generator) -> Stack:
     new.means[m, which] = ground.columns[:, rows].T
     new.covariances[m, which] = np.einsum("k,kij->ij", stack.weights[0], stack.covariances[0])
     new.weights[m, which] = 0.5 / new.n_components
-    new.weights[:] /= new.weights.sum(1, keepdims=True)
+    new.weights[:] *= ((1 - new.noise) / new.weights.sum(1))[:, None]
     return new
 
 
@@ -354,6 +377,7 @@ def explore(
     starts: Sequence[Sequence[Mixture]],
     near: Sequence[Sequence[int]],
     *,
+    noise: Noise | None = None,
     seed: int,
     most: int,
     n_threads: int,
@@ -370,6 +394,8 @@ def explore(
     near : sequence of sequences of int
         The neighbours of each, whose mixtures it tries: of one component more or fewer in the same family, or as many
         in another.
+    noise : Noise, optional
+        That the starts have.
     seed : int
     most : int
         How many mixtures are wanted of each.
@@ -378,7 +404,7 @@ def explore(
     told_to_stop : callable
         Asked before each half of a round, with the number of rounds that are done.
     """
-    ground = Ground.of(sample)
+    ground = Ground.of(sample, noise)
     scouts = [Scout(ground, aim) for aim in aims]
     with ThreadPoolExecutor(n_threads, thread_name_prefix="mixtura") as pool:
 

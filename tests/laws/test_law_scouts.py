@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from variants import overlapping, prior_named, row_weights, start_for
+from variants import PRIORS, overlapping, prior_named, row_weights, start_for
 
-from mixtura import e_step, m_step
+from mixtura import Mixture, Noise, e_step, m_step
 from mixtura.core.em import Stop, Task, climb_together
 from mixtura.core.point import Point
 from mixtura.covariance import registry
@@ -16,18 +16,21 @@ from mixtura.scouts import Aim, Ground, Scout
 from mixtura.sources import sketch
 from mixtura.sources.memory import Memory
 
+NOISE = Noise.of_density(1e-4, weight=0.1)
 
-def scout_for(family: Family, n_components: int = 3, weights: np.ndarray | None = None, prior_name: str = "relative"):
+
+def scout_for(family: Family, n_components: int = 3, weights=None, prior_name: str = "relative", noise=None):
     """A scout, and the rows and weights that it sees."""
     rows = overlapping()
     sample = sketch.sample(Memory(rows, weights), 5_000)
     prior = prior_named(prior_name, rows, n_components, family)
-    return Scout(Ground.of(sample), Aim(n_components, family, prior)), sample
+    return Scout(Ground.of(sample, noise), Aim(n_components, family, prior)), sample
 
 
-def start_of(scout: Scout):
-    rows = scout.ground.sample.rows
-    return start_for(scout.aim.family, rows, scout.n_components, scout.ground.sample.weights)
+def start_of(scout: Scout) -> Mixture:
+    sample, noise = scout.ground.sample, scout.ground.noise
+    start = start_for(scout.aim.family, sample.rows, scout.n_components, sample.weights)
+    return start if noise is None else Mixture(0.9 * start.weights, start.means, start.structure, noise=noise)
 
 
 def climbed(scout: Scout, start, steps: int):
@@ -37,14 +40,18 @@ def climbed(scout: Scout, start, steps: int):
     return scout.ground.mixture(stack, scout.aim.family), float(height)
 
 
-@pytest.mark.parametrize("prior_name", ["none", "relative", "absolute"])
-def test_a_step_is_that_of_em(family, prior_name):
-    scout, sample = scout_for(family, weights=row_weights(240), prior_name=prior_name)
+@pytest.mark.parametrize("noise", [None, NOISE], ids=["no noise", "noise"])
+@pytest.mark.parametrize("prior_name", PRIORS)
+def test_a_step_is_that_of_em(family, prior_name, noise):
+    scout, sample = scout_for(family, weights=row_weights(240), prior_name=prior_name, noise=noise)
     start, prior = start_of(scout), scout.aim.prior
     mine, height = climbed(scout, start, 1)
     theirs = m_step(start, e_step(start, sample.rows, sample.weights), family, prior)
     unit = sample.rows.std(0)
     assert_allclose(mine.weights, theirs.weights, rtol=1e-10)
+    if noise is not None:
+        assert mine.noise.weight == pytest.approx(theirs.noise.weight, rel=1e-10)
+        assert mine.noise.weight > 0.01
     assert_allclose(mine.means / unit, theirs.means / unit, atol=1e-9)
     if not family.continues:  # found without iteration
         units = unit * unit[:, None]
@@ -53,8 +60,9 @@ def test_a_step_is_that_of_em(family, prior_name):
     assert height == pytest.approx(here.objective, rel=1e-11)
 
 
-def test_every_step_climbs(family):
-    scout, _ = scout_for(family)
+@pytest.mark.parametrize("noise", [None, NOISE], ids=["no noise", "noise"])
+def test_every_step_climbs(family, noise):
+    scout, _ = scout_for(family, noise=noise)
     start = start_of(scout)
     heights = [climbed(scout, start, steps)[1] for steps in range(1, 60)]
     assert np.diff(heights).min() >= 0

@@ -9,9 +9,10 @@ What the functions below hand on to each other:
 ================ ===================================================================================================
 x                (D, N) rows, column after column; w their weights
 letters          volume, shape and orientation: ``SAME`` for all (1), ``FREE`` (2) or none at all (0)
-count, pseudo    the prior's ν and P
-weights, …       of a mixture; ``covariances`` (K, D, D)
-n, s1, s2        sums of responsibilities, first and second moments about zero, (K, D, D)
+prior            ν, P, κ and μ_P
+noise            the log density of the noise, −∞ where there is none
+weights, …       of a mixture, that of the noise the last (K + 1,); ``means`` (K, D), ``covariances`` (K, D, D)
+n, s1, s2        sums of responsibilities, those of the noise the last (K + 1,); first and second moments about zero
 size, axes       λ_k (K,) and common axes, the rows of (D, D), where the iterations stand
 ================ ===================================================================================================
 
@@ -355,18 +356,20 @@ def _common_axes(n, scatter, letters, size, axes, along, turned, half, common):
 @_plain
 def _m_step(sums, prior, letters, inner, mixture):
     """S14, S16 and S18, into the arrays of the mixture; False where a matrix is singular."""
-    (s0, s1, s2), (count, pseudo), (weights, means, covariances) = sums, prior, mixture
+    (s0, s1, s2), (count, pseudo, pull, centre), (weights, means, covariances) = sums, prior, mixture
     size, axes, scatter, turned, n, along, common, triangles = inner
     volume, shape, orientation = letters
     components, columns = means.shape
     total = _sum(s0)
+    weights[components] = s0[components] / total
     for k in range(components):
-        weights[k], n[k] = s0[k] / total, s0[k] + count
+        weights[k], n[k], counted = s0[k] / total, s0[k] + count, s0[k] + pull
         for i in range(columns):
-            if s0[k] > 0:
-                means[k, i] = s1[k, i] / s0[k]
+            if counted > 0:
+                means[k, i] = (s1[k, i] + pull * centre[i]) / counted
             for j in range(i + 1):
-                scatter[k, i, j] = s2[k, i, j] - s0[k] * means[k, i] * means[k, j] + pseudo[i, j]
+                about_zero = s2[k, i, j] + pull * centre[i] * centre[j]
+                scatter[k, i, j] = about_zero - counted * means[k, i] * means[k, j] + pseudo[i, j]
                 scatter[k, j, i] = scatter[k, i, j]
     if orientation == SAME and shape == SAME:
         return _one_shape(n, scatter, volume, size, triangles, covariances)
@@ -395,24 +398,26 @@ def _m_step(sums, prior, letters, inner, mixture):
 @_loops
 def _densities(x, mixture, prior, diagonal, triangles, joint, white):
     """log π_k + log N(x|μ_k,Σ_k) (S6), (K, N), and the prior's part of the objective; NaN if a matrix is singular."""
-    weights, means, covariances = mixture
+    (weights, means, covariances), (count, pseudo, pull, centre) = mixture, prior
     factor, inverse = triangles[0], triangles[1]
     columns, rows = x.shape
     penalty = 0.0
-    for k in range(len(weights)):
+    for k in range(len(means)):
         if not _cholesky(covariances[k], factor):
             return np.nan
         _invert(factor, inverse)
         log_det = _log_det(factor)
-        penalty += 0.5 * (prior[0] * log_det + _trace(inverse, prior[1]))
+        penalty += 0.5 * (count * log_det + _trace(inverse, pseudo))
         constant = math.log(weights[k]) - 0.5 * (log_det + columns * math.log(2 * math.pi))
         density = joint[k]
         for r in range(rows):
             density[r] = constant
         for i in range(columns):
-            first, offset = i if diagonal else 0, 0.0
+            first, offset, away = i if diagonal else 0, 0.0, 0.0
             for j in range(first, i + 1):
                 offset += inverse[i, j] * means[k, j]
+                away += inverse[i, j] * (centre[j] - means[k, j])
+            penalty += 0.5 * pull * away * away
             for r in range(rows):
                 white[r] = -offset
             for j in range(first, i + 1):
@@ -440,12 +445,15 @@ def _exponentials(x, top, bits, scale):
 
 
 @_loops
-def _share(joint, w, room):
-    """Densities → weighted responsibilities (S10), in their place, and the log-likelihood (S11)."""
+def _share(joint, w, noise, room, n):
+    """Densities → weighted responsibilities (S10), in their place, and the log-likelihood (S11).
+
+    The sum of those of the noise, whose log density with its weight is given, becomes the last of n.
+    """
     total, top, bits, scale = room
     components, rows = joint.shape
     for r in range(rows):
-        top[r], total[r] = joint[0, r], 0.0
+        top[r], total[r] = max(noise, joint[0, r]), 0.0
     for k in range(1, components):
         for r in range(rows):
             top[r] = max(top[r], joint[k, r])
@@ -453,10 +461,13 @@ def _share(joint, w, room):
         _exponentials(joint[k], top, bits, scale)
         for r in range(rows):
             total[r] += joint[k, r]
-    loglik = 0.0
+    loglik, n[components] = 0.0, 0.0
     for r in range(rows):
+        share = math.exp(noise - top[r]) if noise > -np.inf else 0.0
+        total[r] += share
         loglik += w[r] * (top[r] + math.log(total[r]))
         total[r] = w[r] / total[r]
+        n[components] += share * total[r]
     for k in range(components):
         for r in range(rows):
             joint[k, r] *= total[r]
@@ -468,7 +479,7 @@ def _add(x, share, diagonal, white, sums):
     """The sums of the E-step under those responsibilities; of second moments only the diagonals if so asked."""
     n, s1, s2 = sums
     columns, rows = x.shape
-    for k in range(len(n)):
+    for k in range(len(s1)):
         total = 0.0
         for r in range(rows):
             total += share[k, r]
@@ -487,7 +498,7 @@ def _add(x, share, diagonal, white, sums):
 
 
 @_plain
-def _e_step(x, w, mixture, prior, diagonal, triangles, joint, room, sums):
+def _e_step(x, w, noise, mixture, prior, diagonal, triangles, joint, room, sums):
     """The sums under a mixture, and the objective; NaN where there is none.
 
     ``diagonal`` says whether the covariances are, and whether those of the next M-step will be.
@@ -495,7 +506,8 @@ def _e_step(x, w, mixture, prior, diagonal, triangles, joint, room, sums):
     penalty = _densities(x, mixture, prior, diagonal[0], triangles, joint, room[0])
     if not math.isfinite(penalty):
         return np.nan
-    loglik = _share(joint, w, room)
+    weighed = noise + math.log(mixture[0][-1]) if noise > -np.inf else noise
+    loglik = _share(joint, w, weighed, room, sums[0])
     _add(x, joint, diagonal[1], room[0], sums)
     return loglik + penalty
 
@@ -509,7 +521,7 @@ def _settle(mixture, letters, triangles, size, axes):
     """Where the iterations begin: at the volumes of the covariances, and at axes that are theirs if they share any."""
     weights, _, covariances = mixture
     columns = len(axes)
-    for k in range(len(weights)):
+    for k in range(len(covariances)):
         if not _cholesky(covariances[k], triangles[0]):
             return False
         size[k] = math.exp(_log_det(triangles[0]) / columns)
@@ -518,7 +530,7 @@ def _settle(mixture, letters, triangles, size, axes):
         for i in range(columns):
             for j in range(columns):
                 mixed[i, j] = 0.0
-                for k in range(len(weights)):  # in weights without any symmetry
+                for k in range(len(covariances)):  # in weights without any symmetry
                     mixed[i, j] += weights[k] * (1.0 + 0.1 * k) / size[k] * covariances[k, i, j]
                 axes[i, j] = 1.0 if i == j else 0.0
         _eigen(mixed, axes, triangles[1][0])
@@ -526,27 +538,27 @@ def _settle(mixture, letters, triangles, size, axes):
 
 
 @_plain
-def _prolonged(now, before, share, ahead, components):
+def _prolonged(now, before, share, ahead, counts):
     """Sums so much further on the way from earlier ones; False if a component would lose most of its rows."""
     for i in range(len(now)):
         ahead[i] = now[i] + share * (now[i] - before[i])
-        if i < components and ahead[i] < LEAST_SHARE * now[i]:
+        if i < counts and ahead[i] < LEAST_SHARE * now[i]:
             return False
     return True
 
 
 @_plain
 def _parts(flat, components, columns):
-    """What stands one after the other, (K,), (K, D) and (K, D, D)."""
-    end = components + components * columns
+    """What stands one after the other, (K + 1,), (K, D) and (K, D, D)."""
+    start, end = components + 1, components + 1 + components * columns
     return (
-        flat[:components],
-        flat[components:end].reshape(components, columns),
+        flat[:start],
+        flat[start:end].reshape(components, columns),
         flat[end:].reshape(components, columns, columns),
     )
 
 
-def ascend(x, w, prior, letters, steps, plain, enough, mixtures, heights):
+def ascend(x, w, noise, prior, letters, steps, plain, enough, mixtures, heights):
     """Climb from each of the mixtures and leave there where that led; the objective there, or NaN if it led nowhere.
 
     A row of ``mixtures`` holds the weights, then the means, then the covariances of one. At most so many steps, the
@@ -554,7 +566,7 @@ def ascend(x, w, prior, letters, steps, plain, enough, mixtures, heights):
     another family is brought into this one by the first.
     """
     columns, rows = x.shape
-    components = mixtures.shape[1] // (1 + columns + columns * columns)
+    components = (mixtures.shape[1] - 1) // (1 + columns + columns * columns)
     # one after the other: sums under the present mixture, under the one before, and those that a step is made of
     held = np.zeros((5, mixtures.shape[1]))
     now, before, ahead, here, best = held[0], held[1], held[2], held[3], held[4]
@@ -586,7 +598,7 @@ def ascend(x, w, prior, letters, steps, plain, enough, mixtures, heights):
             if step > 0:
                 later = 0.5 * (1.0 + math.sqrt(1.0 + 4.0 * inertia * inertia))
                 share = (inertia - 1.0) / later
-                prolonged = remembered and step > plain and _prolonged(now, before, share, ahead, components)
+                prolonged = remembered and step > plain and _prolonged(now, before, share, ahead, components + 1)
                 if not prolonged:
                     _copy(now, ahead)
                 _copy(places[0], places[1])
@@ -599,7 +611,7 @@ def ascend(x, w, prior, letters, steps, plain, enough, mixtures, heights):
                     remembered, inertia = False, 1.0
                     continue
             diagonal = (letters[2] == 0 and step > 0, letters[2] == 0)
-            reached = _e_step(x, w, mixture, prior, diagonal, triangles, joint, room, of_now)
+            reached = _e_step(x, w, noise, mixture, prior, diagonal, triangles, joint, room, of_now)
             if step == 0:
                 if not math.isfinite(reached):
                     break
