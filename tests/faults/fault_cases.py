@@ -26,10 +26,11 @@ def bits(model):
     return b"".join(array.tobytes() for array in arrays)
 
 
-#: Name → a fit. Between them they use the NumPy kernel and the compiled ones, several threads, and matrices of so many
-#: columns that linear algebra is told to use one thread.
+#: Name → a fit. Between them they use the NumPy kernel and the compiled ones, scouts, several threads, and matrices of
+#: so many columns that linear algebra is told to use one thread.
 FITS = {
     "small": lambda: mixtura.fit(two_groups(200, 2), [1, 2, 3], ["full", "tied"], random_state=0),
+    "scouts": lambda: mixtura.fit(two_groups(100, 2), [1, 2, 3], "all", random_state=0, n_threads=3),
     "threads": lambda: mixtura.fit(two_groups(80_000, 5), 2, "full", random_state=0, n_init=1, n_threads=3),
     "columns": lambda: mixtura.fit(two_groups(300, 40), 2, "full", random_state=0, n_init=1),
 }
