@@ -26,6 +26,8 @@ PANEL_ROWS = 600
 #: What the ellipses hold; the inner one is left out where there are more components than can be followed.
 OUTER, INNER = 0.95, 0.5
 FOLLOWED = 10
+#: A climb of fewer steps is not drawn.
+FEWEST_STEPS = 3
 #: A density this small beside the largest lies on the axis.
 SEEN = 2e-3
 #: Steps of darkness of hexagons.
@@ -496,8 +498,10 @@ def fit_check(pictures: Pictures) -> Chart:
 
 
 def convergence(pictures: Pictures) -> list[Chart]:
-    """The likelihood and the gap, pass by pass."""
+    """The likelihood and the gap, pass by pass, where that is a way to look at."""
     found = pictures.convergence
+    if len(found.passes) < FEWEST_STEPS:
+        return []
     passes = found.passes.astype(np.float64)
     span = padded(passes, 0.03)
     rising = Frame(span, padded(found.objective, 0.08), 440, 300, "passes over the rows", "objective, nats a row")
