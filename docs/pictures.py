@@ -27,6 +27,7 @@ def displays() -> dict[str, plot.MixtureDisplay]:
     faithful = mixtura.fit(DATA / "faithful.csv", random_state=0)
     iris = mixtura.fit(DATA / "iris.csv", 3, "full", random_state=0)
     diabetes = mixtura.select(DATA / "diabetes.csv", range(1, 7), random_state=0)
+    climbed = mixtura.fit(DATA / "faithful.csv", 3, "tied", random_state=0)
     galaxies = mixtura.fit(DATA / "galaxies.csv", random_state=0)
     many = faithful.model.sample(1_000_000, rng=0)
     return {
@@ -40,7 +41,7 @@ def displays() -> dict[str, plot.MixtureDisplay]:
         "overlap": plot.OverlapDisplay.from_estimator(diabetes),
         "qq": plot.QQDisplay.from_estimator(galaxies),
         "choice": plot.ChoiceDisplay.from_estimator(diabetes),
-        "convergence": plot.ConvergenceDisplay.from_estimator(faithful),
+        "convergence": plot.ConvergenceDisplay.from_estimator(climbed),
         "entropy": plot.EntropyDisplay.from_estimator(mixtura.fit(DATA / "diabetes.csv", 6, "diag", random_state=0)),
     }
 
