@@ -18,7 +18,7 @@ from mixtura.covariance.prior import ConjugatePrior, Prior
 from mixtura.covariance.registry import FAMILIES
 from mixtura.diagnosis import misplaced_components
 from mixtura.ground import Candidate, Settings
-from mixtura.scouts import Aim, Ground, Scout, Stack, cuts, explore, joins, moves, swaps
+from mixtura.scouts import Aim, Land, Scout, Stack, cuts, explore, joins, moves, swaps
 from mixtura.sources import sketch
 from mixtura.sources.memory import Memory
 from mixtura.sources.opening import as_source
@@ -26,7 +26,7 @@ from mixtura.sources.opening import as_source
 FAITHFUL = Path(__file__).parents[1] / "examples" / "faithful.csv"
 TRUTH = Mixture([0.5, 0.3, 0.2], [[0, 0], [6, 1], [-3, 5]], np.array([np.eye(2), [[2, 1], [1, 1.5]], 0.3 * np.eye(2)]))
 ROWS = TRUTH.sample(400, rng=0)
-GROUND = Ground.of(sketch.sample(Memory(ROWS), 5_000))
+LAND = Land.of(sketch.sample(Memory(ROWS), 5_000))
 FULL = registry.get("full")
 
 
@@ -45,17 +45,17 @@ def moments(stack: Stack, m: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_a_stack_holds_what_it_was_given():
-    stack = GROUND.stack(TRUTH)
+    stack = LAND.stack(TRUTH)
     assert_array_equal(stack.weights[0], TRUTH.weights)
-    assert_allclose(GROUND.mixture(stack, FULL).means, TRUTH.means)
-    assert_allclose(GROUND.mixture(stack, FULL).covariances, TRUTH.covariances)
+    assert_allclose(LAND.mixture(stack, FULL).means, TRUTH.means)
+    assert_allclose(LAND.mixture(stack, FULL).covariances, TRUTH.covariances)
     both = Stack.joined([stack, stack])
     assert len(both) == 2
     assert_array_equal(both.take(np.array([1])).covariances, stack.covariances)
 
 
 def test_cuts_keep_the_moments():
-    stack = GROUND.stack(TRUTH)
+    stack = LAND.stack(TRUTH)
     new = cuts(stack, np.ones(2))
     assert (len(new), new.n_components) == (3, 4)
     for m in range(3):
@@ -66,20 +66,20 @@ def test_cuts_keep_the_moments():
 
 
 def test_joins_keep_the_moments_and_begin_with_the_nearest_pair():
-    stack = cuts(GROUND.stack(TRUTH), np.ones(2)).take(np.array([1]))  # the second component in two halves
+    stack = cuts(LAND.stack(TRUTH), np.ones(2)).take(np.array([1]))  # the second component in two halves
     new = joins(stack, 2)
     assert (len(new), new.n_components) == (2, 3)
     for m in range(2):
         for mine, theirs in zip(moments(new, m), moments(stack, 0), strict=True):
             assert_allclose(mine, theirs, atol=1e-12)
     order = [0, 2, 1]  # what was joined comes last
-    assert_allclose(new.means[0][order], GROUND.stack(TRUTH).means[0], atol=1e-12)
-    assert_allclose(new.covariances[0][order], GROUND.stack(TRUTH).covariances[0], atol=1e-12)
+    assert_allclose(new.means[0][order], LAND.stack(TRUTH).means[0], atol=1e-12)
+    assert_allclose(new.covariances[0][order], LAND.stack(TRUTH).covariances[0], atol=1e-12)
 
 
 def test_swaps_and_moves_keep_the_size():
-    stack = GROUND.stack(TRUTH)
-    for new in (swaps(stack, np.ones(2)), moves(stack, GROUND, np.random.default_rng(0))):
+    stack = LAND.stack(TRUTH)
+    for new in (swaps(stack, np.ones(2)), moves(stack, LAND, np.random.default_rng(0))):
         assert new.n_components == 3
         assert_allclose(new.weights.sum(1), 1)
         assert np.linalg.eigvalsh(new.covariances).min() > 0
@@ -90,8 +90,8 @@ def test_swaps_and_moves_keep_the_size():
 
 
 def test_what_leads_nowhere_is_left_and_leaves_the_others_alone():
-    scout = Scout(GROUND, aim(3))
-    stack = GROUND.stack(TRUTH)
+    scout = Scout(LAND, aim(3))
+    stack = LAND.stack(TRUTH)
     flat = stack.take(np.array([0]))
     flat.covariances[0, 1] = 0.0
     (alone,) = scout.climb(stack.take(np.array([0])), 5)
@@ -103,30 +103,30 @@ def test_what_leads_nowhere_is_left_and_leaves_the_others_alone():
 
 
 def test_a_better_mixture_is_taken_and_a_worse_one_is_not():
-    scout = Scout(GROUND, aim(3))
+    scout = Scout(LAND, aim(3))
     poor = TRUTH.means.copy()
     poor[:] = ROWS[:3]
-    scout.explore(GROUND.stack(Mixture(TRUTH.weights, poor, TRUTH.covariances)))
+    scout.explore(LAND.stack(Mixture(TRUTH.weights, poor, TRUTH.covariances)))
     first = scout.height
-    scout.explore(GROUND.stack(TRUTH))
+    scout.explore(LAND.stack(TRUTH))
     best, version = scout.height, scout.version
     assert best >= first
-    scout.explore(GROUND.stack(Mixture(TRUTH.weights, poor, TRUTH.covariances)))
+    scout.explore(LAND.stack(Mixture(TRUTH.weights, poor, TRUTH.covariances)))
     assert (scout.height, scout.version) == (best, version)
 
 
 def test_a_spike_is_not_taken_for_the_better_one():
     rows = np.vstack([ROWS, np.repeat([[1.0, 1.0]], 60, axis=0)])
-    ground = Ground.of(sketch.sample(Memory(rows), 5_000))
-    prior = Prior.relative(ground.sample.rows, ground.sample.weights, FULL)
-    scout = Scout(ground, Aim(3, FULL, prior))
-    scout.explore(ground.stack(TRUTH))
+    land = Land.of(sketch.sample(Memory(rows), 5_000))
+    prior = Prior.relative(land.sample.rows, land.sample.weights, FULL)
+    scout = Scout(land, Aim(3, FULL, prior))
+    scout.explore(land.stack(TRUTH))
     sound = scout.height
     spike = np.array([*TRUTH.covariances[:2], 1e-9 * np.eye(2)])
     start = Mixture(TRUTH.weights, [[0, 0], [6, 1], [1, 1]], spike)
-    (higher,) = scout.climb(ground.stack(start), 200)
+    (higher,) = scout.climb(land.stack(start), 200)
     assert higher > sound + 100
-    scout.explore(ground.stack(start))
+    scout.explore(land.stack(start))
     assert (scout.height, scout.misplaced) == (sound, 0)
 
 
@@ -187,7 +187,7 @@ def test_they_stop_when_told():
         return True
 
     found = explore(
-        GROUND.sample, AIMS, [started(a) for a in AIMS], near(), seed=0, most=1, n_threads=1, told_to_stop=told
+        LAND.sample, AIMS, [started(a) for a in AIMS], near(), seed=0, most=1, n_threads=1, told_to_stop=told
     )
     assert asked == [0]
     assert all(len(each.models) == 1 for each in found)  # what the starts led to is there

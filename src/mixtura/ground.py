@@ -25,15 +25,13 @@ from mixtura.covariance.structure import SingularError
 from mixtura.denoise import noise_over, without_noise
 from mixtura.kernels import Kernel
 from mixtura.lazy import cached_property
-from mixtura.scouts import Aim
+from mixtura.scouts import SAME_HILL, Aim
 from mixtura.sources.sketch import Sample
 from mixtura.sources.source import Source
 from mixtura.start import Parts, Rule, completed, mixture_of, overall_moments
 
 #: The race is run to this gap, in nats a row: enough to tell the hills apart.
 RACE_TOL = 1e-4
-#: Two climbs ended on the same hill when their objectives agree to this, in nats a row.
-SAME_HILL = 3e-4
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,6 @@ from mixtura.covariance.structure import SingularError
 from mixtura.diagnosis import Grade, Note, diagnose_rows, idle_directions, name_columns, of_prior, of_units
 from mixtura.ground import (
     RACE_TOL,
-    SAME_HILL,
     Candidate,
     Ground,
     Obeyed,
@@ -36,6 +35,7 @@ from mixtura.ground import (
     joined,
 )
 from mixtura.repair import merit, neighbours, repair, sound
+from mixtura.scouts import SAME_HILL, Aim
 from mixtura.sources import sketch
 from mixtura.sources.sketch import Sample, samples
 from mixtura.sources.source import Source, watched
@@ -111,8 +111,8 @@ def search(
     open_to_others = [run for run in runs if run.candidate.by_chance or run.candidate.known]
     scouted = _scouted(ground, open_to_others)
     if scouted is not None:
-        _scout(ground, open_to_others, scouted)
-        if scouted is not small:
+        _scout(ground, open_to_others, *scouted)
+        if scouted[0] is not small:
             repair(ground, open_to_others, small, SCOUTED_ROUNDS)
     else:
         _race(ground, open_to_others)
@@ -179,13 +179,15 @@ def _attempts(candidates: Sequence[Candidate], n_init: int) -> Iterator[Sequence
 def _race(ground: Ground, runs: Sequence[Run]) -> None:
     """Every start, on the sample, far enough to tell the hills apart."""
     stop = ground.settings.race_stop
-    known: list[tuple[Run, Mixture | Fit, Stop]] = [
-        (run, run.candidate.known, stop) for run in runs if run.candidate.known
-    ]
     starts = [(run, model, stop) for run in runs for model in _starts(ground, run)]
-    for run, fit in ground.climb("race", known + starts, ground.small):
+    for run, fit in ground.climb("race", _known(runs, stop) + starts, ground.small):
         run.raced.append(fit)
         run.best = max(run.raced, key=merit)
+
+
+def _known(runs: Sequence[Run], stop: Stop) -> list[tuple[Run, Mixture | Fit, Stop]]:
+    """The fits that there are already, to climb from."""
+    return [(run, run.candidate.known, stop) for run in runs if run.candidate.known]
 
 
 def _starts(ground: Ground, run: Run) -> Iterator[Mixture]:
@@ -201,8 +203,8 @@ def _starts(ground: Ground, run: Run) -> Iterator[Mixture]:
             run.failures.append(str(error))
 
 
-def _scouted(ground: Ground, runs: Sequence[Run]) -> Sample | None:
-    """The rows that scouts look at, the sample or some of it; None where they cannot go ahead, or are not worth it."""
+def _scouted(ground: Ground, runs: Sequence[Run]) -> tuple[Sample, list[Aim]] | None:
+    """The rows that scouts look at, the sample or some of it, and what for; None where they do not go."""
     settings, small = ground.settings, ground.small
     counts = [run.candidate.n_components for run in runs]
     plain = settings.accelerate and settings.max_iter >= scouts.MOST_STEPS and settings.fixed is NOTHING
@@ -213,18 +215,16 @@ def _scouted(ground: Ground, runs: Sequence[Run]) -> Sample | None:
     if min(wanted, small.n_rows) * work > MOST_SCOUTED_WORK:
         return None
     sample = small if small.n_rows <= wanted else sketch.sample(small, wanted)
-    return sample if all(ground.aim(run, sample).possible for run in runs) else None
+    aims = [ground.aim(run, sample) for run in runs]
+    return (sample, aims) if all(aim.possible for aim in aims) else None
 
 
-def _scout(ground: Ground, runs: Sequence[Run], sample: Sample) -> None:
+def _scout(ground: Ground, runs: Sequence[Run], sample: Sample, aims: Sequence[Aim]) -> None:
     """Send scouts from every start, and climb from the best place that they find for each run."""
     small, stop = ground.small, ground.settings.race_stop
     place = {run: i for i, run in enumerate(runs)}
     near = [[place[other] for other in others] for others in neighbours(runs).values()]
-    known: list[tuple[Run, Mixture | Fit, Stop]] = [
-        (run, run.candidate.known, stop) for run in runs if run.candidate.known
-    ]
-    for run, fit in ground.climb("race", known, small):
+    for run, fit in ground.climb("race", _known(runs, stop), small):
         run.raced.append(fit)
         run.best = fit
     starts = [[ground.with_noise(fit.model) for fit in run.raced] or list(_starts(ground, run)) for run in runs]
@@ -232,7 +232,7 @@ def _scout(ground: Ground, runs: Sequence[Run], sample: Sample) -> None:
     def told_to_stop(turn: int) -> bool:
         return ground.observer(Progress("race", turn, len(runs), len(runs), 0, sample.n_rows))
 
-    aims, most = [ground.aim(run, sample) for run in runs], 1 if sample.complete else CONTENDERS
+    most = 1 if sample.complete else CONTENDERS
     begin: list[tuple[Run, Mixture | Fit, Stop]] = []
     found = scouts.explore(
         sample,

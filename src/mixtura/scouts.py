@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,6 +30,8 @@ from mixtura.covariance.structure import Diagonal, Full, SingularError, Structur
 from mixtura.diagnosis import misplaced_components
 from mixtura.kernels import machine
 from mixtura.sources.sketch import Sample
+from mixtura.sources.threaded import in_threads
+from mixtura.start import unions
 
 #: The letters of a family's name as the machine code numbers them, and what it knows of shapes and orientations.
 LETTERS = "IEV"
@@ -45,8 +47,8 @@ HOPE = 4.0
 PLAIN_STEPS, ENOUGH, LEAST = 5, 1e-7, 1e-11
 #: One mixture is better than another by this many nats a row at least.
 BETTER = 1e-5
-#: Climbs ended on different hills when they came so many nats a row apart.
-OTHER = 3e-4
+#: Two climbs ended on the same hill when their objectives agree to this, in nats a row.
+SAME_HILL = 3e-4
 #: Rounds at the most, and how many changes of its own may fail in a row before a candidate is left as it is.
 ROUNDS = 12
 PATIENCE = 2
@@ -109,7 +111,7 @@ class Stack:
 
 
 @dataclass(frozen=True, eq=False)
-class Ground:
+class Land:
     """The rows, column after column, from the middle of each and in one unit for all, a power of two; and the noise."""
 
     sample: Sample
@@ -177,7 +179,7 @@ class Scout:
 
     Attributes
     ----------
-    ground : Ground
+    land : Land
     aim : Aim
     best : Stack or None
         The best mixture, alone.
@@ -195,7 +197,7 @@ class Scout:
         Where climbs ended, and how high.
     """
 
-    ground: Ground
+    land: Land
     aim: Aim
     best: Stack | None = None
     height: float = -np.inf
@@ -206,15 +208,15 @@ class Scout:
     reached: list[tuple[float, Stack]] = field(default_factory=list[tuple[float, Stack]])
 
     def __post_init__(self) -> None:
-        prior, ground = self.aim.prior, self.ground
-        centre = np.zeros(len(ground.middle)) if prior.mean is None else (prior.mean - ground.middle) / ground.unit
-        pseudo = np.array(matrix_of(prior.scatter) / ground.unit / ground.unit)
+        prior, land = self.aim.prior, self.land
+        centre = np.zeros(len(land.middle)) if prior.mean is None else (prior.mean - land.middle) / land.unit
+        pseudo = np.array(matrix_of(prior.scatter) / land.unit / land.unit)
         self.pseudo = float(prior.count), pseudo, float(prior.shrinkage), centre
-        self.log_noise = -np.inf if ground.noise is None else ground.noise.log_density + ground.log_unit
+        self.log_noise = -np.inf if land.noise is None else land.noise.log_density + land.log_unit
         # what the unit takes from the objective
-        self.lost = (ground.sample.weight + self.n_components * prior.count) * ground.log_unit
+        self.lost = (land.sample.weight + self.n_components * prior.count) * land.log_unit
         self.letters = tuple(LETTERS.index(letter) for letter in self.aim.family.mclust)
-        self.margin = BETTER * self.ground.sample.weight
+        self.margin = BETTER * self.land.sample.weight
 
     @property
     def n_components(self) -> int:
@@ -231,17 +233,17 @@ class Scout:
         for height, stack in [(self.height, self.best), *ends]:
             if len(models) == most:
                 break
-            if all(abs(height - other) > OTHER * self.ground.sample.weight for other in apart):
+            if all(abs(height - other) > SAME_HILL * self.land.sample.weight for other in apart):
                 apart.append(height)
                 with suppress(SingularError):  # at the edge of double precision
-                    models.append(self.ground.mixture(stack, self.aim.family))
+                    models.append(self.land.mixture(stack, self.aim.family))
         return Found(models, [height for height, _ in ends])
 
     def climb(self, stack: Stack, steps: int, enough: float = ENOUGH) -> Array:
         """Climb from there, in place, and say how high each came; −∞ where it led nowhere."""
         heights = np.empty(len(stack))
-        ground = self.ground
-        rows, when = (ground.columns, ground.weights), (steps, PLAIN_STEPS, enough * ground.sample.weight)
+        land = self.land
+        rows, when = (land.columns, land.weights), (steps, PLAIN_STEPS, enough * land.sample.weight)
         what = self.log_noise, self.pseudo, self.letters
         machine.run("ascent", "ascend", None, (*rows, *what, *when, stack.numbers, heights))
         return np.where(np.isnan(heights), -np.inf, heights) - self.lost
@@ -266,11 +268,11 @@ class Scout:
     def judge(self, stack: Stack, height: float) -> None:
         """Take a mixture for the best if fewer of its components are misplaced, or if no more are and it is higher."""
         try:
-            model = self.ground.mixture(stack, self.aim.family)
+            model = self.land.mixture(stack, self.aim.family)
         except SingularError:
             return
         task = Task(model, self.aim.family, self.aim.prior, Stop(max_iter=0), accelerate=False)
-        misplaced = len(misplaced_components(climb_together([task], self.ground.sample)[0]))
+        misplaced = len(misplaced_components(climb_together([task], self.land.sample)[0]))
         if self.best is None or (-misplaced, height) > (-self.misplaced, self.height + self.margin):
             self.best, self.height, self.misplaced = stack, height, misplaced
             self.version += 1
@@ -287,7 +289,7 @@ class Scout:
         if neighbour.best is None:
             raise ValueError("there is nothing to offer")
         if neighbour.n_components < self.n_components:
-            return cuts(neighbour.best, self.ground.units)
+            return cuts(neighbour.best, self.land.units)
         return joins(neighbour.best, PAIRS) if neighbour.n_components > self.n_components else neighbour.best
 
     def changed(self, rng: np.random.Generator) -> list[Stack]:
@@ -296,8 +298,8 @@ class Scout:
             return []
         self.patience -= 1
         if self.n_components > 2 and self.patience == PATIENCE - 1:
-            return [swaps(self.best, self.ground.units)]
-        return [moves(self.best, self.ground, rng)]
+            return [swaps(self.best, self.land.units)]
+        return [moves(self.best, self.land, rng)]
 
 
 def cuts(stack: Stack, unit: Array, first: int | None = None) -> Stack:
@@ -321,27 +323,15 @@ def cuts(stack: Stack, unit: Array, first: int | None = None) -> Stack:
 
 
 def joins(stack: Stack, most: int) -> Stack:
-    """The first mixture with two of its components made one, which comes last: the pairs that cost least.
-
-    That is by Runnalls' bound, see ``start.mergers``.
-    """
+    """The first mixture with two of its components made one, which comes last: the pairs that cost least."""
     weights, means, covariances = stack.weights[0], stack.means[0], stack.covariances[0]
-    i, j = np.triu_indices(len(weights), 1)
-    both = np.maximum(weights[i] + weights[j], np.finfo(np.float64).tiny)
-    a, b = weights[i] / both, weights[j] / both
-    apart = means[i] - means[j]
-    merged = a[:, None, None] * covariances[i] + b[:, None, None] * covariances[j]
-    merged += (a * b)[:, None, None] * apart[:, :, None] * apart[:, None, :]
-    log_dets = np.linalg.slogdet(covariances)[1]
-    bound = both * (np.linalg.slogdet(merged)[1] - a * log_dets[i] - b * log_dets[j])
-    pairs = np.argsort(bound, kind="stable")[:most]
-    stay = np.stack([np.delete(np.arange(len(weights)), [i[p], j[p]]) for p in pairs])
-    middle = a[pairs, None] * means[i[pairs]] + b[pairs, None] * means[j[pairs]]
+    pairs = unions(weights, means, covariances, np.linalg.slogdet(covariances)[1], most)
+    stay = np.stack([np.delete(np.arange(len(weights)), [i, j]) for i, j in zip(pairs.i, pairs.j, strict=True)])
     return Stack.of(
-        np.concatenate([weights[stay], both[pairs, None]], axis=1),
-        np.concatenate([means[stay], middle[:, None]], axis=1),
-        np.concatenate([covariances[stay], merged[pairs, None]], axis=1),
-        np.repeat(stack.noise[:1], len(pairs)),
+        np.concatenate([weights[stay], pairs.weights[:, None]], axis=1),
+        np.concatenate([means[stay], pairs.means[:, None]], axis=1),
+        np.concatenate([covariances[stay], pairs.covariances[:, None]], axis=1),
+        np.repeat(stack.noise[:1], len(stay)),
     )
 
 
@@ -352,12 +342,12 @@ def swaps(stack: Stack, unit: Array) -> Stack:
     return Stack.joined([cuts(joined.take(np.array([m])), unit, others) for m in range(len(joined))])
 
 
-def moves(stack: Stack, ground: Ground, rng: np.random.Generator) -> Stack:
+def moves(stack: Stack, land: Land, rng: np.random.Generator) -> Stack:
     """The first mixture with a component put around a row, both drawn by chance, and as wide as all are on average."""
     new = stack.take(np.zeros(MOVES, dtype=np.intp))
-    rows = rng.choice(ground.columns.shape[1], MOVES, p=ground.weights / ground.weights.sum())
+    rows = rng.choice(land.columns.shape[1], MOVES, p=land.weights / land.weights.sum())
     which, m = rng.integers(new.n_components, size=MOVES), np.arange(MOVES)
-    new.means[m, which] = ground.columns[:, rows].T
+    new.means[m, which] = land.columns[:, rows].T
     new.covariances[m, which] = np.einsum("k,kij->ij", stack.weights[0], stack.covariances[0])
     new.weights[m, which] = 0.5 / new.n_components
     new.weights[:] *= ((1 - new.noise) / new.weights.sum(1))[:, None]
@@ -404,8 +394,8 @@ def explore(
     told_to_stop : callable
         Asked before each half of a round, with the number of rounds that are done.
     """
-    ground = Ground.of(sample, noise)
-    scouts = [Scout(ground, aim) for aim in aims]
+    land = Land.of(sample, noise)
+    scouts = [Scout(land, aim) for aim in aims]
     with ThreadPoolExecutor(n_threads, thread_name_prefix="mixtura") as pool:
 
         def sent(tried: Iterable[tuple[Scout, list[Stack]]]) -> bool:
@@ -414,7 +404,7 @@ def explore(
             _together(jobs, pool, n_threads - 1)
             return bool(jobs)
 
-        sent((scout, [ground.stack(model) for model in its]) for scout, its in zip(scouts, starts, strict=True))
+        sent((scout, [land.stack(model) for model in its]) for scout, its in zip(scouts, starts, strict=True))
         for turn in range(ROUNDS):
             busy = False
             for side in _sides(aims):  # all of one side look at what the others have found: threads change nothing
@@ -431,28 +421,23 @@ def explore(
     return [scout.found(most) for scout in scouts]
 
 
-def _together(jobs: Iterable[Callable[[], None]], pool: ThreadPoolExecutor, helpers: int) -> None:
+def _together(jobs: Iterable[Callable[[], None]], pool: ThreadPoolExecutor, more: int) -> None:
     """Do them all, with so many threads to help."""
     left, taking = iter(jobs), Lock()
 
     def work() -> None:
-        while True:
-            with taking:
-                job = next(left, None)
-            if job is None:
-                break
-            job()
+        nonlocal left
+        try:
+            while True:
+                with taking:
+                    job = next(left, None)
+                if job is None:
+                    break
+                job()
+        finally:  # at the end, or where something went wrong, the others come back too
+            left = iter(())
 
-    helping: list[Future[None]] = []
-    try:
-        with suppress(RuntimeError):  # no more threads are to be had: those that there are do it all
-            helping.extend(pool.submit(work) for _ in range(helpers))
-        work()
-    finally:
-        left = iter(())  # where something went wrong, the others come back too
-        wait(helping)
-    for helper in helping:
-        helper.result()
+    in_threads(work, lambda: pool, more)
 
 
 def _sides(aims: Sequence[Aim]) -> tuple[list[int], list[int]]:

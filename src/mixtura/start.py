@@ -317,35 +317,57 @@ def _doubled(structure: Structure, k: int) -> Structure:
     return structure.take(np.append(np.arange(structure.n_components), k))
 
 
-def mergers(model: Mixture, most: int) -> list[Mixture]:
-    """Mixtures with two components of a mixture made one, which keeps their common mean and covariance.
+class Unions(NamedTuple):
+    """Pairs of components i and j made one: their weight together, common mean and covariance."""
 
-    At ``most`` those with the least upper bound on the divergence from the mixture (Runnalls, IEEE Trans. Aerospace
-    and Electronic Systems 43 (2007), eq. 21), the best one first. The covariances are full, or
-    diagonal if the mixture's are.
+    i: NDArray[np.intp]
+    j: NDArray[np.intp]
+    weights: Array
+    means: Array
+    covariances: Array
+
+
+def unions(weights: Array, means: Array, covariances: Array, log_det: Array, most: int) -> Unions:
+    """At ``most`` so many pairs with the least upper bound on the divergence from the mixture, the best one first.
+
+    That is Runnalls' (IEEE Trans. Aerospace and Electronic Systems 43 (2007), eq. 21). Covariances are (K, D, D), or
+    (K, D) where they are diagonal.
     """
-    i, j = np.triu_indices(model.n_components, 1)
-    weights, log_det = model.weights, model.structure.log_det()
+    i, j = np.triu_indices(len(weights), 1)
     both = np.maximum(weights[i] + weights[j], np.finfo(np.float64).tiny)
     a, b = weights[i] / both, weights[j] / both
-    apart = model.means[i] - model.means[j]
-    means = a[:, None] * model.means[i] + b[:, None] * model.means[j]
-    if isinstance(model.structure, Diagonal):
-        before, of = model.structure.variances(), Diagonal.from_variances
-        merged = a[:, None] * before[i] + b[:, None] * before[j] + (a * b)[:, None] * np.square(apart)
+    apart = means[i] - means[j]
+    if covariances.ndim == 2:
+        merged = a[:, None] * covariances[i] + b[:, None] * covariances[j] + (a * b)[:, None] * np.square(apart)
         log_dets = np.log(np.maximum(merged, np.finfo(np.float64).tiny)).sum(1)
     else:
-        before, of = model.covariances, Full.from_covariances
-        merged = a[:, None, None] * before[i] + b[:, None, None] * before[j]
+        merged = a[:, None, None] * covariances[i] + b[:, None, None] * covariances[j]
         merged += (a * b)[:, None, None] * apart[:, :, None] * apart[:, None, :]
         log_dets = np.linalg.slogdet(merged)[1]
     bound = both * (log_dets - a * log_det[i] - b * log_det[j])
+    best = np.argsort(bound, kind="stable")[:most]
+    i, j, a, b = i[best], j[best], a[best], b[best]
+    return Unions(i, j, both[best], a[:, None] * means[i] + b[:, None] * means[j], merged[best])
+
+
+def mergers(model: Mixture, most: int) -> list[Mixture]:
+    """Mixtures with two components of a mixture made one, which keeps their common mean and covariance.
+
+    At ``most`` those that cost least (``unions``), the best one first. The covariances are full, or
+    diagonal if the mixture's are.
+    """
+    if isinstance(model.structure, Diagonal):
+        before, of = model.structure.variances(), Diagonal.from_variances
+    else:
+        before, of = model.covariances, Full.from_covariances
     found: list[Mixture] = []
-    for pair in np.argsort(bound)[:most]:
-        stay = np.delete(np.arange(model.n_components), [i[pair], j[pair]])
-        structure = of(np.concatenate([before[stay], merged[pair : pair + 1]]))
-        joined = np.append(weights[stay], both[pair])
-        found.append(Mixture(joined / joined.sum(), np.vstack([model.means[stay], means[pair]]), structure))
+    for i, j, weight, mean, merged in zip(
+        *unions(model.weights, model.means, before, model.structure.log_det(), most), strict=True
+    ):
+        stay = np.delete(np.arange(model.n_components), [i, j])
+        structure = of(np.concatenate([before[stay], merged[None]]))
+        joined = np.append(model.weights[stay], weight)
+        found.append(Mixture(joined / joined.sum(), np.vstack([model.means[stay], mean]), structure))
     return found
 
 

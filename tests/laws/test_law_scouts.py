@@ -12,7 +12,7 @@ from mixtura.core.em import Stop, Task, climb_together
 from mixtura.core.point import Point
 from mixtura.covariance import registry
 from mixtura.covariance.registry import Family
-from mixtura.scouts import Aim, Ground, Scout
+from mixtura.scouts import Aim, Land, Scout
 from mixtura.sources import sketch
 from mixtura.sources.memory import Memory
 
@@ -24,20 +24,20 @@ def scout_for(family: Family, n_components: int = 3, weights=None, prior_name: s
     rows = overlapping()
     sample = sketch.sample(Memory(rows, weights), 5_000)
     prior = prior_named(prior_name, rows, n_components, family)
-    return Scout(Ground.of(sample, noise), Aim(n_components, family, prior)), sample
+    return Scout(Land.of(sample, noise), Aim(n_components, family, prior)), sample
 
 
 def start_of(scout: Scout) -> Mixture:
-    sample, noise = scout.ground.sample, scout.ground.noise
+    sample, noise = scout.land.sample, scout.land.noise
     start = start_for(scout.aim.family, sample.rows, scout.n_components, sample.weights)
     return start if noise is None else Mixture(0.9 * start.weights, start.means, start.structure, noise=noise)
 
 
 def climbed(scout: Scout, start, steps: int):
     """The mixture and its height, so many steps on."""
-    stack = scout.ground.stack(start)
+    stack = scout.land.stack(start)
     (height,) = scout.climb(stack, steps)
-    return scout.ground.mixture(stack, scout.aim.family), float(height)
+    return scout.land.mixture(stack, scout.aim.family), float(height)
 
 
 @pytest.mark.parametrize("noise", [None, NOISE], ids=["no noise", "noise"])
@@ -71,9 +71,9 @@ def test_every_step_climbs(family, noise):
 
 def test_the_end_is_the_top_of_a_hill(family):
     scout, sample = scout_for(family)
-    stack = scout.ground.stack(start_of(scout))
+    stack = scout.land.stack(start_of(scout))
     (height,) = scout.climb(stack, 3_000, 1e-13)
-    end = scout.ground.mixture(stack, family)
+    end = scout.land.mixture(stack, family)
     (fit,) = climb_together([Task(end, family, scout.aim.prior, Stop(1e-9))], sample)
     assert fit.converged
     assert fit.objective - height < 1e-6 * sample.weight

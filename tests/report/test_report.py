@@ -209,7 +209,7 @@ def test_headings_landmarks_and_names(page_of, kind):
             assert name in names
         assert node.attributes.get("href", "#found")[1:] in names
     drawings = [node for node in root.all("svg") if "aria-hidden" not in node.attributes]
-    assert len(drawings) >= 2
+    assert len(drawings) >= (2 if kind == "single" else 4)  # its climb is too short to draw
     for drawing in drawings:
         assert drawing.attributes["role"] == "img"
         assert [len(drawing.all(tag)) >= 1 for tag in ("title", "desc")] == [True, True]

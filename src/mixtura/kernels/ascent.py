@@ -190,15 +190,15 @@ def _alike(n, along, volume, size, common):
             for k in range(components):
                 common[d] += along[k, d] / (1.0 if volume == SAME else size[k])
             common[d] /= total
+        if volume == SAME:
+            break
         for k in range(components):
             size[k] = 0.0
             for d in range(columns):
                 size[k] += along[k, d] / (common[d] * n[k] * columns)
-            if volume == SAME:
-                size[k] = 1.0
     for k in range(components):
         for d in range(columns):
-            along[k, d] = size[k] * common[d]
+            along[k, d] = common[d] * (1.0 if volume == SAME else size[k])
 
 
 @_plain

@@ -90,15 +90,7 @@ class Threaded(Source):
 
     def _together(self, work: Adding[Sum]) -> Sum:
         """The sum, when all threads have worked on it."""
-        helpers: list[Future[None]] = []
-        try:
-            with suppress(RuntimeError):  # no more threads are to be had: those that there are do it all
-                helpers.extend(self._pool().submit(work.work) for _ in range(self._threads - 1))
-            work.work()
-        finally:
-            wait(helpers)
-        for helper in helpers:
-            helper.result()
+        in_threads(work.work, self._pool, self._threads - 1)
         return work.sum
 
 
@@ -117,6 +109,19 @@ class _Counted(Generic[Result]):
         if get_ident() == self.thread:
             self.tell(self.rows)
         return result
+
+
+def in_threads(work: Callable[[], None], pool: Callable[[], ThreadPoolExecutor], more: int) -> None:
+    """Work in this thread and in so many more, until all have come back."""
+    helpers: list[Future[None]] = []
+    try:
+        with suppress(RuntimeError):  # no more threads are to be had: those that there are do it all
+            helpers.extend(pool().submit(work) for _ in range(more))
+        work()
+    finally:
+        wait(helpers)
+    for helper in helpers:
+        helper.result()
 
 
 def _made_of(function: Callable[[Block], Result], recipe: Recipe) -> Result:
