@@ -54,10 +54,10 @@ FAINT = """() => {
 }"""
 
 
-def check(page, width):
+def check(page, width, fewest=4):
     """Every figure is drawn, and nothing sticks out of the page."""
     drawings = page.evaluate(DRAWINGS)
-    assert len(drawings) >= 4
+    assert len(drawings) >= fewest
     for drawing in drawings:
         assert drawing["width"] > 200
         assert drawing["height"] > 60
@@ -79,7 +79,7 @@ def test_every_figure_is_drawn(opened, kind):
 @pytest.mark.parametrize("kind", REST)
 @pytest.mark.parametrize("width", [320, 390, 1280])
 def test_every_figure_of_the_others_is_drawn(opened, kind, width):
-    check(opened(kind, width), width)
+    check(opened(kind, width), width, fewest=2 if kind == "single" else 4)  # one component does not climb
 
 
 @pytest.mark.parametrize("kind", ["iris", pytest.param("acidity", marks=pytest.mark.slow)])
