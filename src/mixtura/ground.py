@@ -161,6 +161,8 @@ class Run:
         The best so far.
     scouted : sequence of float
         How high scouts came, in nats a row.
+    arrived : bool
+        Whether the best has climbed on all rows already.
     causes : list of str
         What of the rows may be the reason that there is none.
     """
@@ -172,6 +174,7 @@ class Run:
     failures: list[str] = field(default_factory=list[str])
     best: Fit | None = None
     scouted: Sequence[float] = ()
+    arrived: bool = False
     causes: list[str] = field(default_factory=list[str])
 
     @property

@@ -233,7 +233,6 @@ def _scout(ground: Ground, runs: Sequence[Run], sample: Sample, aims: Sequence[A
         return ground.observer(Progress("race", turn, len(runs), len(runs), 0, sample.n_rows))
 
     most = 1 if sample.complete else CONTENDERS
-    begin: list[tuple[Run, Mixture | Fit, Stop]] = []
     found = scouts.explore(
         sample,
         aims,
@@ -245,10 +244,15 @@ def _scout(ground: Ground, runs: Sequence[Run], sample: Sample, aims: Sequence[A
         n_threads=getattr(ground.source, "n_threads", small.n_threads),
         told_to_stop=told_to_stop,
     )
-    for run, its, (models, heights) in zip(runs, starts, found, strict=True):
+    for run, (_, heights) in zip(runs, found, strict=True):
         run.scouted = [height / sample.weight for height in heights]
-        begin += [(run, start, stop) for start in models or its]
-    for run, fit in ground.climb("race", begin, small):
+        run.arrived = sample.complete
+    begin = [(run, model) for run, its, (models, _) in zip(runs, starts, found, strict=True) for model in models or its]
+    if sample.complete:
+        climbed = ground.climb("climb", [(run, model, ground.settings.stop) for run, model in begin])
+    else:
+        climbed = ground.climb("race", [(run, model, stop) for run, model in begin], small)
+    for run, fit in climbed:
         run.raced.append(fit)
         if run.best is None or merit(fit) > merit(run.best, RACE_TOL * small.weight):
             run.best = fit
@@ -310,6 +314,7 @@ def _climb(ground: Ground, runs: Sequence[Run]) -> None:
     for run in runs:
         if run.unmoved:
             run.best = run.candidate.known
+        if run.unmoved or run.arrived:
             continue
         best, passes = run.best, 0
         if run.candidate.by_chance or run.candidate.known:

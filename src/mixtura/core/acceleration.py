@@ -97,8 +97,9 @@ class EM(Steps):
             return View(norm, 0.5 * norm**2 / found.least)
         self.rates += [_rate(a, b) for a, b in self.made]
         self.made.clear()
-        rate = max(self.rates) if len(self.rates) == self.rates.maxlen else 1.0
-        slower = 1.0 if self.verified else SLOWER
+        if len(self.rates) < (self.rates.maxlen or 0):  # if the end is verified, it may be near already
+            return View(norm, UNSEEN * 0.5 * norm**2 if self.verified else np.inf)
+        rate, slower = max(self.rates), 1.0 if self.verified else SLOWER
         return View(norm, slower * 0.5 * norm**2 / (1 - rate) if rate < 1 else np.inf)
 
     def verify(self, here: Point, view: View) -> Probes:
