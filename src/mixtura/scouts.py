@@ -20,18 +20,20 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtura.core.em import Stop, Task, climb_together
 from mixtura.core.mixture import Mixture
 from mixtura.core.noise import Noise
+from mixtura.core.point import LEAST_ROW
 from mixtura.core.statistics import Array
 from mixtura.covariance.prior import Prior
 from mixtura.covariance.registry import Family
 from mixtura.covariance.structure import Diagonal, Full, SingularError, Structure, Tied, matrix_of
-from mixtura.diagnosis import misplaced_components
+from mixtura.diagnosis import LEANING_SHARE
 from mixtura.kernels import machine
 from mixtura.sources.sketch import Sample
 from mixtura.sources.threaded import in_threads
 from mixtura.start import unions
+
+Counts = NDArray[np.int64]
 
 #: The letters of a family's name as the machine code numbers them, and what it knows of shapes and orientations.
 LETTERS = "IEV"
@@ -39,7 +41,7 @@ KNOWN = {"II", "EI", "VI", "EE", "VE", "EV", "VV"}
 #: Steps of a climb, at the most.
 MOST_STEPS = 500
 #: What is tried is sifted: after so many steps, this many go on.
-SIEVE = ((3, 4), (8, 2), (25, 1), (MOST_STEPS, 1))
+SIEVE = np.array([[3, 4], [8, 2], [25, 1], [MOST_STEPS, 1]])
 #: One goes on if it is no further behind the best than this many times what its last steps gained.
 HOPE = 4.0
 #: The first steps of a climb are plain; and the gain (nats a row) that is next to nothing, while hills are told apart
@@ -217,6 +219,18 @@ class Scout:
         self.lost = (land.sample.weight + self.n_components * prior.count) * land.log_unit
         self.letters = tuple(LETTERS.index(letter) for letter in self.aim.family.mclust)
         self.margin = BETTER * self.land.sample.weight
+        self.standing = self._standing()
+
+    def _standing(self) -> tuple[float, float, bool, Array, Array]:
+        """What makes a component misplaced, as mixtura.diagnosis has it."""
+        sample, family, resolution = self.land.sample, self.aim.family, self.aim.prior.resolution
+        floor, narrowest = np.zeros(sample.n_features), np.zeros((sample.n_features, sample.n_features))
+        if resolution is not None:
+            floor = resolution.floor / self.land.unit / self.land.unit
+        if resolution is not None and resolution.narrowest is not None:
+            narrowest = resolution.narrowest / self.land.unit / self.land.unit
+        only_empty = family.pooled or (family.kind != "diagonal" and sample.n_rows <= sample.n_features)
+        return LEAST_ROW * sample.weight / sample.n_rows, LEANING_SHARE, only_empty, floor, narrowest
 
     @property
     def n_components(self) -> int:
@@ -241,40 +255,31 @@ class Scout:
 
     def climb(self, stack: Stack, steps: int, enough: float = ENOUGH) -> Array:
         """Climb from there, in place, and say how high each came; −∞ where it led nowhere."""
-        heights = np.empty(len(stack))
-        land = self.land
-        rows, when = (land.columns, land.weights), (steps, PLAIN_STEPS, enough * land.sample.weight)
-        what = self.log_noise, self.pseudo, self.letters
-        machine.run("ascent", "ascend", None, (*rows, *what, *when, stack.numbers, heights))
-        return np.where(np.isnan(heights), -np.inf, heights) - self.lost
+        return self._ascend(stack, np.array([[steps, len(stack)]]), -np.inf, enough)[0]
+
+    def _ascend(self, stack: Stack, sieve: NDArray[np.int64], bar: float, enough: float) -> tuple[Array, Counts]:
+        """Climb, leaving behind what is not promising; also how many components of each are misplaced."""
+        land, heights, misplaced = self.land, np.empty(len(stack)), np.zeros(len(stack), dtype=np.int64)
+        rows, ways = (land.columns, land.weights), (sieve, HOPE, bar + self.lost)
+        what = self.log_noise, self.pseudo, self.standing, self.letters
+        until = PLAIN_STEPS, enough * land.sample.weight
+        machine.run("ascent", "ascend", None, (*rows, *what, *ways, *until, stack.numbers, heights, misplaced))
+        return np.where(np.isnan(heights), -np.inf, heights) - self.lost, misplaced
 
     def explore(self, stack: Stack) -> None:
-        """Try these mixtures, and take the highest that they lead to if it is better than the best."""
-        before = np.full(len(stack), -np.inf)
-        for steps, most in SIEVE:
-            heights = self.climb(stack, steps)
-            order = np.argsort(-heights, kind="stable")
-            order = order[heights[order] > -np.inf]
-            within_reach = heights[order] + HOPE * (heights[order] - before[order]) >= self.height
-            kept = order[within_reach | (self.misplaced > 0)][:most]
-            stack, before = stack.take(kept), heights[kept]
-            if not len(stack):
-                return
-        height = float(before[0])
-        self.reached.append((height, stack))
-        if self.misplaced or height > self.height + self.margin:
-            self.judge(stack, height)
+        """Try these mixtures, and take the highest that they lead to if it is better than the best.
 
-    def judge(self, stack: Stack, height: float) -> None:
-        """Take a mixture for the best if fewer of its components are misplaced, or if no more are and it is higher."""
-        try:
-            model = self.land.mixture(stack, self.aim.family)
-        except SingularError:
+        Better is what has fewer misplaced components or, if no more, is higher.
+        """
+        heights, misplaced = self._ascend(stack, SIEVE, -np.inf if self.misplaced else self.height, ENOUGH)
+        first = int(heights.argmax())
+        height, gone = float(heights[first]), int(misplaced[first])
+        if height == -np.inf:
             return
-        task = Task(model, self.aim.family, self.aim.prior, Stop(max_iter=0), accelerate=False)
-        misplaced = len(misplaced_components(climb_together([task], self.land.sample)[0]))
-        if self.best is None or (-misplaced, height) > (-self.misplaced, self.height + self.margin):
-            self.best, self.height, self.misplaced = stack, height, misplaced
+        end = stack.take(np.array([first]))
+        self.reached.append((height, end))
+        if self.best is None or (-gone, height) > (-self.misplaced, self.height + self.margin):
+            self.best, self.height, self.misplaced = end, height, gone
             self.version += 1
             self.patience = PATIENCE
 

@@ -11,6 +11,8 @@ x                (D, N) rows, column after column; w their weights
 letters          volume, shape and orientation: ``SAME`` for all (1), ``FREE`` (2) or none at all (0)
 prior            ν, P, κ and μ_P
 noise            the log density of the noise, −∞ where there is none
+standing         what makes a component misplaced: so few rows, and, unless nothing else does, so large a share of its
+                 variance that is the prior's, and the least variances (D,) and covariance (D, D) that are resolved
 weights, …       of a mixture, that of the noise the last (K + 1,); ``means`` (K, D), ``covariances`` (K, D, D)
 n, s1, s2        sums of responsibilities, those of the noise the last (K + 1,); first and second moments about zero
 size, axes       λ_k (K,) and common axes, the rows of (D, D), where the iterations stand
@@ -33,8 +35,9 @@ import numpy as np
 
 from mixtura.kernels.fused import DOUBLE
 
-#: e^r, and ln 2 in two parts, as there; and what is taken for nothing beside 1.
-EXP, LN_2, LEAST_EXPONENT = tuple(DOUBLE.exp), DOUBLE.ln2, DOUBLE.least_exponent
+#: e^r, the logarithm, and ln 2 in two parts, as there; and what is taken for nothing beside 1.
+EXP, LOG, LN_2, LEAST_EXPONENT = tuple(DOUBLE.exp), tuple(DOUBLE.log), DOUBLE.ln2, DOUBLE.least_exponent
+ROOT_HALF = np.uint64(DOUBLE.root_half)
 
 SAME, FREE = 1, 2
 
@@ -445,12 +448,29 @@ def _exponentials(x, top, bits, scale):
 
 
 @_loops
+def _logarithms(x, bits, part, log):
+    """ln x for x ≥ 1, by a polynomial and the power of two in its bits."""
+    whole = x.view(np.uint64)
+    for r in range(len(x)):
+        power = (whole[r] - ROOT_HALF) >> np.uint64(52)
+        bits[r] = np.int64(whole[r] - (power << np.uint64(52)))
+        log[r] = np.float64(power)
+    for r in range(len(x)):
+        s = (part[r] - 1.0) / (part[r] + 1.0)
+        square = s * s
+        value = LOG[-1]
+        for i in range(2, len(LOG) + 1):
+            value = value * square + LOG[-i]
+        log[r] = log[r] * LN_2[0] + (2.0 * s + (log[r] * LN_2[1] + s * square * value)) + 0.0 * x[r]  # NaN stays NaN
+
+
+@_loops
 def _share(joint, w, noise, room, n):
     """Densities → weighted responsibilities (S10), in their place, and the log-likelihood (S11).
 
     The sum of those of the noise, whose log density with its weight is given, becomes the last of n.
     """
-    total, top, bits, scale = room
+    total, top, log, bits, scale = room
     components, rows = joint.shape
     for r in range(rows):
         top[r], total[r] = max(noise, joint[0, r]), 0.0
@@ -461,13 +481,17 @@ def _share(joint, w, noise, room, n):
         _exponentials(joint[k], top, bits, scale)
         for r in range(rows):
             total[r] += joint[k, r]
+    if noise > -np.inf:
+        for r in range(rows):
+            total[r] += math.exp(noise - top[r])
+    _logarithms(total, bits, scale, log)
     loglik, n[components] = 0.0, 0.0
     for r in range(rows):
-        share = math.exp(noise - top[r]) if noise > -np.inf else 0.0
-        total[r] += share
-        loglik += w[r] * (top[r] + math.log(total[r]))
+        loglik += w[r] * (top[r] + log[r])
         total[r] = w[r] / total[r]
-        n[components] += share * total[r]
+    if noise > -np.inf:
+        for r in range(rows):
+            n[components] += math.exp(noise - top[r]) * total[r]
     for k in range(components):
         for r in range(rows):
             joint[k, r] *= total[r]
@@ -558,77 +582,151 @@ def _parts(flat, components, columns):
     )
 
 
-def ascend(x, w, noise, prior, letters, steps, plain, enough, mixtures, heights):
+@_plain
+def _largest(inverse, matrix, half, inside, axes, values):
+    """The largest eigenvalue of A M Aᵀ."""
+    _along(inverse, matrix, half, inside)
+    _eigen(inside, axes, values)
+    return values[-1]
+
+
+@_plain
+def _misplaced(n, covariances, prior, standing, diagonal, triangles, scratch, values):
+    """How many components should be elsewhere, as mixtura.diagnosis has it; −1 if a matrix is singular."""
+    (count, pseudo, _, _), (least, most, only_empty, floor, narrowest) = prior, standing
+    (factor, inverse, _), (half, inside, axes) = triangles, scratch
+    empty, spikes, of_spikes = 0, 0, 0.0
+    for k in range(len(covariances)):
+        if n[k] <= least:
+            empty += 1
+            continue
+        if only_empty:
+            continue
+        if not _cholesky(covariances[k], factor):
+            return -1
+        narrow, leaning = False, 0.0
+        for i in range(len(floor)):
+            narrow = narrow or covariances[k, i, i] < floor[i]
+            if diagonal:
+                leaning = max(leaning, pseudo[i, i] / covariances[k, i, i])
+            for j in range(i + 1, len(floor)):
+                inverse[i, j] = 0.0
+        if not diagonal:
+            _invert(factor, inverse)
+            leaning = _largest(inverse, pseudo, half, inside, axes, values)
+            narrow = narrow or _largest(inverse, narrowest, half, inside, axes, values) > 1.0
+        if narrow or leaning > most * (n[k] + count):
+            spikes += 1
+            of_spikes += n[k]
+    return empty + (spikes if of_spikes < 0.5 * _sum(n[: len(covariances)]) else 0)
+
+
+@_plain
+def _sifted(heights, before, hope, bar, most):
+    """Leave the best, at most so many, that may come above the bar; of the others heights become NaN."""
+    for m in range(len(heights)):
+        if not heights[m] + hope * (heights[m] - before[m]) >= bar:
+            heights[m] = np.nan
+    for m in range(len(heights)):
+        before[m] = heights[m]
+    for m in range(len(heights)):
+        ahead = 0
+        for other in range(len(heights)):
+            ahead += before[other] > before[m] or (before[other] == before[m] and other < m)
+        if ahead >= most:
+            heights[m] = np.nan
+
+
+def ascend(x, w, noise, prior, standing, letters, sieve, hope, bar, plain, enough, mixtures, heights, misplaced):
     """Climb from each of the mixtures and leave there where that led; the objective there, or NaN if it led nowhere.
 
-    A row of ``mixtures`` holds the weights, then the means, then the covariances of one. At most so many steps, the
-    first ones ``plain``, then with momentum (Nesterov), until ``IDLE`` of them gain less than ``enough``. A start of
-    another family is brought into this one by the first.
+    A row of ``mixtures`` holds the weights, then the means, then the covariances of one. Each row of ``sieve`` says how
+    many steps to go and how many of the mixtures then go on, if they are no further below ``bar`` than ``hope`` times
+    what those steps gained. The first steps are ``plain``, then with momentum (Nesterov), until ``IDLE`` of them gain
+    less than ``enough``. A start of another family is brought into this one by the first. ``misplaced`` says of how
+    many of its components that is true, for each that went all the way.
     """
     columns, rows = x.shape
     components = (mixtures.shape[1] - 1) // (1 + columns + columns * columns)
     # one after the other: sums under the present mixture, under the one before, and those that a step is made of
     held = np.zeros((5, mixtures.shape[1]))
     now, before, ahead, here, best = held[0], held[1], held[2], held[3], held[4]
-    of_now, of_ahead, mixture = (
+    of_now, of_ahead, mixture, of_best = (
         _parts(now, components, columns),
         _parts(ahead, components, columns),
         _parts(here, components, columns),
+        _parts(best, components, columns),
     )
     places = np.empty((2, components + columns * columns))  # of the iterations, and where they were before a step
     size, axes = places[0, :components], places[0, components:].reshape(columns, columns)
-    squares = np.zeros((3, columns, columns))
-    triangles = squares[0], squares[1], squares[2]
+    squares = np.zeros((6, columns, columns))
+    triangles, scratch = (squares[0], squares[1], squares[2]), (squares[3], squares[4], squares[5])
     scatter, turned = np.empty((components, columns, columns)), np.empty((components, columns, columns))
     n, along, common = np.empty(components), np.empty((components, columns)), np.empty(columns)
     inner = size, axes, scatter, turned, n, along, common, triangles
     joint, bits = np.empty((components, rows)), np.empty(rows, np.int64)
-    room = np.empty(rows), np.empty(rows), bits, bits.view(np.float64)
-    for m in range(len(heights)):
-        heights[m] = np.nan
-        for k in range(components):
-            for i in range(columns):
-                for j in range(columns):
-                    turned[k, i, j] = 1.0 if i == j else 0.0
-        _copy(mixtures[m], here)
-        if not _settle(mixture, letters, triangles, size, axes):
-            continue
-        height, inertia, later, idle, remembered, prolonged = -np.inf, 1.0, 1.0, 0, False, False
-        for step in range(steps + 1):
-            if step > 0:
-                later = 0.5 * (1.0 + math.sqrt(1.0 + 4.0 * inertia * inertia))
-                share = (inertia - 1.0) / later
-                prolonged = remembered and step > plain and _prolonged(now, before, share, ahead, components + 1)
-                if not prolonged:
+    room = np.empty(rows), np.empty(rows), np.empty(rows), bits, bits.view(np.float64)
+    counted, earlier = np.empty((len(heights), components)), np.empty(len(heights))
+    heights[:] = -np.inf
+    for stage in range(len(sieve)):
+        for m in range(len(heights)):
+            earlier[m] = heights[m]
+            if math.isnan(heights[m]):
+                continue
+            heights[m] = np.nan
+            for k in range(components):
+                for i in range(columns):
+                    for j in range(columns):
+                        turned[k, i, j] = 1.0 if i == j else 0.0
+            _copy(mixtures[m], here)
+            if not _settle(mixture, letters, triangles, size, axes):
+                continue
+            height, inertia, later, idle, remembered, prolonged = -np.inf, 1.0, 1.0, 0, False, False
+            for step in range(sieve[stage, 0] + 1):
+                if step > 0:
+                    later = 0.5 * (1.0 + math.sqrt(1.0 + 4.0 * inertia * inertia))
+                    share = (inertia - 1.0) / later
+                    prolonged = remembered and step > plain and _prolonged(now, before, share, ahead, components + 1)
+                    if not prolonged:
+                        _copy(now, ahead)
+                    _copy(places[0], places[1])
+                    there = _m_step(of_ahead, prior, letters, inner, mixture)
+                    if not (there or prolonged):
+                        break
                     _copy(now, ahead)
-                _copy(places[0], places[1])
-                there = _m_step(of_ahead, prior, letters, inner, mixture)
-                if not (there or prolonged):
-                    break
-                _copy(now, ahead)
-                if not there:
+                    if not there:
+                        _copy(places[1], places[0])
+                        remembered, inertia = False, 1.0
+                        continue
+                diagonal = (letters[2] == 0 and step > 0, letters[2] == 0)
+                reached = _e_step(x, w, noise, mixture, prior, diagonal, triangles, joint, room, of_now)
+                if step == 0:
+                    if not math.isfinite(reached):
+                        break
+                elif prolonged and not reached > height:
+                    _copy(ahead, now)
                     _copy(places[1], places[0])
                     remembered, inertia = False, 1.0
-                    continue
-            diagonal = (letters[2] == 0 and step > 0, letters[2] == 0)
-            reached = _e_step(x, w, noise, mixture, prior, diagonal, triangles, joint, room, of_now)
-            if step == 0:
-                if not math.isfinite(reached):
+                elif not reached >= height:
                     break
-            elif prolonged and not reached > height:
-                _copy(ahead, now)
-                _copy(places[1], places[0])
-                remembered, inertia = False, 1.0
-            elif not reached >= height:
-                break
-            else:
-                idle = idle + 1 if reached - height < enough else 0
-                height, remembered = reached, True
-                inertia = later if step > plain else 1.0
-                _copy(here, best)
-                _copy(ahead, before)
-                if idle >= IDLE:
-                    break
-        if math.isfinite(height):
-            heights[m] = height
-            _copy(best, mixtures[m])
+                else:
+                    idle = idle + 1 if reached - height < enough else 0
+                    height, remembered = reached, True
+                    inertia = later if step > plain else 1.0
+                    _copy(here, best)
+                    _copy(of_now[0][:components], counted[m])
+                    _copy(ahead, before)
+                    if idle >= IDLE:
+                        break
+            if math.isfinite(height):
+                heights[m] = height
+                _copy(best, mixtures[m])
+        _sifted(heights, earlier, hope, bar, sieve[stage, 1])
+    for m in range(len(heights)):
+        if not math.isnan(heights[m]):
+            _copy(mixtures[m], best)
+            misplaced[m] = _misplaced(
+                counted[m], of_best[2], prior, standing, letters[2] == 0, triangles, scratch, common
+            )
+            if misplaced[m] < 0:
+                heights[m] = np.nan
