@@ -39,7 +39,7 @@ from mixtura.scouts import SAME_HILL, Aim
 from mixtura.sources import sketch
 from mixtura.sources.sketch import Sample, samples
 from mixtura.sources.source import Source, watched
-from mixtura.start import METHODS, Parts, around, completed, mixture_of
+from mixtura.start import METHODS, Parts, Rule, around, completed, mixture_of
 from mixtura.strays import with_strays
 
 #: Distinct rows on which starts race, at least …
@@ -179,7 +179,7 @@ def _attempts(candidates: Sequence[Candidate], n_init: int) -> Iterator[Sequence
 def _race(ground: Ground, runs: Sequence[Run]) -> None:
     """Every start, on the sample, far enough to tell the hills apart."""
     stop = ground.settings.race_stop
-    starts = [(run, model, stop) for run in runs for model in _starts(ground, run)]
+    starts = [(run, model, stop) for run, model in _starts(ground, runs)]
     for run, fit in ground.climb("race", _known(runs, stop) + starts, ground.small):
         run.raced.append(fit)
         run.best = max(run.raced, key=merit)
@@ -190,17 +190,22 @@ def _known(runs: Sequence[Run], stop: Stop) -> list[tuple[Run, Mixture | Fit, St
     return [(run, run.candidate.known, stop) for run in runs if run.candidate.known]
 
 
-def _starts(ground: Ground, run: Run) -> Iterator[Mixture]:
-    """The starts that a run makes by chance, less those that fail."""
-    methods, n_components = METHODS[ground.settings.init_params], run.candidate.n_components
-    for attempt in run.attempts:
-        rng = np.random.default_rng([ground.seed, n_components, attempt])
-        rows = ground.rows_for_start(attempt, n_components)
-        try:
-            rule = methods[min(attempt, len(methods) - 1)](rows, n_components, rng)
-            yield ground.first(rule, run.candidate, rows)
-        except SingularError as error:
-            run.failures.append(str(error))
+def _starts(ground: Ground, runs: Sequence[Run]) -> Iterator[tuple[Run, Mixture]]:
+    """The starts that the runs make by chance, less those that fail."""
+    methods = METHODS[ground.settings.init_params]
+    rules: dict[tuple[int, int], Rule] = {}  # those of one number of components have them in common
+    for run in runs:
+        n_components = run.candidate.n_components
+        for attempt in run.attempts:
+            rows = ground.rows_for_start(attempt, n_components)
+            try:
+                if (n_components, attempt) not in rules:
+                    rng = np.random.default_rng([ground.seed, n_components, attempt])
+                    method = methods[min(attempt, len(methods) - 1)]
+                    rules[n_components, attempt] = method(rows, n_components, rng)
+                yield run, ground.first(rules[n_components, attempt], run.candidate, rows)
+            except SingularError as error:
+                run.failures.append(str(error))
 
 
 def _scouted(ground: Ground, runs: Sequence[Run]) -> tuple[Sample, list[Aim]] | None:
@@ -227,7 +232,9 @@ def _scout(ground: Ground, runs: Sequence[Run], sample: Sample, aims: Sequence[A
     for run, fit in ground.climb("race", _known(runs, stop), small):
         run.raced.append(fit)
         run.best = fit
-    starts = [[ground.with_noise(fit.model) for fit in run.raced] or list(_starts(ground, run)) for run in runs]
+    starts = {run: [ground.with_noise(fit.model) for fit in run.raced] for run in runs}
+    for run, model in _starts(ground, [run for run in runs if not run.raced]):
+        starts[run].append(model)
 
     def told_to_stop(turn: int) -> bool:
         return ground.observer(Progress("race", turn, len(runs), len(runs), 0, sample.n_rows))
@@ -236,7 +243,7 @@ def _scout(ground: Ground, runs: Sequence[Run], sample: Sample, aims: Sequence[A
     found = scouts.explore(
         sample,
         aims,
-        starts,
+        list(starts.values()),
         near,
         noise=ground.noise,
         seed=ground.seed,
@@ -247,7 +254,7 @@ def _scout(ground: Ground, runs: Sequence[Run], sample: Sample, aims: Sequence[A
     for run, (_, heights) in zip(runs, found, strict=True):
         run.scouted = [height / sample.weight for height in heights]
         run.arrived = sample.complete
-    begin = [(run, model) for run, its, (models, _) in zip(runs, starts, found, strict=True) for model in models or its]
+    begin = [(run, model) for run, (models, _) in zip(runs, found, strict=True) for model in models or starts[run]]
     if sample.complete:
         climbed = ground.climb("climb", [(run, model, ground.settings.stop) for run, model in begin])
     else:
@@ -342,16 +349,19 @@ def _settle(ground: Ground, runs: Sequence[Run]) -> None:
     """Climb again where a family ended below another that it holds, from what that one found."""
     margin = ground.settings.tol * ground.weight
     stop = ground.settings.stop
+    held = {run: [other for other in runs if _within(other.candidate, run.candidate)] for run in runs}
+    tried: set[tuple[Run, Fit]] = set()
     for _ in range(SETTLE_ROUNDS):
         if ground.told_to_stop:
             return
         starts: list[tuple[Run, Mixture, Stop]] = []
-        for run in runs:
-            held = [other.best for other in runs if other.best and _within(other.candidate, run.candidate)]
-            top = max(held, key=merit, default=None)
-            if run.best is not None and top is not None and merit(top) > merit(run.best, margin):
-                with suppress(SingularError):
-                    starts.append((run, ground.in_family(top.model, run.candidate), stop))
+        for run, others in held.items():
+            top = max((other.best for other in others if other.best), key=merit, default=None)
+            if run.best is None or top is None or (run, top) in tried or merit(top) <= merit(run.best, margin):
+                continue
+            tried.add((run, top))
+            with suppress(SingularError):
+                starts.append((run, ground.in_family(top.model, run.candidate), stop))
         better = [(r, fit) for r, fit in ground.climb("climb", starts) if r.best and merit(fit) > merit(r.best)]
         for run, fit in better:
             run.best = fit
@@ -361,8 +371,9 @@ def _settle(ground: Ground, runs: Sequence[Run]) -> None:
 
 def _within(plain: Candidate, rich: Candidate) -> bool:
     """Whether every mixture of one candidate is one of the other, in a richer family."""
-    same = plain.n_components == rich.n_components and plain.family is not rich.family
-    return same and plain.family.within(rich.family)
+    if plain.n_components != rich.n_components or plain.family is rich.family:
+        return False
+    return plain.family.within(rich.family)
 
 
 def _given(ground: Ground, candidate: Candidate) -> Mixture:

@@ -74,12 +74,13 @@ def repair(ground: Ground, runs: Sequence[Run], sample: Sample, rounds: int) -> 
 def neighbours(runs: Sequence[Run]) -> dict[Run, list[Run]]:
     """For each run those of one component more or fewer, and those of the families next to its own."""
     families = {run.candidate.family for run in runs}
+    beside = {family.name: {f.name for f in families if family.next_to(f, families)} for family in families}
 
     def adjacent(one: Candidate, other: Candidate) -> bool:
         more = abs(one.n_components - other.n_components)
         if one.family is other.family:
             return more == 1
-        return more == 0 and one.family.next_to(other.family, families)
+        return more == 0 and other.family.name in beside[one.family.name]
 
     return {run: [other for other in runs if adjacent(run.candidate, other.candidate)] for run in runs}
 
