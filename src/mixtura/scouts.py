@@ -56,6 +56,8 @@ ROUNDS = 12
 PATIENCE = 2
 #: Pairs of components that are joined, of a neighbour's mixture and of a candidate's own; components moved elsewhere.
 PAIRS, MOVES = 3, 4
+#: Rows are taken so many at a time, those that are left over singly.
+WHOLE = 16
 #: Halves of a normal distribution cut at its mean: how far their means lie from there, in standard deviations.
 HALF = float(np.sqrt(2 / np.pi))
 
@@ -114,7 +116,10 @@ class Stack:
 
 @dataclass(frozen=True, eq=False)
 class Land:
-    """The rows, column after column, from the middle of each and in one unit for all, a power of two; and the noise."""
+    """The rows, column after column, from the middle of each and in one unit for all, a power of two; and the noise.
+
+    There are as many as machine code likes, the last of which may weigh nothing.
+    """
 
     sample: Sample
     noise: Noise | None
@@ -128,8 +133,11 @@ class Land:
         """Those of a sample."""
         middle, spread = sample.middle_and_spread
         unit = 2.0 ** round(math.log2(spread.max(initial=0.0) or 1.0))
-        columns = np.ascontiguousarray(((sample.rows - middle) / unit).T)
-        return cls(sample, noise, middle, unit, columns, np.array(sample.weights))
+        size = -(-sample.n_rows // WHOLE) * WHOLE
+        columns, weights = np.zeros((sample.n_features, size)), np.zeros(size)
+        columns[:, : sample.n_rows] = ((sample.rows - middle) / unit).T
+        weights[: sample.n_rows] = sample.weights
+        return cls(sample, noise, middle, unit, columns, weights)
 
     @property
     def units(self) -> Array:
@@ -297,14 +305,14 @@ class Scout:
             return cuts(neighbour.best, self.land.units)
         return joins(neighbour.best, PAIRS) if neighbour.n_components > self.n_components else neighbour.best
 
-    def changed(self, rng: np.random.Generator) -> list[Stack]:
+    def changed(self, seed: Sequence[int]) -> list[Stack]:
         """Its own best, changed: two components made one and another cut, or else, as chance has it, one moved."""
         if self.best is None or not self.patience or self.n_components < 2:
             return []
         self.patience -= 1
         if self.n_components > 2 and self.patience == PATIENCE - 1:
             return [swaps(self.best, self.land.units)]
-        return [moves(self.best, self.land, rng)]
+        return [moves(self.best, self.land, np.random.default_rng(seed))]
 
 
 def cuts(stack: Stack, unit: Array, first: int | None = None) -> Stack:
@@ -415,10 +423,9 @@ def explore(
             for side in _sides(aims):  # all of one side look at what the others have found: threads change nothing
                 if told_to_stop(turn):
                     break
-                rngs = {i: np.random.default_rng([seed, scouts[i].n_components, i, turn]) for i in side}
                 tried = [
-                    (scouts[i], scouts[i].offered({j: scouts[j] for j in near[i]}) or scouts[i].changed(rngs[i]))
-                    for i in side
+                    (scout, scout.offered({j: scouts[j] for j in near[i]}) or scout.changed([seed, i, turn]))
+                    for i, scout in ((i, scouts[i]) for i in side)
                 ]
                 busy = sent(tried) or busy
             if not busy:

@@ -421,19 +421,28 @@ def _densities(x, mixture, prior, diagonal, triangles, joint, white):
                 offset += inverse[i, j] * means[k, j]
                 away += inverse[i, j] * (centre[j] - means[k, j])
             penalty += 0.5 * pull * away * away
+            if first == i:
+                for r in range(rows):
+                    z = inverse[i, i] * x[i, r] - offset
+                    density[r] -= 0.5 * z * z
+                continue
             for r in range(rows):
-                white[r] = -offset
-            for j in range(first, i + 1):
+                white[r] = inverse[i, 0] * x[0, r] - offset
+            for j in range(1, i):
                 for r in range(rows):
                     white[r] += inverse[i, j] * x[j, r]
             for r in range(rows):
-                density[r] -= 0.5 * white[r] * white[r]
+                z = white[r] + inverse[i, i] * x[i, r]
+                density[r] -= 0.5 * z * z
     return -penalty
 
 
 @_loops
-def _exponentials(x, top, bits, scale):
-    """e^(x − top) in the place of x, where x ≤ top: a polynomial, and a power of two whose bits are written down."""
+def _exponentials(x, top, bits, scale, total):
+    """e^(x − top) in the place of x, where x ≤ top, and added to the total.
+
+    A polynomial, and a power of two whose bits are written down.
+    """
     for r in range(len(x)):
         away = max(x[r] - top[r], LEAST_EXPONENT)
         power = math.floor(away * (1 / math.log(2)) + 0.5)
@@ -445,6 +454,7 @@ def _exponentials(x, top, bits, scale):
         bits[r] = (np.int64(power) + 1023) << 52
     for r in range(len(x)):
         x[r] *= scale[r]
+        total[r] += x[r]
 
 
 @_loops
@@ -466,9 +476,9 @@ def _logarithms(x, bits, part, log):
 
 @_loops
 def _share(joint, w, noise, room, n):
-    """Densities → weighted responsibilities (S10), in their place, and the log-likelihood (S11).
+    """Densities → weighted responsibilities (S10), in their place, their sums n, and the log-likelihood (S11).
 
-    The sum of those of the noise, whose log density with its weight is given, becomes the last of n.
+    The log density of the noise is with its weight.
     """
     total, top, log, bits, scale = room
     components, rows = joint.shape
@@ -478,43 +488,42 @@ def _share(joint, w, noise, room, n):
         for r in range(rows):
             top[r] = max(top[r], joint[k, r])
     for k in range(components):
-        _exponentials(joint[k], top, bits, scale)
-        for r in range(rows):
-            total[r] += joint[k, r]
+        _exponentials(joint[k], top, bits, scale, total)
     if noise > -np.inf:
         for r in range(rows):
             total[r] += math.exp(noise - top[r])
     _logarithms(total, bits, scale, log)
-    loglik, n[components] = 0.0, 0.0
+    loglik, counted = 0.0, 0.0
     for r in range(rows):
         loglik += w[r] * (top[r] + log[r])
         total[r] = w[r] / total[r]
     if noise > -np.inf:
         for r in range(rows):
-            n[components] += math.exp(noise - top[r]) * total[r]
+            counted += math.exp(noise - top[r]) * total[r]
+    n[components] = counted
     for k in range(components):
+        counted = 0.0
         for r in range(rows):
             joint[k, r] *= total[r]
+            counted += joint[k, r]
+        n[k] = counted
     return loglik
 
 
 @_loops
 def _add(x, share, diagonal, white, sums):
-    """The sums of the E-step under those responsibilities; of second moments only the diagonals if so asked."""
-    n, s1, s2 = sums
+    """The first and second moments under those responsibilities; of second ones only the diagonals if so asked."""
+    _, s1, s2 = sums
     columns, rows = x.shape
     for k in range(len(s1)):
-        total = 0.0
-        for r in range(rows):
-            total += share[k, r]
-        n[k] = total
         for i in range(columns):
-            total = 0.0
+            total, squares = 0.0, 0.0
             for r in range(rows):
                 white[r] = share[k, r] * x[i, r]
                 total += white[r]
-            s1[k, i] = total
-            for j in range(i if diagonal else 0, i + 1):
+                squares += white[r] * x[i, r]
+            s1[k, i], s2[k, i, i] = total, squares
+            for j in range(i if diagonal else 0, i):
                 total = 0.0
                 for r in range(rows):
                     total += white[r] * x[j, r]
