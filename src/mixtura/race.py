@@ -21,6 +21,7 @@ from mixtura.core.em import Fit, Stop
 from mixtura.core.fixed import NOTHING
 from mixtura.core.mixture import Mixture
 from mixtura.core.status import Status
+from mixtura.covariance.registry import Family
 from mixtura.covariance.structure import SingularError
 from mixtura.diagnosis import Grade, Note, diagnose_rows, idle_directions, name_columns, of_prior, of_units
 from mixtura.ground import (
@@ -190,20 +191,26 @@ def _known(runs: Sequence[Run], stop: Stop) -> list[tuple[Run, Mixture | Fit, St
     return [(run, run.candidate.known, stop) for run in runs if run.candidate.known]
 
 
-def _starts(ground: Ground, runs: Sequence[Run]) -> Iterator[tuple[Run, Mixture]]:
-    """The starts that the runs make by chance, less those that fail."""
+def _starts(ground: Ground, runs: Sequence[Run], family: Family | None = None) -> Iterator[tuple[Run, Mixture]]:
+    """The starts that the runs make by chance, less those that fail; all in one family where one is given.
+
+    What several of them have in common is made once.
+    """
     methods = METHODS[ground.settings.init_params]
-    rules: dict[tuple[int, int], Rule] = {}  # those of one number of components have them in common
+    rules: dict[tuple[int, int], Rule] = {}
+    made: dict[tuple[int, int, str], Mixture] = {}
     for run in runs:
-        n_components = run.candidate.n_components
+        candidate = run.candidate if family is None else run.candidate._replace(family=family)
+        k = candidate.n_components
         for attempt in run.attempts:
-            rows = ground.rows_for_start(attempt, n_components)
+            rows, key = ground.rows_for_start(attempt, k), (k, attempt, candidate.family.name)
             try:
-                if (n_components, attempt) not in rules:
-                    rng = np.random.default_rng([ground.seed, n_components, attempt])
-                    method = methods[min(attempt, len(methods) - 1)]
-                    rules[n_components, attempt] = method(rows, n_components, rng)
-                yield run, ground.first(rules[n_components, attempt], run.candidate, rows)
+                if (k, attempt) not in rules:
+                    rng = np.random.default_rng([ground.seed, k, attempt])
+                    rules[k, attempt] = methods[min(attempt, len(methods) - 1)](rows, k, rng)
+                if key not in made or candidate.start is not None:
+                    made[key] = ground.first(rules[k, attempt], candidate, rows)
+                yield run, made[key]
             except SingularError as error:
                 run.failures.append(str(error))
 
@@ -233,7 +240,8 @@ def _scout(ground: Ground, runs: Sequence[Run], sample: Sample, aims: Sequence[A
         run.raced.append(fit)
         run.best = fit
     starts = {run: [ground.with_noise(fit.model) for fit in run.raced] for run in runs}
-    for run, model in _starts(ground, [run for run in runs if not run.raced]):
+    richest = max((run.candidate.family for run in runs), key=lambda family: family.free(2, small.n_features))
+    for run, model in _starts(ground, [run for run in runs if not run.raced], richest):
         starts[run].append(model)
 
     def told_to_stop(turn: int) -> bool:
@@ -251,10 +259,14 @@ def _scout(ground: Ground, runs: Sequence[Run], sample: Sample, aims: Sequence[A
         n_threads=getattr(ground.source, "n_threads", small.n_threads),
         told_to_stop=told_to_stop,
     )
-    for run, (_, heights) in zip(runs, found, strict=True):
+    begin: list[tuple[Run, Mixture]] = []
+    for run, (models, heights) in zip(runs, found, strict=True):
         run.scouted = [height / sample.weight for height in heights]
         run.arrived = sample.complete
-    begin = [(run, model) for run, (models, _) in zip(runs, found, strict=True) for model in models or starts[run]]
+        begin += [(run, model) for model in models]
+        for start in () if models else starts[run]:
+            with suppress(SingularError):
+                begin.append((run, ground.in_family(start, run.candidate)))
     if sample.complete:
         climbed = ground.climb("climb", [(run, model, ground.settings.stop) for run, model in begin])
     else:
