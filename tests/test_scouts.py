@@ -102,6 +102,25 @@ def test_what_leads_nowhere_is_left_and_leaves_the_others_alone():
     assert scout.found(1).models == []
 
 
+def test_the_sieve_leaves_behind_what_is_not_promising():
+    scout = Scout(LAND, aim(3))
+    rng = np.random.default_rng(0)
+    stack = Stack.joined([LAND.stack(TRUTH)] + [moves(LAND.stack(TRUTH), LAND, rng) for _ in range(3)])
+    everything = np.arange(len(stack))
+    further = stack.take(everything)
+    heights = scout.climb(further, 3)
+    kept, _ = scout.ascend(stack.take(everything), np.array([[3, 3]]), -np.inf)
+    assert_array_equal(kept, np.where(heights > heights.min(), heights, -np.inf))
+    later = scout.climb(further, 1)
+    reach = later + scouts.HOPE * (later - heights)
+    for bar in 0.5 * (np.sort(reach)[1:] + np.sort(reach)[:-1]):
+        kept, _ = scout.ascend(stack.take(everything), np.array([[3, 4], [1, 4]]), bar)
+        assert_array_equal(kept, np.where(reach > bar, later, -np.inf))
+    ends, _ = scout.ascend(stack, scouts.SIEVE, -np.inf)
+    assert (ends > -np.inf).sum() == 1
+    assert ends.max() >= heights.max()
+
+
 def test_a_better_mixture_is_taken_and_a_worse_one_is_not():
     scout = Scout(LAND, aim(3))
     poor = TRUTH.means.copy()

@@ -21,7 +21,6 @@ from mixtura.core.em import Fit, Stop
 from mixtura.core.fixed import NOTHING
 from mixtura.core.mixture import Mixture
 from mixtura.core.status import Status
-from mixtura.covariance.registry import Family
 from mixtura.covariance.structure import SingularError
 from mixtura.diagnosis import Grade, Note, diagnose_rows, idle_directions, name_columns, of_prior, of_units
 from mixtura.ground import (
@@ -119,7 +118,7 @@ def search(
         _race(ground, open_to_others)
         repair(ground, open_to_others, small, GROWN_ROUNDS if larger else REPAIR_ROUNDS)
     _grow(ground, [run for run in open_to_others if not run.unmoved])
-    _climb(ground, runs)
+    _climb(ground, [run for run in runs if not run.arrived])
     _fall_back(ground, [run for run in runs if run.candidate.by_chance])
     _settle(ground, open_to_others)
     notes = diagnose_rows(small, source.n_rows, ground.resolution, columns)
@@ -191,26 +190,19 @@ def _known(runs: Sequence[Run], stop: Stop) -> list[tuple[Run, Mixture | Fit, St
     return [(run, run.candidate.known, stop) for run in runs if run.candidate.known]
 
 
-def _starts(ground: Ground, runs: Sequence[Run], family: Family | None = None) -> Iterator[tuple[Run, Mixture]]:
-    """The starts that the runs make by chance, less those that fail; all in one family where one is given.
-
-    What several of them have in common is made once.
-    """
+def _starts(ground: Ground, runs: Sequence[Run]) -> Iterator[tuple[Run, Mixture]]:
+    """The starts that the runs make by chance, less those that fail."""
     methods = METHODS[ground.settings.init_params]
-    rules: dict[tuple[int, int], Rule] = {}
-    made: dict[tuple[int, int, str], Mixture] = {}
+    rules: dict[tuple[int, int], Rule] = {}  # those of one number of components have them in common
     for run in runs:
-        candidate = run.candidate if family is None else run.candidate._replace(family=family)
-        k = candidate.n_components
+        k = run.candidate.n_components
         for attempt in run.attempts:
-            rows, key = ground.rows_for_start(attempt, k), (k, attempt, candidate.family.name)
+            rows = ground.rows_for_start(attempt, k)
             try:
                 if (k, attempt) not in rules:
                     rng = np.random.default_rng([ground.seed, k, attempt])
                     rules[k, attempt] = methods[min(attempt, len(methods) - 1)](rows, k, rng)
-                if key not in made or candidate.start is not None:
-                    made[key] = ground.first(rules[k, attempt], candidate, rows)
-                yield run, made[key]
+                yield run, ground.first(rules[k, attempt], run.candidate, rows)
             except SingularError as error:
                 run.failures.append(str(error))
 
@@ -239,10 +231,7 @@ def _scout(ground: Ground, runs: Sequence[Run], sample: Sample, aims: Sequence[A
     for run, fit in ground.climb("race", _known(runs, stop), small):
         run.raced.append(fit)
         run.best = fit
-    starts = {run: [ground.with_noise(fit.model) for fit in run.raced] for run in runs}
-    richest = max((run.candidate.family for run in runs), key=lambda family: family.free(2, small.n_features))
-    for run, model in _starts(ground, [run for run in runs if not run.raced], richest):
-        starts[run].append(model)
+    starts = _scouts_starts(ground, runs)
 
     def told_to_stop(turn: int) -> bool:
         return ground.observer(Progress("race", turn, len(runs), len(runs), 0, sample.n_rows))
@@ -275,6 +264,27 @@ def _scout(ground: Ground, runs: Sequence[Run], sample: Sample, aims: Sequence[A
         run.raced.append(fit)
         if run.best is None or merit(fit) > merit(run.best, RACE_TOL * small.weight):
             run.best = fit
+
+
+def _scouts_starts(ground: Ground, runs: Sequence[Run]) -> dict[Run, list[Mixture]]:
+    """Where scouts begin: at the fits that there are, or else at all starts of as many components.
+
+    Those are made once for all families, in the richest of them.
+    """
+    starts = {run: [ground.with_noise(fit.model) for fit in run.raced] for run in runs}
+    own = [run for run in runs if not run.raced and run.candidate.start is not None]
+    for run, model in _starts(ground, own):
+        starts[run].append(model)
+    richest = max((run.candidate.family for run in runs), key=lambda family: family.free(2, ground.small.n_features))
+    rest = [run for run in runs if run.candidate.start is None]
+    for k in {run.candidate.n_components for run in rest}:
+        peers = [run for run in rest if run.candidate.n_components == k]
+        together = Run(Candidate(k, richest), sorted({attempt for run in peers for attempt in run.attempts}))
+        models = [model for _, model in _starts(ground, [together])]
+        for run in peers:
+            starts[run] = models
+            run.failures += together.failures
+    return starts
 
 
 def _grow(ground: Ground, runs: Sequence[Run]) -> None:
@@ -333,7 +343,6 @@ def _climb(ground: Ground, runs: Sequence[Run]) -> None:
     for run in runs:
         if run.unmoved:
             run.best = run.candidate.known
-        if run.unmoved or run.arrived:
             continue
         best, passes = run.best, 0
         if run.candidate.by_chance or run.candidate.known:

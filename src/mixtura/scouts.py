@@ -33,15 +33,13 @@ from mixtura.sources.sketch import Sample
 from mixtura.sources.threaded import in_threads
 from mixtura.start import unions
 
-Counts = NDArray[np.int64]
-
 #: The letters of a family's name as the machine code numbers them, and what it knows of shapes and orientations.
 LETTERS = "IEV"
 KNOWN = {"II", "EI", "VI", "EE", "VE", "EV", "VV"}
 #: Steps of a climb, at the most.
 MOST_STEPS = 500
 #: What is tried is sifted: after so many steps, this many go on.
-SIEVE = np.array([[3, 4], [8, 2], [25, 1], [MOST_STEPS, 1]])
+SIEVE = np.array([[2, 4], [8, 2], [25, 1], [MOST_STEPS, 1]])
 #: One goes on if it is no further behind the best than this many times what its last steps gained.
 HOPE = 4.0
 #: The first steps of a climb are plain; and the gain (nats a row) that is next to nothing, while hills are told apart
@@ -263,10 +261,15 @@ class Scout:
 
     def climb(self, stack: Stack, steps: int, enough: float = ENOUGH) -> Array:
         """Climb from there, in place, and say how high each came; −∞ where it led nowhere."""
-        return self._ascend(stack, np.array([[steps, len(stack)]]), -np.inf, enough)[0]
+        return self.ascend(stack, np.array([[steps, len(stack)]]), -np.inf, enough)[0]
 
-    def _ascend(self, stack: Stack, sieve: NDArray[np.int64], bar: float, enough: float) -> tuple[Array, Counts]:
-        """Climb, leaving behind what is not promising; also how many components of each are misplaced."""
+    def ascend(
+        self, stack: Stack, sieve: NDArray[np.int64], bar: float, enough: float = ENOUGH
+    ) -> tuple[Array, NDArray[np.int64]]:
+        """Climb through a sieve, and say also of how many components that are misplaced.
+
+        What is left behind there, as not promising to come above the bar, is at −∞ too.
+        """
         land, heights, misplaced = self.land, np.empty(len(stack)), np.zeros(len(stack), dtype=np.int64)
         rows, ways = (land.columns, land.weights), (sieve, HOPE, bar + self.lost)
         what = self.log_noise, self.pseudo, self.standing, self.letters
@@ -279,7 +282,7 @@ class Scout:
 
         Better is what has fewer misplaced components or, if no more, is higher.
         """
-        heights, misplaced = self._ascend(stack, SIEVE, -np.inf if self.misplaced else self.height, ENOUGH)
+        heights, misplaced = self.ascend(stack, SIEVE, -np.inf if self.misplaced else self.height)
         first = int(heights.argmax())
         height, gone = float(heights[first]), int(misplaced[first])
         if height == -np.inf:

@@ -12,6 +12,8 @@ from mixtura.core.em import Stop, Task, climb_together
 from mixtura.core.point import Point
 from mixtura.covariance import registry
 from mixtura.covariance.registry import Family
+from mixtura.covariance.structure import Full
+from mixtura.diagnosis import misplaced_components
 from mixtura.scouts import Aim, Land, Scout
 from mixtura.sources import sketch
 from mixtura.sources.memory import Memory
@@ -58,6 +60,34 @@ def test_a_step_is_that_of_em(family, prior_name, noise):
         assert_allclose(mine.covariances / units, theirs.covariances / units, atol=1e-9)
     here = Point(mine, e_step(mine, sample.rows, sample.weights), family, prior)
     assert height == pytest.approx(here.objective, rel=1e-11)
+
+
+def crowded(family: Family, sample: sketch.Sample, which: str) -> Mixture:
+    """Four components, the last of which is as it should be, without rows, flat, or all prior."""
+    start = start_for(family, sample.rows, 4, sample.weights)
+    weights, means, covariances = start.weights.copy(), start.means.copy(), start.covariances.copy()
+    if which == "far":
+        means[3] += 1e3 * sample.rows.std(0)
+    elif which != "sound":
+        shrink = {"narrow": 1e-14, "thin": 3e-5}[which]
+        means[3] = sample.rows[7]
+        covariances[3] *= shrink if family.kind == "diagonal" else 1.0
+        if family.kind != "diagonal":  # across one direction alone
+            axis = np.linalg.eigh(covariances[3])[1][:, -1]
+            covariances[3] -= (1 - shrink) * (axis @ covariances[3] @ axis) * np.outer(axis, axis)
+    return Mixture(weights, means, family.nearest(Full.from_covariances(covariances), weights))
+
+
+@pytest.mark.parametrize("which", ["sound", "far", "narrow", "thin"])
+@pytest.mark.parametrize("prior_name", ["relative", "conjugate"])
+def test_misplaced_components_are_those_of_the_diagnosis(family, prior_name, which):
+    scout, sample = scout_for(family, 4, prior_name=prior_name)
+    stack = scout.land.stack(crowded(family, sample, which))
+    (height,), (misplaced,) = scout.ascend(stack, np.array([[1, 1]]), -np.inf)
+    assert height > -np.inf
+    end = scout.land.mixture(stack, family)
+    (fit,) = climb_together([Task(end, family, scout.aim.prior, Stop(max_iter=0))], sample)
+    assert misplaced == len(misplaced_components(fit))
 
 
 @pytest.mark.parametrize("noise", [None, NOISE], ids=["no noise", "noise"])
