@@ -105,16 +105,16 @@ def test_what_leads_nowhere_is_left_and_leaves_the_others_alone():
 def test_the_sieve_leaves_behind_what_is_not_promising():
     scout = Scout(LAND, aim(3))
     rng = np.random.default_rng(0)
-    stack = Stack.joined([LAND.stack(TRUTH)] + [moves(LAND.stack(TRUTH), LAND, rng) for _ in range(3)])
+    stack = Stack.joined([LAND.stack(TRUTH), moves(LAND.stack(TRUTH), LAND, rng)])
     everything = np.arange(len(stack))
     further = stack.take(everything)
     heights = scout.climb(further, 3)
-    kept, _ = scout.ascend(stack.take(everything), np.array([[3, 3]]), -np.inf)
+    kept, _ = scout.ascend(stack.take(everything), np.array([[3, 4]]), -np.inf)
     assert_array_equal(kept, np.where(heights > heights.min(), heights, -np.inf))
     later = scout.climb(further, 1)
     reach = later + scouts.HOPE * (later - heights)
     for bar in 0.5 * (np.sort(reach)[1:] + np.sort(reach)[:-1]):
-        kept, _ = scout.ascend(stack.take(everything), np.array([[3, 4], [1, 4]]), bar)
+        kept, _ = scout.ascend(stack.take(everything), np.array([[3, 5], [1, 5]]), bar)
         assert_array_equal(kept, np.where(reach > bar, later, -np.inf))
     ends, _ = scout.ascend(stack, scouts.SIEVE, -np.inf)
     assert (ends > -np.inf).sum() == 1
