@@ -257,7 +257,8 @@ def _scout(ground: Ground, runs: Sequence[Run], sample: Sample, aims: Sequence[A
             with suppress(SingularError):
                 begin.append((run, ground.in_family(start, run.candidate)))
     if sample.complete:
-        climbed = ground.climb("climb", [(run, model, ground.settings.stop) for run, model in begin])
+        stop = replace(ground.settings.stop, near=True)
+        climbed = ground.climb("climb", [(run, model, stop) for run, model in begin])
     else:
         climbed = ground.climb("race", [(run, model, stop) for run, model in begin], small)
     for run, fit in climbed:

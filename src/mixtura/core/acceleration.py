@@ -80,10 +80,14 @@ class Steps(ABC):
 
 
 class EM(Steps):
-    """The EM step alone. The gap is read off the rate at which the steps shrink."""
+    """The EM step alone. The gap is read off the rate at which the steps shrink.
 
-    def __init__(self, verified: bool = False) -> None:
+    If the start is said to be near the top, the end is looked at before that rate is known.
+    """
+
+    def __init__(self, verified: bool = False, near: bool = False) -> None:
         self.verified = verified
+        self.near = near and verified
         self.rates: deque[float] = deque(maxlen=3)
         self.made: deque[tuple[Point, Point]] = deque(maxlen=3)  # steps whose rate is not known yet
         self.doubtful = np.inf
@@ -97,8 +101,8 @@ class EM(Steps):
             return View(norm, 0.5 * norm**2 / found.least)
         self.rates += [_rate(a, b) for a, b in self.made]
         self.made.clear()
-        if len(self.rates) < (self.rates.maxlen or 0):  # if the end is verified, it may be near already
-            return View(norm, UNSEEN * 0.5 * norm**2 if self.verified else np.inf)
+        if len(self.rates) < (self.rates.maxlen or 0):
+            return View(norm, UNSEEN * 0.5 * norm**2 if self.near else np.inf)
         rate, slower = max(self.rates), 1.0 if self.verified else SLOWER
         return View(norm, slower * 0.5 * norm**2 / (1 - rate) if rate < 1 else np.inf)
 
@@ -147,8 +151,8 @@ class Momentum(EM):
     whatever its constraints.
     """
 
-    def __init__(self, verified: bool = True) -> None:
-        super().__init__(verified)
+    def __init__(self, verified: bool = True, near: bool = False) -> None:
+        super().__init__(verified, near)
         self.reach = REACH if verified else 1.0
         self.before: Statistics | None = None
         self.inertia = 1.0
@@ -335,11 +339,12 @@ def steps_for(
     prior: Prior,
     accelerate: bool,
     verify: bool = True,
+    near: bool = False,
     *,
     guide: Guide | None = None,
     curvature: Curvature | None = None,
 ) -> Steps:
     """Quasi-Newton steps where the family has coordinates and the rows leave no direction open, else momentum."""
     if not accelerate:
-        return EM(verify)
-    return QuasiNewton(verify, guide, curvature) if family.tangent and prior.span is None else Momentum(verify)
+        return EM(verify, near)
+    return QuasiNewton(verify, guide, curvature) if family.tangent and prior.span is None else Momentum(verify, near)

@@ -53,11 +53,14 @@ class Stop:
         The most passes over the rows; 0 measures the start alone.
     verify : bool
         Whether the end is looked at once more, see ``acceleration``.
+    near : bool
+        Whether the start is known to be near the top, so that it pays to look at once.
     """
 
     tol: float = 1e-6
     max_iter: int = 10_000
     verify: bool = True
+    near: bool = False
 
 
 class Step(NamedTuple):
@@ -200,13 +203,15 @@ def climb(task: Task, trace: list[Step] | None = None) -> Generator[Mixture, Sta
     """From a start to the top of its hill; the objective never falls on the way. A trace that is given grows."""
     # the EM step of one component is the answer itself
     accelerate = task.accelerate and task.start.n_components > 1
-    steps = steps_for(task.family, task.prior, accelerate, task.stop.verify, guide=task.guide, curvature=task.curvature)
+    stop, guide, curvature = task.stop, task.guide, task.curvature
+    how = accelerate, stop.verify, stop.near
+    steps = steps_for(task.family, task.prior, *how, guide=guide, curvature=curvature)
     trace = [] if trace is None else trace
     passes, kind, arrived = 1, "start", False
     statistics = yield task.start
     here = Point(task.start, statistics, task.family, task.prior, task.fixed)
     try:
-        if not task.stop.max_iter:
+        if not stop.max_iter:
             trace.append(Step(passes, kind, statistics.loglik, here.objective, np.nan, np.inf))
             raise _End(Status.MAX_ITER)
         while True:
@@ -215,11 +220,11 @@ def climb(task: Task, trace: list[Step] | None = None) -> Generator[Mixture, Sta
             trace.append(Step(passes, kind, here.statistics.loglik, here.objective, view.gradient_norm, gap))
             if arrived:
                 break
-            if view.gap < steps.reach * task.stop.tol:
+            if view.gap < steps.reach * stop.tol:
                 view, probes = yield from _counted(steps.verify(here, view))
                 passes += probes
                 trace[-1] = trace[-1]._replace(gap=view.gap)
-                arrived = view.gap < task.stop.tol
+                arrived = view.gap < stop.tol
                 if arrived and not view.leads:
                     break
             kind, there, tried = yield from _first_that_climbs(here, steps.propose(here, view))  # if arrived, the last
@@ -227,7 +232,7 @@ def climb(task: Task, trace: list[Step] | None = None) -> Generator[Mixture, Sta
             if there is None or (there.objective <= here.objective and there.gradient_norm >= here.gradient_norm):
                 left = min(view.gap, 0.5 * view.gradient_norm**2)
                 trace[-1] = trace[-1]._replace(gap=left)
-                raise _End(Status.PRECISION if left < max(task.stop.tol, PRECISE_GAP) else Status.STALLED)
+                raise _End(Status.PRECISION if left < max(stop.tol, PRECISE_GAP) else Status.STALLED)
             steps.learn(here, there)
             arrived = arrived and not gained_more(here, there, trace[-1].gap)
             here = there
@@ -238,7 +243,7 @@ def climb(task: Task, trace: list[Step] | None = None) -> Generator[Mixture, Sta
         status = Status.SINGULAR
         if not trace or trace[-1].passes < passes:  # it was met while looking from here
             trace.append(Step(passes, kind, here.statistics.loglik, here.objective, np.nan, np.inf))
-    last, steps_made = trace[-1], max(passes - 1, min(1, task.stop.max_iter))
+    last, steps_made = trace[-1], max(passes - 1, min(1, stop.max_iter))
     return Fit(
         here.model, status, tuple(trace), last.loglik, last.objective, last.gradient_norm, last.gap,
         steps_made, here.statistics, task.family, task.prior, task.fixed, steps.curvature,
