@@ -323,6 +323,22 @@ def test_they_stay_at_home_where_a_row_is_so_far_off_that_digits_are_lost(monkey
     assert any(cell.fit is not None for cell in cells)
 
 
+def test_fits_that_there_are_stay_unless_something_higher_is_found(monkeypatch):
+    seen = sent(monkeypatch)
+    before = mixtura.select(ROWS[:150], range(1, 4), "all", random_state=0)
+    former = {(cell.n_components, cell.covariance): cell for cell in before.cells}
+    after = before.extend(n_components=[4, 5])
+    assert len(seen) == 2
+    assert len(after.cells) == 5 * len(FAMILIES)
+    stayed = 0
+    for cell in after.cells:
+        old = former.get((cell.n_components, cell.covariance))
+        if old is not None:
+            stayed += cell.fit is old.fit
+            assert cell.fit is old.fit or cell.loglik > old.loglik
+    assert stayed > len(FAMILIES)
+
+
 @pytest.mark.parametrize("exponent", [-300, 300])
 def test_the_unit_of_the_rows_changes_nothing(exponent):
     table = [Candidate(k, f) for k in (1, 2, 3) for f in FAMILIES]

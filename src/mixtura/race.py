@@ -118,7 +118,7 @@ def search(
         _race(ground, open_to_others)
         repair(ground, open_to_others, small, GROWN_ROUNDS if larger else REPAIR_ROUNDS)
     _grow(ground, [run for run in open_to_others if not run.unmoved])
-    _climb(ground, [run for run in runs if not run.arrived])
+    _climb(ground, [run for run in runs if run.unmoved or not run.arrived])
     _fall_back(ground, [run for run in runs if run.candidate.by_chance])
     _settle(ground, open_to_others)
     notes = diagnose_rows(small, source.n_rows, ground.resolution, columns)
