@@ -139,7 +139,7 @@ def test_the_start_and_the_family_change_the_fit(family):
 
 
 def test_stop_is_what_em_stops_by():
-    assert {field.name for field in fields(Stop)} == {"tol", "max_iter", "verify"}
+    assert {field.name for field in fields(Stop)} == {"tol", "max_iter", "verify", "near"}
 
 
 def test_leaning_makes_the_components_of_a_start_alike(family):
