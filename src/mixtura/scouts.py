@@ -420,7 +420,12 @@ def explore(
             _together(jobs, pool, n_threads - 1)
             return bool(jobs)
 
-        sent((scout, [land.stack(model) for model in its]) for scout, its in zip(scouts, starts, strict=True))
+        firsts = [[land.stack(model) for model in its] for its in starts]
+        sent(zip(scouts, firsts, strict=True))
+        # where the highest has spikes, the others on their own: one of them may be sound
+        for turn in range(max(map(len, firsts))):
+            spiked = [(s, its[turn]) for s, its in zip(scouts, firsts, strict=True) if s.misplaced and turn < len(its)]
+            sent((scout, [start]) for scout, start in spiked)
         for turn in range(ROUNDS):
             busy = False
             for side in _sides(aims):  # all of one side look at what the others have found: threads change nothing
