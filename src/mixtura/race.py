@@ -236,7 +236,6 @@ def _scout(ground: Ground, runs: Sequence[Run], sample: Sample, aims: Sequence[A
     def told_to_stop(turn: int) -> bool:
         return ground.observer(Progress("race", turn, len(runs), len(runs), 0, sample.n_rows))
 
-    most = 1 if sample.complete else CONTENDERS
     found = scouts.explore(
         sample,
         aims,
@@ -244,7 +243,7 @@ def _scout(ground: Ground, runs: Sequence[Run], sample: Sample, aims: Sequence[A
         near,
         noise=ground.noise,
         seed=ground.seed,
-        most=most,
+        most=1 if sample.complete else CONTENDERS,
         n_threads=getattr(ground.source, "n_threads", small.n_threads),
         told_to_stop=told_to_stop,
     )
@@ -256,12 +255,10 @@ def _scout(ground: Ground, runs: Sequence[Run], sample: Sample, aims: Sequence[A
         for start in () if models else starts[run]:
             with suppress(SingularError):
                 begin.append((run, ground.in_family(start, run.candidate)))
+    stage, rows = "race", small
     if sample.complete:
-        stop = replace(ground.settings.stop, near=True)
-        climbed = ground.climb("climb", [(run, model, stop) for run, model in begin])
-    else:
-        climbed = ground.climb("race", [(run, model, stop) for run, model in begin], small)
-    for run, fit in climbed:
+        stage, rows, stop = "climb", None, replace(ground.settings.stop, near=True)
+    for run, fit in ground.climb(stage, [(run, model, stop) for run, model in begin], rows):
         run.raced.append(fit)
         if run.best is None or merit(fit) > merit(run.best, RACE_TOL * small.weight):
             run.best = fit

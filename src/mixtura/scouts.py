@@ -229,12 +229,12 @@ class Scout:
 
     def _standing(self) -> tuple[float, float, bool, Array, Array]:
         """What makes a component misplaced, as mixtura.diagnosis has it."""
-        sample, family, resolution = self.land.sample, self.aim.family, self.aim.prior.resolution
+        sample, unit = self.land.sample, self.land.unit
+        family, resolution = self.aim.family, self.aim.prior.resolution
         floor, narrowest = np.zeros(sample.n_features), np.zeros((sample.n_features, sample.n_features))
         if resolution is not None:
-            floor = resolution.floor / self.land.unit / self.land.unit
-        if resolution is not None and resolution.narrowest is not None:
-            narrowest = resolution.narrowest / self.land.unit / self.land.unit
+            floor = resolution.floor / unit / unit
+            narrowest = narrowest if resolution.narrowest is None else resolution.narrowest / unit / unit
         only_empty = family.pooled or (family.kind != "diagonal" and sample.n_rows <= sample.n_features)
         return LEAST_ROW * sample.weight / sample.n_rows, LEANING_SHARE, only_empty, floor, narrowest
 
@@ -423,9 +423,9 @@ def explore(
         firsts = [[land.stack(model) for model in its] for its in starts]
         sent(zip(scouts, firsts, strict=True))
         # where the highest has spikes, the others on their own: one of them may be sound
-        for turn in range(max(map(len, firsts))):
-            spiked = [(s, its[turn]) for s, its in zip(scouts, firsts, strict=True) if s.misplaced and turn < len(its)]
-            sent((scout, [start]) for scout, start in spiked)
+        for attempt in range(max(map(len, firsts), default=0)):
+            spiked = [(scout, its[attempt:][:1]) for scout, its in zip(scouts, firsts, strict=True) if scout.misplaced]
+            sent(spiked)
         for turn in range(ROUNDS):
             busy = False
             for side in _sides(aims):  # all of one side look at what the others have found: threads change nothing

@@ -101,7 +101,7 @@ class EM(Steps):
             return View(norm, 0.5 * norm**2 / found.least)
         self.rates += [_rate(a, b) for a, b in self.made]
         self.made.clear()
-        if len(self.rates) < (self.rates.maxlen or 0):
+        if len(self.rates) != self.rates.maxlen:
             return View(norm, UNSEEN * 0.5 * norm**2 if self.near else np.inf)
         rate, slower = max(self.rates), 1.0 if self.verified else SLOWER
         return View(norm, slower * 0.5 * norm**2 / (1 - rate) if rate < 1 else np.inf)

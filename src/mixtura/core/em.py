@@ -203,9 +203,10 @@ def climb(task: Task, trace: list[Step] | None = None) -> Generator[Mixture, Sta
     """From a start to the top of its hill; the objective never falls on the way. A trace that is given grows."""
     # the EM step of one component is the answer itself
     accelerate = task.accelerate and task.start.n_components > 1
-    stop, guide, curvature = task.stop, task.guide, task.curvature
-    how = accelerate, stop.verify, stop.near
-    steps = steps_for(task.family, task.prior, *how, guide=guide, curvature=curvature)
+    stop = task.stop
+    steps = steps_for(
+        task.family, task.prior, accelerate, stop.verify, stop.near, guide=task.guide, curvature=task.curvature
+    )
     trace = [] if trace is None else trace
     passes, kind, arrived = 1, "start", False
     statistics = yield task.start

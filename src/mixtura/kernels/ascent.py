@@ -600,10 +600,13 @@ def _largest(inverse, matrix, half, inside, axes, values):
 
 
 @_plain
-def _misplaced(n, covariances, prior, standing, diagonal, triangles, scratch, values):
-    """How many components should be elsewhere, as mixtura.diagnosis has it; −1 if a matrix is singular."""
+def _misplaced(n, covariances, prior, standing, diagonal, triangles, more, values):
+    """How many components should be elsewhere, as mixtura.diagnosis has it; −1 if a matrix is singular.
+
+    Of ``more`` matrices the first is zero above its diagonal.
+    """
     (count, pseudo, _, _), (least, most, only_empty, floor, narrowest) = prior, standing
-    (factor, inverse, _), (half, inside, axes) = triangles, scratch
+    (factor, half, axes), (inverse, inside) = triangles, more
     empty, spikes, of_spikes = 0, 0, 0.0
     for k in range(len(covariances)):
         if n[k] <= least:
@@ -618,8 +621,6 @@ def _misplaced(n, covariances, prior, standing, diagonal, triangles, scratch, va
             narrow = narrow or covariances[k, i, i] < floor[i]
             if diagonal:
                 leaning = max(leaning, pseudo[i, i] / covariances[k, i, i])
-            for j in range(i + 1, len(floor)):
-                inverse[i, j] = 0.0
         if not diagonal:
             _invert(factor, inverse)
             leaning = _largest(inverse, pseudo, half, inside, axes, values)
@@ -627,7 +628,7 @@ def _misplaced(n, covariances, prior, standing, diagonal, triangles, scratch, va
         if narrow or leaning > most * (n[k] + count):
             spikes += 1
             of_spikes += n[k]
-    return empty + (spikes if of_spikes < 0.5 * _sum(n[: len(covariances)]) else 0)
+    return empty + (spikes if of_spikes < 0.5 * _sum(n) else 0)
 
 
 @_plain
@@ -660,16 +661,15 @@ def ascend(x, w, noise, prior, standing, letters, sieve, hope, bar, plain, enoug
     # one after the other: sums under the present mixture, under the one before, and those that a step is made of
     held = np.zeros((5, mixtures.shape[1]))
     now, before, ahead, here, best = held[0], held[1], held[2], held[3], held[4]
-    of_now, of_ahead, mixture, of_best = (
+    of_now, of_ahead, mixture = (
         _parts(now, components, columns),
         _parts(ahead, components, columns),
         _parts(here, components, columns),
-        _parts(best, components, columns),
     )
     places = np.empty((2, components + columns * columns))  # of the iterations, and where they were before a step
     size, axes = places[0, :components], places[0, components:].reshape(columns, columns)
-    squares = np.zeros((6, columns, columns))
-    triangles, scratch = (squares[0], squares[1], squares[2]), (squares[3], squares[4], squares[5])
+    squares = np.zeros((5, columns, columns))
+    triangles, more = (squares[0], squares[1], squares[2]), (squares[3], squares[4])
     scatter, turned = np.empty((components, columns, columns)), np.empty((components, columns, columns))
     n, along, common = np.empty(components), np.empty((components, columns)), np.empty(columns)
     inner = size, axes, scatter, turned, n, along, common, triangles
@@ -733,9 +733,8 @@ def ascend(x, w, noise, prior, standing, letters, sieve, hope, bar, plain, enoug
         _sifted(heights, earlier, hope, bar, sieve[stage, 1])
     for m in range(len(heights)):
         if not math.isnan(heights[m]):
-            _copy(mixtures[m], best)
-            misplaced[m] = _misplaced(
-                counted[m], of_best[2], prior, standing, letters[2] == 0, triangles, scratch, common
-            )
+            covariances = _parts(mixtures[m], components, columns)[2]
+            diagonal = letters[2] == 0
+            misplaced[m] = _misplaced(counted[m], covariances, prior, standing, diagonal, triangles, more, common)
             if misplaced[m] < 0:
                 heights[m] = np.nan
